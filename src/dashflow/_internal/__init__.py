@@ -1,0 +1,1 @@
+"""The few names below LangGraph's private package that third-party savers and channels import."""

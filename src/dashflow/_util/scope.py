@@ -1,0 +1,67 @@
+"""The task that runs here: what ``interrupt()`` and the like ask, found through one context variable.
+
+Whoever runs a task (the engine) sets ``CURRENT`` around it; this file knows nothing of engines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextvars import ContextVar
+from typing import Any, Protocol
+
+__all__ = ("CURRENT", "TaskScope", "require_scope")
+
+
+class TaskScope(Protocol):
+    """What a running task can be asked for."""
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The task's ``RunnableConfig``."""
+        ...
+
+    @property
+    def writer(self) -> Callable[[Any], None]:
+        """Writes to the ``custom`` stream; does nothing when nobody listens."""
+        ...
+
+    @property
+    def store(self) -> Any:
+        """The graph's store, or None."""
+        ...
+
+    @property
+    def runtime(self) -> Any:
+        """The task's ``Runtime``."""
+        ...
+
+    def interrupt(self, value: Any, response_schema: Any) -> Any:
+        """The answer to ``value``, or raise ``GraphInterrupt``.
+
+        ``response_schema`` comes as the user gave it; ``dashflow.types.interrupts`` has what checks
+        an answer against it (before it is recorded) and what turns it into JSON Schema.
+        """
+        ...
+
+    def push_message(self, message: Any, state_key: str | None) -> None:
+        """Send a message to the ``messages`` stream; write it to ``state_key`` unless that is None."""
+        ...
+
+
+CURRENT: ContextVar[TaskScope | None] = ContextVar("dashflow_task_scope", default=None)
+"""The scope of the task that runs in this context; None outside of tasks."""
+
+
+def require_scope(name: str) -> TaskScope:
+    """The current scope, for a function ``name`` that only makes sense inside of a task.
+
+    Raises:
+        RuntimeError: No task runs here.
+    """
+    scope = CURRENT.get()
+    if scope is None:
+        raise RuntimeError(
+            f"Called {name} outside of a runnable context: it only works in code that a graph runs "
+            "(a node, an edge, a task, or what these call in the same context)."
+        )
+    return scope

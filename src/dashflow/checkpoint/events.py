@@ -1,0 +1,91 @@
+"""A thread's events to bytes and back. The only place that knows how graph events look in the log.
+
+Its counterpart for plans is in ``dashflow.planner.core``. Values pass through ``dashflow.log.codec``.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+from dashflow.core.events import EVENTS, SCHEMA, Event
+from dashflow.errors import CorruptEventError, ValueCodecError
+from dashflow.log.base import NewEvent, Record
+from dashflow.log.codec import Registry, decode, encode
+
+Unknown = Literal["raise", "opaque"]
+"""What becomes of values of unregistered classes: an error, or an ``Opaque``."""
+
+_FIELDS: dict[type, tuple[tuple[str, Any], ...]] = {}
+
+
+def _fields(kind: type[msgspec.Struct]) -> tuple[tuple[str, Any], ...]:
+    known = _FIELDS.get(kind)
+    if known is None:
+        known = tuple(
+            (f.name, f.default_factory() if f.default_factory is not msgspec.NODEFAULT else f.default)
+            for f in msgspec.structs.fields(kind)
+        )
+        _FIELDS[kind] = known
+    return known
+
+
+def _plain(value: Any) -> Any:
+    """Our own structs as dicts without what is at its default; everything else as it is."""
+    if isinstance(value, msgspec.Struct) and type(value).__module__ == "dashflow.core.events":
+        out: dict[str, Any] = {}
+        for name, default in _fields(type(value)):
+            part = getattr(value, name)
+            if type(part) is not type(default) or part != default:
+                out[name] = _plain(part)
+        return out
+    if type(value) is list and value and isinstance(value[0], msgspec.Struct):
+        return [_plain(part) for part in value]
+    return value
+
+
+def to_new(event: Event, event_id: bytes, at: int, run: str, causation: bytes, fingerprint: str) -> NewEvent:
+    """The event, ready to be appended.
+
+    Raises:
+        ValueCodecError: A value in it cannot be stored; the message names its key's path.
+    """
+    return NewEvent(
+        type=event.type,
+        data=encode(_plain(event)),
+        event_id=event_id,
+        at=at,
+        schema=SCHEMA,
+        correlation_id=run,
+        causation_id=causation,
+        fingerprint=fingerprint,
+    )
+
+
+def from_record(record: Record, registry: Registry, *, unknown: Unknown = "raise") -> Event:
+    """The event in a record.
+
+    Args:
+        record: Of a ``run-`` stream.
+        registry: Classes that may be revived.
+        unknown: ``raise`` or ``opaque``: what becomes of values of unregistered classes.
+
+    Raises:
+        CorruptEventError: Its data cannot be read as that type of event.
+        ValueCodecError: A value's class is not registered.
+    """
+    kind = EVENTS.get(record.type)
+    if kind is None or record.schema > SCHEMA:
+        raise CorruptEventError(
+            record.stream,
+            record.version,
+            f"its type {record.type!r} (schema {record.schema}) is not known to this program; it may be newer",
+        )
+    plain = decode(record.data, registry, unknown=unknown)
+    try:
+        return msgspec.convert(plain, kind)
+    except (msgspec.ValidationError, ValueError) as error:
+        if isinstance(error, ValueCodecError):
+            raise
+        raise CorruptEventError(record.stream, record.version, str(error)) from error

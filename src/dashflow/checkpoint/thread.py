@@ -1,0 +1,144 @@
+"""Reading threads out of the log: the latest state, the state at a version, the whole history.
+
+Keeps the latest state of recently used threads, so that the next run or look costs one version check.
+Reads only; the engine's journal does the writing.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+
+import msgspec
+
+from dashflow.checkpoint.events import Unknown, from_record
+from dashflow.core.events import OPENERS, Event, RunStarted, StateEdited
+from dashflow.core.fold import EMPTY, ThreadState, fold
+from dashflow.errors import CorruptEventError
+from dashflow.log.base import EventLog, Record
+from dashflow.log.codec import Registry, decode, encode
+
+_SCALARS = (str, int, float, bool, bytes, type(None))
+CATEGORY = "run"
+KEPT_THREADS = 256
+"""How many threads' latest states are kept in memory."""
+
+
+def stream_of(thread: str) -> str:
+    """The stream that holds a thread's events."""
+    return f"{CATEGORY}-{thread}"
+
+
+class ThreadReader:
+    """The threads of one log.
+
+    Args:
+        log: Where they are.
+        registry: Classes that values may be revived as.
+        unknown: ``raise`` or ``opaque``: what becomes of values of unregistered classes.
+    """
+
+    def __init__(self, log: EventLog, registry: Registry, *, unknown: Unknown = "raise") -> None:
+        self.log = log
+        self.registry = registry
+        self._unknown = unknown
+        self._heads: OrderedDict[str, ThreadState] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def head(self, thread: str) -> ThreadState:
+        """The thread after its last event; ``EMPTY`` for an unknown one."""
+        stream = stream_of(thread)
+        version = self.log.version(stream)
+        with self._lock:
+            known = self._heads.get(thread)
+        if known is not None and known.version == version:
+            return known
+        if version == 0:
+            return EMPTY
+        if known is not None and known.version < version:
+            tail = self.log.read(stream, after=known.version, upto=version)
+            events = [(r, self._event(r)) for r in tail]
+            if all(_base(e, r.version) in (None, r.version - 1) for r, e in events):
+                state = known
+                for record, event in events:
+                    state = self._fold(state, event, record)
+                self.remember(thread, state)
+                return state
+        state = self.at(thread, version)
+        self.remember(thread, state)
+        return state
+
+    def own(self, state: ThreadState) -> ThreadState:
+        """The same state with values of its own, so that whoever changes them in place harms nobody."""
+        values = {
+            name: value
+            if type(value) in _SCALARS
+            else decode(encode(value), self.registry, unknown=self._unknown)
+            for name, value in state.values.items()
+        }
+        return msgspec.structs.replace(state, values=values)
+
+    def remember(self, thread: str, state: ThreadState) -> None:
+        """Keep ``state`` as the thread's latest; the caller knows that it is."""
+        with self._lock:
+            self._heads[thread] = state
+            self._heads.move_to_end(thread)
+            while len(self._heads) > KEPT_THREADS:
+                self._heads.popitem(last=False)
+
+    def forget(self, thread: str) -> None:
+        """Drop what is kept of a thread."""
+        with self._lock:
+            self._heads.pop(thread, None)
+
+    def at(self, thread: str, version: int) -> ThreadState:
+        """The thread as it was at ``version`` of its stream, on the branch that version is on."""
+        records = self.log.read(stream_of(thread), upto=version)
+        state = EMPTY
+        for record, event in self._lineage(records):
+            state = self._fold(state, event, record)
+        return state
+
+    def history(self, thread: str) -> list[ThreadState]:
+        """The state at each version of the stream, on whatever branch; index 0 is before the first."""
+        states = [EMPTY]
+        for record in self.log.read(stream_of(thread)):
+            event = self._event(record)
+            base = _base(event, record.version)
+            before = states[record.version - 1 if base is None else base]
+            states.append(self._fold(before, event, record))
+        return states
+
+    def threads(self) -> list[str]:
+        """Ids of all threads, most recently used first."""
+        return [info.stream[len(CATEGORY) + 1 :] for info in self.log.streams(category=CATEGORY)]
+
+    def _event(self, record: Record) -> Event:
+        return from_record(record, self.registry, unknown=self._unknown)
+
+    def _fold(self, state: ThreadState, event: Event, record: Record) -> ThreadState:
+        try:
+            return fold(state, event, record.version, record.at)
+        except ValueError as error:
+            raise CorruptEventError(record.stream, record.version, str(error)) from error
+
+    def _lineage(self, records: Sequence[Record]) -> Iterator[tuple[Record, Event]]:
+        """The records that lead to the last one, oldest first: a branch leaves out what it did not follow."""
+        path: list[Record] = []
+        wanted = len(records)
+        for record in reversed(records):
+            if record.version > wanted:
+                continue
+            path.append(record)
+            wanted = record.version - 1
+            if record.type in OPENERS:
+                base = _base(self._event(record), record.version)
+                wanted = record.version - 1 if base is None else base
+        for record in reversed(path):
+            yield record, self._event(record)
+
+
+def _base(event: Event, version: int) -> int | None:
+    """The version an opener goes on from; None for events that follow the one before them."""
+    return event.base if isinstance(event, RunStarted | StateEdited) else None

@@ -1,0 +1,1 @@
+"""The command line: reads arguments, shows what the log says. Decides nothing about plans or graphs."""

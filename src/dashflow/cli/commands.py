@@ -1,0 +1,211 @@
+"""The commands as click sees them: names, arguments, help. What they do is in ``working`` and ``looking``.
+
+Those are imported when a command runs, so that ``--help`` and a press of Tab stay quick.
+"""
+
+from __future__ import annotations
+
+import click
+
+from dashflow.cli.completion import complete_run, complete_thread, script
+from dashflow.cli.options import common_options, settings_of
+
+SHELLS = ("bash", "zsh", "fish")
+
+run_argument = click.argument("run", metavar="RUN", shell_complete=complete_run)
+
+
+@click.command(short_help="Turn a goal into a plan and work it off.")
+@click.argument("goal")
+@click.option(
+    "--on",
+    "folder",
+    metavar="PATH",
+    type=click.Path(),
+    help="The folder that the goal is about.",
+)
+@click.option(
+    "--out",
+    metavar="DIR",
+    type=click.Path(),
+    default="",
+    help="Where the report goes. [default: dashflow-out/RUN]",
+)
+@click.option(
+    "--answer",
+    "answers",
+    metavar="TEXT",
+    multiple=True,
+    help="Answer a question in advance; given several times, in the order of the questions.",
+)
+@click.option(
+    "--model",
+    metavar="M",
+    help="Chat model that plans, as LangChain names it, such as openai:gpt-5. [default: built-in rules]",
+)
+@click.option(
+    "--workers",
+    metavar="N",
+    type=click.IntRange(1, 256),
+    default=4,
+    show_default=True,
+    help="How many tasks may run at a time.",
+)
+@common_options
+@click.pass_context
+def run(
+    context: click.Context,
+    goal: str,
+    folder: str | None,
+    out: str,
+    answers: tuple[str, ...],
+    model: str | None,
+    workers: int,
+) -> int:
+    """Turn GOAL, in plain words, into a plan of tasks and work it off.
+
+    The request is recorded before anything runs, and its id is printed; a run that was stopped or
+    killed goes on with `dashflow resume`. Questions are asked in the terminal. Where there is none,
+    --answer answers them, or the run stops, says how to answer, and exits with 3.
+
+    \b
+    dashflow run "Find functions longer than 60 lines and write a report" --on src
+    dashflow run "Run the tests of this project" --on . --json | jq .findings
+    """
+    from dashflow.cli.working import start
+    from dashflow.planner.runs import PlanRequest
+
+    request = PlanRequest(goal=goal, folder=folder, out=out, answers=answers, model=model, workers=workers)
+    return start(settings_of(context), request)
+
+
+@click.command(short_help="Go on with a run, or with all that can.")
+@click.argument("run", metavar="[RUN]", required=False, shell_complete=complete_run)
+@common_options
+@click.pass_context
+def resume(context: click.Context, run: str | None) -> int:
+    """Go on with a run; without RUN, with every unfinished run that waits for nobody.
+
+    What was recorded as completed is not done again. RUN is a run's id, the start of one, or `last`.
+    """
+    from dashflow.cli.working import resume_all, resume_one
+
+    settings = settings_of(context)
+    return resume_all(settings) if run is None else resume_one(settings, run)
+
+
+@click.command(short_help="Answer what a run asks.")
+@run_argument
+@click.argument("text", metavar="TEXT")
+@click.option("--task", metavar="ID", help="Which task's question; the one asked first without it.")
+@click.option("--resume", "go_on", is_flag=True, help="Go on with the run at once.")
+@common_options
+@click.pass_context
+def answer(context: click.Context, run: str, text: str, task: str | None, go_on: bool) -> int:
+    """Record TEXT as the answer to what RUN asks.
+
+    The run goes on with --resume, or later with `dashflow resume RUN`. RUN is a run's id, the start of
+    one, or `last`.
+    """
+    from dashflow.cli.working import give_answer
+
+    return give_answer(settings_of(context), run, text, task, go_on=go_on)
+
+
+@click.command(short_help="End a run for good.")
+@run_argument
+@click.option("--reason", metavar="TEXT", default="", help="Why, for the log.")
+@common_options
+@click.pass_context
+def cancel(context: click.Context, run: str, reason: str) -> int:
+    """End RUN for good, also while another process works on it.
+
+    To stop for now, press Ctrl-C where it runs. RUN is a run's id, the start of one, or `last`.
+    """
+    from dashflow.cli.working import cancel_run
+
+    return cancel_run(settings_of(context), run, reason)
+
+
+@click.command(short_help="List the runs of the log.")
+@common_options
+@click.pass_context
+def runs(context: click.Context) -> int:
+    """List the runs of the log, the one started last in front."""
+    from dashflow.cli.looking import list_runs
+
+    return list_runs(settings_of(context))
+
+
+@click.command(short_help="Show a run's plan as a tree.")
+@run_argument
+@common_options
+@click.pass_context
+def show(context: click.Context, run: str) -> int:
+    """Show the plan of RUN as a tree: states, durations, what waits for what.
+
+    A task is drawn under the one it waits for; where there are several, under the deepest, and its
+    line names the others. RUN is a run's id, the start of one, or `last`.
+    """
+    from dashflow.cli.looking import show_run
+
+    return show_run(settings_of(context), run)
+
+
+@click.command(short_help="Print or follow a run's events.")
+@click.argument("run", metavar="RUN", shell_complete=complete_thread)
+@click.option("--follow", "-f", is_flag=True, help="Go on printing what happens, until the run's end.")
+@common_options
+@click.pass_context
+def events(context: click.Context, run: str, follow: bool) -> int:
+    """Print everything that happened in RUN, oldest first; with --json as JSON lines.
+
+    RUN is the id of a run or graph thread, the start of one, or `last`.
+    """
+    from dashflow.cli.looking import print_events
+
+    return print_events(settings_of(context), run, follow=follow)
+
+
+@click.command(short_help="Show a thread's state, now or earlier.")
+@click.argument("thread", metavar="THREAD", shell_complete=complete_thread)
+@click.option("--at", "version", metavar="N", type=click.IntRange(0), help="After N events. [default: all]")
+@common_options
+@click.pass_context
+def state(context: click.Context, thread: str, version: int | None) -> int:
+    """Show the state of THREAD, a plan's run or a graph's thread, as its events fold to it.
+
+    THREAD is an id, the start of one, or `last`.
+    """
+    from dashflow.cli.looking import show_state
+
+    return show_state(settings_of(context), thread, version)
+
+
+@click.command(short_help="Print a shell's completion script.")
+@click.argument("shell", type=click.Choice(SHELLS))
+@common_options
+def completion(shell: str) -> int:
+    """Print the script that makes SHELL complete commands, options and run ids.
+
+    \b
+    bash  eval "$(dashflow completion bash)"          in ~/.bashrc
+    zsh   eval "$(dashflow completion zsh)"           in ~/.zshrc, after compinit
+    fish  dashflow completion fish > ~/.config/fish/completions/dashflow.fish
+    """
+    click.echo(script(shell), nl=False)
+    return 0
+
+
+COMMANDS: tuple[click.Command, ...] = (
+    run,
+    resume,
+    answer,
+    cancel,
+    runs,
+    show,
+    events,
+    state,
+    completion,
+)
+"""All commands, in the order in which a newcomer needs them."""

@@ -1,0 +1,350 @@
+"""How views look to people: one function per view, as rich renderables. No colour carries meaning alone.
+
+Text from outside is only ever put into ``Text`` (never read as markup) and cleaned of control
+characters. Decides nothing; writes nowhere.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+from rich.tree import Tree
+
+from dashflow.cli.output import Stream, clean
+from dashflow.cli.views import EventView, NoteView, RunList, RunsView, RunView, StateView, TaskView
+
+_WIDE = 10_000
+"""Columns where no terminal bounds them: a pipe gets whole lines, so that grep finds what it looks for."""
+
+_HEIGHT = 25
+
+_MARKS: dict[str, tuple[str, str, str]] = {
+    "completed": ("✓", "+", "green"),
+    "running": ("●", ">", "cyan"),
+    "planning": ("●", ">", "cyan"),
+    "ready": ("○", "o", ""),
+    "planned": ("·", ".", "dim"),
+    "needs_clarification": ("?", "?", "yellow"),
+    "waiting": ("?", "?", "yellow"),
+    "stopped": ("⏸", "=", "yellow"),
+    "failed": ("✗", "x", "red"),
+    "blocked": ("⊘", "/", "red"),
+    "cancelled": ("⊘", "/", "dim"),
+}
+"""By state: a glyph, the same in ASCII, and a colour."""
+
+_WORDS = {"needs_clarification": "asks", "waiting": "waiting for an answer"}
+"""States that people know under another name."""
+
+
+def console_for(stream: Stream) -> Console:
+    """A rich console that does what the stream can: colour, width, nothing else."""
+    width, height = _size(stream)
+    return Console(
+        file=stream,  # type: ignore[arg-type]  # has all that rich asks of a file
+        width=width,
+        height=height,
+        color_system="auto" if stream.coloured else None,
+        force_terminal=stream.terminal,
+        no_color=not stream.coloured,
+        markup=False,
+        highlight=False,
+        emoji=False,
+        legacy_windows=False,
+    )
+
+
+def _size(stream: Stream) -> tuple[int, int]:
+    """Columns and lines. Not left to rich, which takes 80 for any simple terminal and for any file then."""
+    asked = os.environ.get("COLUMNS", "")
+    columns = int(asked) if asked.isdecimal() and len(asked) < 6 else 0
+    if not stream.terminal:
+        return columns or _WIDE, _HEIGHT
+    try:
+        size = os.get_terminal_size(stream.fileno())
+    except (OSError, ValueError):
+        return columns or 80, _HEIGHT  # it says that it is one, but not how large
+    return columns or size.columns or 80, size.lines or _HEIGHT
+
+
+def render(view: Any, form: str, unicode: bool) -> RenderableType:
+    """What people see of ``view``; ``form`` as in ``Output.show``."""
+    return _RENDERERS[type(view)](view, form, unicode)
+
+
+def mark(state: str, unicode: bool) -> Text:
+    """The glyph of a state in its colour."""
+    glyph, ascii_glyph, style = _MARKS.get(state, ("·", ".", ""))
+    return Text(glyph if unicode else ascii_glyph, style)
+
+
+def word(state: str) -> str:
+    """What people call a state."""
+    return _WORDS.get(state, state.replace("_", " "))
+
+
+def duration(seconds: float | None) -> str:
+    """A duration in the unit that people would use."""
+    if seconds is None:
+        return ""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"
+
+
+def plain(text: str, style: str = "") -> Text:
+    """Text from outside on one line, harmless to a terminal."""
+    return Text(clean(" ".join(text.split())), style)
+
+
+# -- a run --------------------------------------------------------------------------------------
+
+
+def _run(view: RunView, form: str, unicode: bool) -> RenderableType:
+    return _run_tree(view, unicode) if form == "tree" else Group(*_summary(view, unicode))
+
+
+def headline(view: RunView, unicode: bool) -> Text:
+    """A run's state in one line."""
+    dot = " · " if unicode else " - "
+    done = sum(task.state == "completed" for task in view.tasks)
+    line = Text.assemble(mark(view.status, unicode), " ", (word(view.status), "bold"))
+    if view.seconds is not None:
+        line.append(
+            f" in {duration(view.seconds)}"
+            if view.status == "completed"
+            else f" after {duration(view.seconds)}"
+        )
+    if view.tasks:
+        line.append(f"{dot}{done} of {len(view.tasks)} tasks{dot}run {view.run}")
+    else:
+        line.append(f"{dot}run {view.run}")
+    return line
+
+
+def _summary(view: RunView, unicode: bool) -> Iterator[RenderableType]:
+    yield headline(view, unicode)
+    yield from _problems(view, unicode)
+    yield from _questions(view)
+    facts = _facts()
+    if view.findings is not None:
+        total = sum(view.findings.values())
+        facts.add_row("findings", Text(str(total) if total else "none"))
+        width = len(str(total))
+        for kind, count in view.findings.items():
+            facts.add_row("", Text.assemble((f"{count:>{width}} ", "bold"), plain(kind.replace("_", " "))))
+    if view.report.markdown:
+        facts.add_row("report", _path(view.report.markdown))
+    if view.report.json:
+        facts.add_row("", _path(view.report.json))
+    facts.add_row("log", _path(view.log))
+    for number, line in enumerate(view.next):
+        facts.add_row("" if number else "next", Text(line, "cyan", overflow="fold"))
+    yield Text()
+    yield facts
+
+
+def _facts() -> Table:
+    facts = Table.grid(padding=(0, 2))
+    facts.add_column(style="dim", no_wrap=True)
+    facts.add_column(overflow="fold")
+    return facts
+
+
+def _path(path: str) -> Text:
+    return Text(clean(path), overflow="fold")
+
+
+def _problems(view: RunView, unicode: bool) -> Iterator[RenderableType]:
+    failed = [task for task in view.tasks if task.state == "failed"]
+    blocked = [task.id for task in view.tasks if task.state == "blocked"]
+    for task in failed:
+        yield _indented(Text.assemble(mark("failed", unicode), f" {task.id} ", plain(task.error or "")))
+    if blocked:
+        yield _indented(Text.assemble(mark("blocked", unicode), f" could not start: {', '.join(blocked)}"))
+    if view.error is not None and not failed:  # else it only sums up what stands above
+        yield _indented(plain(view.error.message, "red"))
+
+
+def _questions(view: RunView) -> Iterator[RenderableType]:
+    for question in view.questions:
+        yield _indented(Text.assemble((f"{question.task}  ", "dim"), plain(question.text, "bold")))
+
+
+def _indented(text: Text) -> RenderableType:
+    from rich.padding import Padding
+
+    return Padding(text, (0, 0, 0, 2), expand=False)
+
+
+# -- a plan as a tree ---------------------------------------------------------------------------
+
+
+def _run_tree(view: RunView, unicode: bool) -> RenderableType:
+    tree = Tree(plain(view.goal, "bold"), guide_style="dim")
+    branches: dict[str, Tree] = {}
+    parents = tree_parents(view.tasks)
+    for task in view.tasks:  # parents first, since a plan lists them so or the depth sorted them
+        branches[task.id] = Tree("")
+    for task in view.tasks:
+        parent = parents[task.id]
+        node = branches[task.id]
+        node.label = _task_line(task, parent, unicode)
+        node.guide_style = "dim"
+        (tree if parent is None else branches[parent]).children.append(node)
+    parts: list[RenderableType] = [tree, Text(), headline(view, unicode)]
+    parts += _problems(view, unicode)
+    parts += [_indented(plain(f"note: {note}", "dim")) for note in view.notes]
+    parts += [*_questions(view), Text(), _where(view)]
+    return Group(*parts)
+
+
+def _where(view: RunView) -> RenderableType:
+    facts = _facts()
+    if view.folder:
+        facts.add_row("folder", _path(view.folder))
+    if view.report.markdown:
+        facts.add_row("report", _path(view.report.markdown))
+    facts.add_row("planned by", plain(view.planned_by or "nobody yet"))
+    facts.add_row("started", _local_time(view.created_at))
+    for number, line in enumerate(view.next if view.status not in ("completed", "running") else ()):
+        facts.add_row("" if number else "next", Text(line, "cyan", overflow="fold"))
+    return facts
+
+
+def tree_parents(tasks: Sequence[TaskView]) -> dict[str, str | None]:
+    """For every task the one it is drawn under: of those it waits for, the deepest in the plan.
+
+    A plan is no tree; the others that a task waits for are named on its line.
+    """
+    waits = {task.id: [*task.after, *task.after_optional] for task in tasks}
+    depth: dict[str, int] = {}
+
+    def depth_of(one: str) -> int:
+        if one not in depth:
+            depth[one] = 0  # a plan in the log has no cycle; this only keeps a damaged one from hanging
+            depth[one] = 1 + max((depth_of(other) for other in waits.get(one, ())), default=-1)
+        return depth[one]
+
+    known = {task.id for task in tasks}
+    return {
+        one: max((other for other in others if other in known), key=depth_of, default=None)
+        for one, others in waits.items()
+    }
+
+
+def _task_line(task: TaskView, parent: str | None, unicode: bool) -> Text:
+    line = Text.assemble(
+        mark(task.state, unicode),
+        " ",
+        (task.id, "bold"),
+        " ",
+        (task.kind, "dim"),
+        "  ",
+        plain(task.description),
+    )
+    facts = [word(task.state)]
+    if task.seconds is not None and task.state in ("completed", "failed"):
+        facts.append(duration(task.seconds))
+    attempts = task.attempt - (task.answer is not None)  # an answered task was only handed out again
+    if attempts > 1:
+        facts.append(f"attempt {attempts}")
+    others = [one for one in (*task.after, *task.after_optional) if one != parent]
+    if others:
+        facts.append(f"also after {', '.join(others)}")
+    line.append(f"  [{', '.join(facts)}]", "dim")
+    if task.answer:
+        line.append("  answer: ", "dim").append_text(plain(task.answer))
+    return line
+
+
+# -- lists, events, states ----------------------------------------------------------------------
+
+
+def _runs(view: RunsView, form: str, unicode: bool) -> RenderableType:
+    parts: list[RenderableType] = []
+    for one in view.runs:
+        parts += [Text()] if parts else []
+        parts += _summary(one, unicode)
+    return Group(*parts)
+
+
+def _list(view: RunList, form: str, unicode: bool) -> RenderableType:
+    if not view.runs:
+        return Text.assemble("No runs in ", plain(view.log), '. Start one: dashflow run "GOAL" --on PATH')
+    # Columns by hand: a rich table would rather squeeze the ids than cut the goals.
+    runs = max(len(row.run) for row in view.runs)
+    lines = [Text(f"{'run':<{runs}}  {'state':<11}  {'tasks':>5}  {'started':<16}  goal", "dim")]
+    for row in view.runs:
+        line = Text(f"{row.run:<{runs}}  ").append_text(mark(row.status, unicode))
+        line.append(f" {row.status:<9}  {f'{row.tasks_done}/{row.tasks_total}':>5}  ")
+        line.append(f"{_local_time(row.created_at):<16}  ", "dim").append_text(plain(row.goal))
+        lines.append(line)
+    for line in lines:
+        line.no_wrap, line.overflow = True, "ellipsis"
+    return Group(*lines)
+
+
+def _event(view: EventView, form: str, unicode: bool) -> RenderableType:
+    time = datetime.fromisoformat(view.at).astimezone().strftime("%H:%M:%S.%f")[:-3]
+    fields = {name: value for name, value in view.data.items() if name not in ("at", "type")}
+    line = Text.assemble((f"{view.version:>4}  {time}  ", "dim"), (f"{view.type:<22}", "bold"), "  ")
+    line.append_text(plain(_fields(fields)))
+    line.no_wrap, line.overflow = True, "ellipsis"
+    return Group(line)  # alone, rich would copy it without these two
+
+
+def _fields(fields: dict[str, Any]) -> str:
+    shown = []
+    for name, value in fields.items():
+        if value is None or (not value and isinstance(value, str | list | tuple | dict)):
+            continue
+        text = value if isinstance(value, str) else msgspec.json.encode(value, enc_hook=repr).decode()
+        shown.append(f"{name}={text}")
+    return " ".join(shown)
+
+
+def _state(view: StateView, form: str, unicode: bool) -> RenderableType:
+    from rich.pretty import Pretty
+
+    head = Text.assemble((view.kind, "dim"), " ", (view.thread, "bold"), f" at version {view.version}")
+    return Group(head, Pretty(_cleaned(view.state), expand_all=True, indent_guides=False))
+
+
+def _cleaned(value: Any) -> Any:
+    """The value with harmless text; ``repr`` shows line ends and tabs as such."""
+    if isinstance(value, str):
+        return clean(value)
+    if isinstance(value, dict):
+        return {clean(str(key)): _cleaned(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_cleaned(one) for one in value]
+    return value
+
+
+def _note(view: NoteView, form: str, unicode: bool) -> RenderableType:
+    return plain(view.message)
+
+
+def _local_time(iso: str) -> str:
+    """A time as the reader's clock shows it, to the minute."""
+    return datetime.fromisoformat(iso).astimezone().strftime("%Y-%m-%d %H:%M")
+
+
+_RENDERERS: dict[type, Callable[[Any, str, bool], RenderableType]] = {
+    RunView: _run,
+    RunsView: _runs,
+    RunList: _list,
+    EventView: _event,
+    StateView: _state,
+    NoteView: _note,
+}

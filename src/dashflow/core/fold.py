@@ -1,0 +1,281 @@
+"""fold(state, event) -> state: what a thread's events mean. Pure, total, and without the graph's code.
+
+Any prefix of a thread's lineage folds to a valid state; the same events give the same state. Events are
+applied to a copy of the parts they touch, so earlier states stay good (history is a list of them).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from dashflow._util.reserved import INTERRUPT as SHOWN
+from dashflow.core.delta import patch
+from dashflow.core.events import (
+    Change,
+    Event,
+    Question,
+    Ran,
+    RunFailed,
+    RunFinished,
+    RunPaused,
+    RunStarted,
+    StateEdited,
+    StepCompleted,
+    TaskCompleted,
+    TaskFailed,
+    TaskInterrupted,
+)
+
+
+class ThreadState(msgspec.Struct, frozen=True):
+    """A thread at one version of its stream.
+
+    Attributes:
+        version: The last event folded.
+        checkpoint: Version of the event that made the present checkpoint; 0 before the first.
+        parent: Version of the checkpoint before it; 0 for none.
+        parent_at: When that one was made, nanoseconds.
+        at: When the checkpoint was made, nanoseconds.
+        step: The checkpoint's number: -1 for the first input.
+        source: ``input``, ``loop``, ``update`` or ``fork``.
+        meta: Metadata given by the caller of the run or edit.
+        values: Channels that hold something, as their ``checkpoint()`` said.
+        versions: Version of every channel ever written.
+        seen: Per node, the versions of its triggers when it last ran.
+        updated: Channels written by the last step.
+        done: Writes of tasks of the present step that are finished, by task key.
+        questions: What tasks of the present step ask, by task key.
+        answers: What was answered in the present step so far, by question id.
+        answer: [value] for whichever task asks first.
+        errors: Errors of tasks of the present step, by task key.
+        run: Id of the last run; "" for none.
+        status: ``idle``, ``running``, ``paused``, ``failed`` or ``finished``.
+        durability: Of the last run.
+        replay: Whether results recorded for the present step are to be made again.
+    """
+
+    version: int = 0
+    checkpoint: int = 0
+    parent: int = 0
+    parent_at: int = 0
+    at: int = 0
+    step: int = -2
+    source: str = "input"
+    meta: dict[str, Any] = {}
+    values: dict[str, Any] = {}
+    versions: dict[str, int] = {}
+    seen: dict[str, dict[str, int]] = {}
+    updated: frozenset[str] = frozenset()
+    done: dict[str, list[tuple[str, Any]]] = {}
+    questions: dict[str, list[Question]] = {}
+    answers: dict[str, Any] = {}
+    answer: list[Any] = []
+    errors: dict[str, str] = {}
+    run: str = ""
+    status: str = "idle"
+    durability: str = "async"
+    replay: bool = False
+    names: dict[str, str] = {}
+
+
+EMPTY = ThreadState()
+
+replace = msgspec.structs.replace
+
+
+def _triggers(ran: Ran) -> tuple[str, list[str]]:
+    """A task's node and the channels that woke it."""
+    if isinstance(ran, str):
+        return ran, [f"branch:to:{ran}"]
+    return ran[0], ran[1]
+
+
+def _advance(state: ThreadState, change: Change, ran: list[Ran], **fields: Any) -> ThreadState:
+    """The next checkpoint: seen versions, then the changed channels with one new version."""
+    seen = state.seen
+    if ran:
+        seen = dict(seen)
+        for name, triggers in map(_triggers, ran):
+            known = {t: state.versions[t] for t in triggers if t in state.versions}
+            seen[name] = {**seen.get(name, {}), **known}
+    values, versions = _alter(state, change)
+    return replace(
+        state,
+        values=values,
+        versions=versions,
+        seen=seen,
+        updated=frozenset((*change.put, *change.ops, *change.kept)),
+        done={},
+        questions={},
+        answers={},
+        answer=[],
+        errors={},
+        names={},
+        replay=False,
+        **fields,
+    )
+
+
+def _alter(state: ThreadState, change: Change) -> tuple[dict[str, Any], dict[str, int]]:
+    """Values and versions after a change; all changed channels get the same new version."""
+    values, versions = dict(state.values), dict(state.versions)
+    top = max(versions.values(), default=0) + 1
+    for chan, value in change.put.items():
+        values[chan] = value
+        versions[chan] = top
+    for chan, op in change.ops.items():
+        values[chan] = patch(values.get(chan), op)
+        versions[chan] = top
+    for chan in change.cleared:
+        values.pop(chan, None)
+        versions[chan] = top
+    for chan in change.kept:
+        versions[chan] = top
+    return values, versions
+
+
+def _run_started(state: ThreadState, event: RunStarted, version: int, at: int) -> ThreadState:
+    if event.change is not None and event.kind in ("resume", "continue"):
+        values, versions = _alter(state, event.change)
+        state = replace(state, values=values, versions=versions)
+    elif event.change is not None:
+        state = _advance(
+            state,
+            event.change,
+            event.ran,
+            checkpoint=version,
+            parent=state.checkpoint,
+            parent_at=state.at,
+            at=at,
+            step=event.step,
+            source="fork" if event.kind == "fork" else "input",
+        )
+    if event.shown:
+        state = replace(state, seen={**state.seen, SHOWN: dict(state.versions)})
+    questions = {
+        key: left
+        for key, asked in state.questions.items()
+        if (left := [question for question in asked if question.id not in event.answers])
+    }
+    return replace(
+        state,
+        version=version,
+        run=event.run,
+        status="running",
+        durability=event.durability,
+        meta=event.meta,
+        answers={**state.answers, **event.answers},
+        answer=event.answer or state.answer,
+        questions=questions,
+        errors={},
+        replay=event.replay,
+    )
+
+
+def _step_completed(state: ThreadState, event: StepCompleted, version: int, at: int) -> ThreadState:
+    return _advance(
+        state,
+        event.change,
+        event.ran,
+        version=version,
+        checkpoint=version,
+        parent=state.checkpoint,
+        parent_at=state.at,
+        at=at,
+        step=event.step,
+        source="loop",
+    )
+
+
+def _state_edited(state: ThreadState, event: StateEdited, version: int, at: int) -> ThreadState:
+    return _advance(
+        state,
+        event.change,
+        event.ran,
+        version=version,
+        checkpoint=version,
+        parent=state.checkpoint,
+        parent_at=state.at,
+        at=at,
+        step=event.step,
+        source=event.source,
+        meta=event.meta,
+        status="idle",
+    )
+
+
+def _task_completed(state: ThreadState, event: TaskCompleted, version: int, at: int) -> ThreadState:
+    writes = [(chan, value) for chan, value in event.writes]
+    return replace(
+        state,
+        version=version,
+        done={**state.done, event.key: writes},
+        names={**state.names, event.key: event.name},
+        questions={k: q for k, q in state.questions.items() if k != event.key},
+    )
+
+
+def _task_interrupted(state: ThreadState, event: TaskInterrupted, version: int, at: int) -> ThreadState:
+    answers = {**state.answers, **event.answers}
+    for refused in event.refused:
+        answers.pop(refused, None)
+    return replace(
+        state,
+        version=version,
+        questions={**state.questions, event.key: event.questions},
+        answers=answers,
+        answer=[] if event.answers or event.refused else state.answer,
+        names={**state.names, event.key: event.name},
+    )
+
+
+def _task_failed(state: ThreadState, event: TaskFailed, version: int, at: int) -> ThreadState:
+    return replace(
+        state,
+        version=version,
+        errors={**state.errors, event.key: event.error},
+        names={**state.names, event.key: event.name},
+    )
+
+
+def _run_paused(state: ThreadState, event: RunPaused, version: int, at: int) -> ThreadState:
+    return replace(state, version=version, status="paused")
+
+
+def _run_finished(state: ThreadState, event: RunFinished, version: int, at: int) -> ThreadState:
+    return replace(state, version=version, status="finished")
+
+
+def _run_failed(state: ThreadState, event: RunFailed, version: int, at: int) -> ThreadState:
+    return replace(state, version=version, status="failed")
+
+
+_TABLE: dict[type[Event], Callable[[ThreadState, Any, int, int], ThreadState]] = {
+    RunStarted: _run_started,
+    StepCompleted: _step_completed,
+    StateEdited: _state_edited,
+    TaskCompleted: _task_completed,
+    TaskInterrupted: _task_interrupted,
+    TaskFailed: _task_failed,
+    RunPaused: _run_paused,
+    RunFinished: _run_finished,
+    RunFailed: _run_failed,
+}
+
+
+def fold(state: ThreadState, event: Event, version: int, at: int) -> ThreadState:
+    """The thread after ``event``.
+
+    Args:
+        state: The thread before it: the state at the event's base for an opener, else at version - 1.
+        event: What happened.
+        version: The event's version in the stream.
+        at: The event's time, nanoseconds.
+
+    Raises:
+        ValueError: An op does not fit the value it was recorded for: the stream is damaged.
+    """
+    return _TABLE[type(event)](state, event, version, at)

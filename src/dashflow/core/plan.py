@@ -1,0 +1,148 @@
+"""GraphPlan: a compiled graph as data. Made once by ``compile()``; the hot loop only follows it.
+
+Nothing here runs a node: a node's code sits in ``NodePlan.body``, which only the engine calls.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+from dashflow.channels.base import BaseChannel
+from dashflow.channels.binop import BinaryOperatorAggregate
+from dashflow.channels.last_value import LastValue
+from dashflow.managed.base import Progress
+from dashflow._util.reserved import PULL, TASKS
+
+Channels = Mapping[str, BaseChannel[Any, Any, Any]]
+Reader = Callable[[Channels, Progress], Any]
+"""Builds a node's input from the channels (and how far the run is); an empty channel is left out."""
+
+
+class NodePlan:
+    """One node: what wakes it, what it reads, and its code as an opaque ``body``."""
+
+    __slots__ = (
+        "body",
+        "hidden",
+        "interrupts",
+        "metadata",
+        "name",
+        "path",
+        "policies",
+        "read",
+        "reads",
+        "tags",
+        "triggers",
+    )
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        triggers: Sequence[str],
+        reads: Sequence[str] | str,
+        read: Reader,
+        body: Any,
+        hidden: bool = False,
+        tags: Sequence[str] = (),
+        metadata: Mapping[str, Any] | None = None,
+        policies: NodePolicies | None = None,
+    ) -> None:
+        self.name = name
+        self.path = (PULL, name)
+        self.triggers = tuple(sorted(triggers))
+        self.reads = reads
+        self.read = read
+        self.body = body
+        self.hidden = hidden
+        self.tags = tuple(tags)
+        self.metadata = dict(metadata) if metadata else {}
+        self.policies = policies
+
+
+class NodePolicies(Protocol):
+    """Retry, time-out and cache policies of a node; only the engine looks inside."""
+
+    @property
+    def retry(self) -> Sequence[Any]:
+        """Retry policies, first match wins."""
+        ...
+
+
+class GraphPlan:
+    """The whole graph: nodes, channels, and the tables that the superstep functions follow.
+
+    Args:
+        name: For people: traces, drawings.
+        nodes: By name.
+        channels: An empty channel of each name; never written to, only copied from.
+        managed: Values computed per task instead of stored (``IsLastStep``), by key.
+        input_channel: Where a run's input is written.
+        output: The key or keys that ``values`` shows.
+        stream: The key or keys that ``get_state`` shows.
+    """
+
+    __slots__ = (
+        "channels",
+        "consuming",
+        "finishing",
+        "input_channel",
+        "managed",
+        "name",
+        "nodes",
+        "output",
+        "output_set",
+        "stream",
+        "triggered_by",
+        "triggers",
+        "trusted",
+        "volatile",
+    )
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        nodes: Mapping[str, NodePlan],
+        channels: Mapping[str, BaseChannel[Any, Any, Any]],
+        managed: Mapping[str, Any],
+        input_channel: str,
+        output: Sequence[str] | str,
+        stream: Sequence[str] | str,
+        pure_reducers: Sequence[Callable[..., Any]] = (),
+    ) -> None:
+        self.name = name
+        self.nodes = dict(nodes)
+        self.channels = dict(channels)
+        self.managed = dict(managed)
+        self.input_channel = input_channel
+        self.output = output
+        self.output_set = frozenset((output,) if isinstance(output, str) else output)
+        self.stream = stream
+        triggered: dict[str, list[str]] = {}
+        for node in self.nodes.values():
+            for trigger in node.triggers:
+                triggered.setdefault(trigger, []).append(node.name)
+        self.triggers = frozenset(triggered)
+        self.triggered_by = {chan: tuple(sorted(names)) for chan, names in triggered.items()}
+        # Channels whose update([]) may change something; all others are left alone when nobody wrote.
+        calm = (LastValue, BinaryOperatorAggregate)
+        self.volatile = frozenset(n for n, c in self.channels.items() if type(c) not in calm)
+        self.finishing = tuple(
+            n for n, c in self.channels.items() if type(c).finish is not BaseChannel.finish
+        )
+        self.consuming = frozenset(
+            n for n, c in self.channels.items() if type(c).consume is not BaseChannel.consume
+        )
+        # Reducers known to build a new value and leave the old one's parts alone.
+        self.trusted = frozenset(
+            n
+            for n, c in self.channels.items()
+            if type(c) is BinaryOperatorAggregate and any(c.operator is r for r in pure_reducers)
+        )
+
+    @property
+    def sends(self) -> bool:
+        """Whether nodes of this graph may send work to nodes directly."""
+        return TASKS in self.channels

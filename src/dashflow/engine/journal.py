@@ -1,0 +1,202 @@
+"""A run's pen: turns what happened into appends, with ownership, order and the promised durability.
+
+The only writer of ``run-`` streams. Knows nothing of nodes or channels' classes.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from dashflow._util.sentinel import MISSING
+from dashflow.checkpoint.events import to_new
+from dashflow.checkpoint.thread import stream_of
+from dashflow.core.delta import Shadow, diff, shade
+from dashflow.core.events import Change, Event
+from dashflow.core.plan import GraphPlan
+from dashflow.core.superstep import Live
+from dashflow.engine.ports import Host
+from dashflow.errors import LogError
+from dashflow.log.base import Append, EventLog, NewEvent, Ticket
+from dashflow.log.codec import encode
+from dashflow.log.ids import EventIds
+
+AHEAD = 64
+"""How many records may be on their way to the disk before a run waits (durability "async")."""
+
+
+class Changes:
+    """Tells what became of the channels since the log was last told."""
+
+    def __init__(self, plan: GraphPlan, values: Mapping[str, Any]) -> None:
+        self._trusted = plan.trusted
+        self._shadows = {
+            chan: shade(value, None if chan in plan.trusted else encode) for chan, value in values.items()
+        }
+
+    def take(self, live: Live, bumped: set[str], writes: Sequence[tuple[str, Any]]) -> Change:
+        """The change that ``writes`` made, of the channels in ``bumped``."""
+        put: dict[str, Any] = {}
+        ops: dict[str, list[Any]] = {}
+        cleared: list[str] = []
+        kept: list[str] = []
+        shadows = self._shadows
+        for chan in bumped if len(bumped) == 1 else sorted(bumped):
+            value = live.channels[chan].checkpoint()
+            if value is MISSING:
+                cleared.append(chan)
+                shadows.pop(chan, None)
+                continue
+            shadow = shadows.get(chan)
+            kind = type(value)
+            if (
+                kind is not list
+                and kind is not dict
+                and kind is not set
+                and kind is not str
+                and kind is not bytes
+            ):
+                put[chan] = value  # nothing to compare: a plain or unknown value is told whole
+                if shadow is not None:
+                    shadows.pop(chan)
+                continue
+            written = _parts(chan, writes) if chan in self._trusted else None
+            op, shadows[chan] = diff(shadow or Shadow(), value, encode, written)
+            if op is None:
+                put[chan] = value
+            elif len(op) == 1:
+                kept.append(chan)
+            else:
+                ops[chan] = op
+        return Change(put, ops, cleared, kept)
+
+
+def _parts(chan: str, writes: Sequence[tuple[str, Any]]) -> frozenset[int]:
+    """Ids of everything that was written to a channel, one level into containers."""
+    ids: set[int] = set()
+    for name, value in writes:
+        if name == chan:
+            ids.add(id(value))
+            if isinstance(value, list | tuple | set | frozenset):
+                ids.update(map(id, value))
+            elif isinstance(value, dict):
+                ids.update(map(id, value.values()))
+    return frozenset(ids)
+
+
+class Journal:
+    """Writes one run of one thread.
+
+    Args:
+        host: The world.
+        log: Where to.
+        thread: Id of the thread.
+        run: Id of the run.
+        version: The stream's version that the run was decided on.
+        durability: ``sync``, ``async`` or ``exit``.
+        fingerprint: Of the graph, kept with every event.
+    """
+
+    def __init__(
+        self,
+        host: Host,
+        log: EventLog,
+        *,
+        thread: str,
+        run: str,
+        version: int,
+        durability: str,
+        fingerprint: str = "",
+    ) -> None:
+        self.host = host
+        self.log = log
+        self.stream = stream_of(thread)
+        self.version = version
+        self.at = 0
+        self._run = run
+        self._sync = durability == "sync"
+        self._gather = durability == "exit"
+        self._fingerprint = fingerprint
+        self._ids = EventIds(host.entropy(), host.now())
+        self._owner = f"{self.log.instance}/{run}"
+        self._epoch = 0
+        self._cause = b""
+        self._tickets: deque[Ticket] = deque()
+        self._held: list[NewEvent] = []
+        self.open = False
+
+    def _event(self, event: Event) -> NewEvent:
+        self.at = self.host.now()
+        new = to_new(event, self._ids.next(), self.at, self._run, self._cause, self._fingerprint)
+        self.version += 1
+        return new
+
+    async def begin(self, event: Event) -> None:
+        """Claim the thread and record the run's first event; durable on return.
+
+        Raises:
+            OwnershipConflictError: Another run of this thread is going on.
+            VersionConflictError: Somebody wrote since the run was decided on.
+        """
+        version = self.version
+        new = self._event(event)
+        try:
+            result = await self.host.append(
+                self.log, Append(self.stream, (new,), version, owner=self._owner, claim=True)
+            )
+        except LogError:
+            self.version = version
+            raise
+        self._epoch = result.epoch
+        self._cause = new.event_id
+        self.open = True
+
+    async def record(self, event: Event) -> None:
+        """Record what happened; durable on return only under durability "sync"."""
+        version = self.version
+        new = self._event(event)
+        if self._gather:
+            self._held.append(new)
+            if len(self._held) < AHEAD:
+                return
+            await self._hand_over(version - len(self._held) + 1, self._held)
+            self._held = []
+        elif self._sync:
+            append = Append(self.stream, (new,), version, owner=self._owner, epoch=self._epoch)
+            try:
+                await self.host.append(self.log, append)
+            except LogError:
+                self.open = False
+                raise
+        else:
+            await self._hand_over(version, (new,))
+
+    async def _hand_over(self, version: int, events: Sequence[NewEvent]) -> None:
+        append = Append(self.stream, events, version, owner=self._owner, epoch=self._epoch)
+        tickets = self._tickets
+        try:
+            tickets.append(await self.host.submit(self.log, append))
+            if len(tickets) > AHEAD or tickets[0].done:
+                await self._settle(AHEAD)
+        except LogError:
+            self.open = False
+            raise
+
+    async def _settle(self, keep: int) -> None:
+        """Wait until at most ``keep`` records are on their way; look at those that arrived."""
+        tickets = self._tickets
+        while tickets and (len(tickets) > keep or tickets[0].done):
+            await self.host.settle(tickets.popleft())
+
+    async def end(self, *events: Event) -> None:
+        """Record the run's last events, wait for everything, give the thread back."""
+        if not self.open:
+            return
+        self.open = False
+        version = self.version - len(self._held)
+        last = [*self._held, *map(self._event, events)]
+        self._held = []
+        append = Append(self.stream, last, version, owner=self._owner, epoch=self._epoch, release=True)
+        await self._settle(0)
+        await self.host.append(self.log, append)

@@ -1,0 +1,103 @@
+"""Stream parts: what happened in a run, as its caller sees it; one renderer per mode.
+
+Parts are made only for modes somebody listens to. May not look at the log.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from dashflow._util.reserved import INTERRUPT, TASKS
+from dashflow.channels.base import BaseChannel
+from dashflow.core.superstep import Task, read
+
+Part = tuple[tuple[str, ...], str, Any]
+"""Namespace of the graph it comes from, mode, and data."""
+
+SUPPORTED = frozenset({"values", "updates", "custom"})
+
+
+class Audience(NamedTuple):
+    """Somebody who listens: to which modes, and where parts go; ``put`` may be called from any thread."""
+
+    modes: frozenset[str]
+    put: Callable[[Part], None]
+
+
+class Parts:
+    """The parts of one run, in order, until the caller takes them.
+
+    Args:
+        modes: Which modes the caller listens to.
+        keys: The key or keys that ``values`` and ``updates`` show.
+        above: Who listens to graphs inside the caller's: their modes, and where to put parts.
+        namespace: Of the graph, for those who listen above.
+    """
+
+    def __init__(
+        self,
+        modes: frozenset[str],
+        keys: Sequence[str] | str,
+        above: Audience | None = None,
+        namespace: tuple[str, ...] = (),
+    ) -> None:
+        self.modes = modes if above is None else modes | above.modes
+        self.keys = keys
+        self.waiting: deque[Part] = deque()
+        self._own = modes
+        self._above = above
+        self._namespace = namespace
+        self._key_set = frozenset((keys,) if isinstance(keys, str) else keys)
+
+    def take(self) -> list[Part]:
+        """Everything since the last call."""
+        parts = list(self.waiting)
+        self.waiting.clear()
+        return parts
+
+    def put(self, mode: str, data: Any) -> None:
+        """Add a part if its mode is listened to."""
+        if mode in self._own:
+            self.waiting.append(((), mode, data))
+        if self._above is not None and mode in self._above.modes:
+            self._above.put((self._namespace, mode, data))
+
+    def shows(self, updated: set[str], tasks: Sequence[Task]) -> bool:
+        """Whether a step changed anything that ``values`` shows."""
+        return not self._key_set.isdisjoint(updated) and any(
+            chan in self._key_set for task in tasks for chan, _ in task.writes or ()
+        )
+
+    def values(self, channels: Mapping[str, BaseChannel[Any, Any, Any]]) -> None:
+        """The state after a step."""
+        if "values" in self.modes:
+            self.put("values", read(channels, self.keys))
+
+    def update(self, task: Task, *, cached: bool = False) -> None:
+        """What a finished task wrote, as ``{node: update}``; ``cached``: in an earlier run."""
+        if "updates" not in self.modes or task.node.hidden:
+            return
+        keys = self._key_set
+        shown = [(chan, value) for chan, value in task.writes or () if chan in keys and chan != TASKS]
+        if isinstance(self.keys, str):
+            updates: list[Any] = [value for _, value in shown]
+        elif max(Counter(chan for chan, _ in shown).values(), default=0) > 1:
+            updates = [{chan: value} for chan, value in shown]
+        else:
+            updates = [dict(shown)] if shown else []
+        part = {task.name: updates[0] if len(updates) == 1 else (updates or None)}
+        self.put("updates", {**part, "__metadata__": {"cached": True}} if cached else part)
+
+    def interrupted(
+        self, interrupts: tuple[Any, ...], channels: Mapping[str, BaseChannel[Any, Any, Any]]
+    ) -> None:
+        """Somebody is asked."""
+        self.put("updates", {INTERRUPT: interrupts})
+        if interrupts and "values" in self.modes:
+            current = read(channels, self.keys)
+            shown = (
+                {**current, INTERRUPT: interrupts} if isinstance(current, dict) else {INTERRUPT: interrupts}
+            )
+            self.put("values", shown)

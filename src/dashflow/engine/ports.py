@@ -1,0 +1,117 @@
+"""Everything a flow may ask of the world, in one file. Flows import no clock, thread or event loop.
+
+A flow is an ``async def`` that awaits nothing but these methods (and user code handed to them). The
+sync host's never suspend, so its flows are driven with ``coro.send(None)``; the asyncio host's
+suspend where the loop should run; the simulated host counts every call, and may crash at any.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from typing import Any, Protocol, TypeVar
+
+import msgspec
+
+from dashflow.log.base import Append, Appended, EventLog, Ticket
+
+T = TypeVar("T")
+
+
+class Done(msgspec.Struct, frozen=True):
+    """A piece of work that came to its end: ``error`` is None when it returned ``value``."""
+
+    key: Hashable
+    value: Any = None
+    error: BaseException | None = None
+
+
+class Posted(msgspec.Struct, frozen=True):
+    """Something that running work handed to the flow before its end (a stream part, progress)."""
+
+    item: Any
+
+
+class Crew(Protocol):
+    """Pieces of user work that run beside each other, and the one place where a flow waits for them."""
+
+    @property
+    def pending(self) -> int:
+        """How many pieces were started and not yet returned by ``next``."""
+        ...
+
+    def start(self, key: Hashable, work: Callable[[], Any], *, blocking: bool = True) -> None:
+        """Start ``work()``. Never blocks.
+
+        Args:
+            key: Comes back in ``Done.key``.
+            work: Called without arguments.
+            blocking: False when ``work`` returns an awaitable (only hosts that are ``asynchronous``).
+        """
+        ...
+
+    def post(self, item: Any) -> None:
+        """Hand ``item`` to the flow, in order, from any thread, while work is running."""
+        ...
+
+    async def next(self) -> Done | Posted:
+        """The next thing that happened. Must not be called with nothing pending."""
+        ...
+
+    async def close(self) -> list[Done]:
+        """Cancel what is still pending as far as that can be done, and wait for what cannot.
+
+        Returns:
+            The pieces that came to an end meanwhile; those that never began are not among them.
+        """
+        ...
+
+
+class Host(Protocol):
+    """The world as flows see it."""
+
+    @property
+    def asynchronous(self) -> bool:
+        """Whether user work may return awaitables."""
+        ...
+
+    def now(self) -> int:
+        """Nanoseconds since the Unix epoch; never smaller than the call before."""
+        ...
+
+    def entropy(self) -> int:
+        """64 random bits."""
+        ...
+
+    async def append(self, log: EventLog, append: Append) -> Appended:
+        """Append; durable on return. Raises what ``EventLog.append`` raises."""
+        ...
+
+    async def submit(self, log: EventLog, append: Append) -> Ticket:
+        """Hand over an append that may become durable later."""
+        ...
+
+    async def settle(self, ticket: Ticket) -> Appended:
+        """Wait for a submitted append; returns or raises what it came to."""
+        ...
+
+    async def read(self, query: Callable[[], T]) -> T:
+        """Run a blocking read of a log or store."""
+        ...
+
+    async def call(self, work: Callable[[], Any], *, blocking: bool = True) -> Any:
+        """Run one piece of user work and wait for it: inline where the host may block."""
+        ...
+
+    def crew(self, limit: int | None = None, *, attentive: bool = False) -> Crew:
+        """A crew for work that runs beside each other.
+
+        Args:
+            limit: How many pieces run at a time (None: the host's own bound).
+            attentive: Whether ``next`` must return posted items at once; else the waiting flow may
+                lend a hand and run a piece itself meanwhile.
+        """
+        ...
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait; in a simulation only the clock moves."""
+        ...

@@ -1,0 +1,459 @@
+"""GraphRun: drives one run of a graph, superstep by superstep. Written once for all hosts.
+
+Every ``await`` here is a port call or a node's own code. What happened is recorded by the journal,
+what the caller sees goes through the parts; this file decides only in which order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from typing import Any
+
+from dashflow._util.drive import drive
+from dashflow._util.ids import interrupt_id
+from dashflow._util.sentinel import MISSING
+from dashflow.checkpoint.thread import ThreadReader, stream_of
+from dashflow.core.events import (
+    Event,
+    Question,
+    RunFailed,
+    RunFinished,
+    RunPaused,
+    RunStarted,
+    StepCompleted,
+    TaskCompleted,
+    TaskFailed,
+    TaskInterrupted,
+)
+from dashflow.core.fold import EMPTY, ThreadState
+from dashflow.core.ids import checkpoint_id
+from dashflow.core.plan import GraphPlan
+from dashflow.core.superstep import Live, Task, apply, next_tasks, read, revive, stops_at
+from dashflow.engine.accept import accept, told
+from dashflow.engine.journal import Changes, Journal
+from dashflow.engine.locate import Place, locate
+from dashflow.engine.parts import Audience, Part, Parts
+from dashflow.engine.ports import Crew, Done, Host, Posted
+from dashflow.engine.task import Scope, execute
+from dashflow.errors import (
+    ErrorCode,
+    GraphBubbleUp,
+    GraphInterrupt,
+    GraphRecursionError,
+    InvalidUpdateError,
+    LogError,
+    ParentCommand,
+    create_error_message,
+)
+from dashflow.options import RunOptions
+from dashflow.types.interrupts import Interrupt
+
+
+class GraphRun:
+    """One run: from accepting its input to its end, pause or failure.
+
+    Args:
+        host: The world.
+        plan: The graph.
+        options: How to run it.
+        given: The input, a ``Command``, or None.
+        parts: Receives what the caller wants to see.
+        reader: The log's threads; None runs without a log and without cost for one.
+        store: Lent to the nodes.
+        outer: The task that this graph runs inside of, for a graph used by a node.
+        fingerprint: Of the graph.
+    """
+
+    def __init__(
+        self,
+        host: Host,
+        plan: GraphPlan,
+        options: RunOptions,
+        given: Any,
+        parts: Parts,
+        *,
+        reader: ThreadReader | None = None,
+        store: Any = None,
+        outer: Scope | None = None,
+        fingerprint: str = "",
+    ) -> None:
+        self.host = host
+        self.plan = plan
+        self.options = options
+        self.store = store
+        self.outer = outer
+        self.namespace = outer.next_namespace() if outer is not None else ""
+        self.audience: Audience | None = None
+        self.interrupts: list[Interrupt[Any]] = []
+        self.live = Live({}, {}, {}, None, -1)
+        given_id = options.config.get("run_id")
+        self.id = str(given_id) if given_id else f"{host.now():x}-{host.entropy():016x}"
+        self._given = given
+        self._parts = parts
+        self._reader = reader
+        self._fingerprint = fingerprint
+        self._done: dict[str, list[tuple[str, Any]]] = {}
+        self._answers: dict[str, Any] = {}
+        self._journal: Journal | None = None
+        self._changes: Changes | None = None
+        self._spare: list[Any] = []
+        self._named = stream_of(options.thread) if reader is not None else self.namespace or self.id
+        self._held: tuple[str, list[str]] = ("", [])
+        self._crew: Crew | None = None
+        self._shown = False
+        # A graph inside a task gets the same names whenever that task runs again.
+        self._place = (0, host.now() if outer is None else 0)
+        self._consumed: dict[str, dict[str, Any]] = {}
+        self._firsts: dict[str, str] = {}
+        self._refused: dict[str, list[Interrupt[Any]]] = {}
+        # Shown keys that do not stay: a run's output is what they held when they were last shown.
+        self._fleeting = not plan.volatile.isdisjoint((parts.keys,) if isinstance(parts.keys, str) else parts.keys)
+        self._last: Any = None
+
+    # -- what tasks ask ---------------------------------------------------------------------
+
+    @property
+    def checkpoint_id(self) -> str:
+        """The checkpoint that the present step starts from."""
+        return checkpoint_id(self._named, *self._place)
+
+    def look_at(self, state: ThreadState) -> None:
+        """Name tasks and checkpoints as at ``state``, for somebody who looks and does not run."""
+        self._place = (state.checkpoint, state.at)
+        self._named = stream_of(self.options.thread)
+
+    def answer(self, question: str, task: Task) -> Any:
+        """The answer to the question of that id, or to whoever asks first; MISSING when there is none."""
+        if question in self._answers:
+            return self._answers[question]
+        try:
+            spare = self._spare.pop()
+        except IndexError:
+            return MISSING
+        self._answers[question] = spare
+        self._consumed.setdefault(task.key, {})[question] = spare
+        return spare
+
+    def note_first(self, question: str, first: str) -> None:
+        """Remember the id of the first question of the task that asks ``question``."""
+        if question != first:
+            self._firsts[question] = first
+
+    def refuse(self, question: Interrupt[Any], first: str, task: Task) -> None:
+        """The answer to this question did not fit: forget it, the question is open again."""
+        self.note_first(question.id, first)
+        self._answers.pop(question.id, None)
+        self._refused.setdefault(task.key, []).append(question)
+
+    def write_custom(self, value: Any) -> None:
+        """Send a value to the ``custom`` stream, if anybody listens."""
+        if "custom" in self._parts.modes:
+            if self._crew is not None:
+                self._crew.post((None, value))
+            else:
+                self._parts.put("custom", value)
+
+    def listen(self, modes: frozenset[str]) -> None:
+        """Let graphs inside this one's tasks send their parts of these modes to this run's caller."""
+        self.audience = Audience(modes, self._overhear)
+
+    def _overhear(self, part: Part) -> None:
+        if self._crew is not None:
+            self._crew.post((part, None))
+        else:
+            self._parts.waiting.append(part)
+
+    def task_config(self, scope: Scope) -> dict[str, Any]:
+        """A new ``RunnableConfig`` for a task."""
+        given, task, namespace = self.options.config, scope.task, scope.namespace
+        metadata = {
+            "langgraph_step": self.live.step,
+            "langgraph_node": task.name,
+            "langgraph_triggers": task.triggers,
+            "langgraph_path": task.path,
+            "langgraph_checkpoint_ns": namespace,
+        }
+        return {
+            **given,
+            "metadata": {**given.get("metadata", {}), **metadata, **task.node.metadata},
+            "tags": [*given.get("tags", ()), *task.node.tags],
+            "configurable": {**given["configurable"], "checkpoint_ns": namespace},
+        }
+
+    # -- the flow ---------------------------------------------------------------------------
+
+    async def supersteps(self) -> AsyncGenerator[Part, None]:
+        """Run to the end; yields parts as they come."""
+        ending: tuple[Event, ...] = ()
+        try:
+            await self._begin()
+            for part in self._parts.take():
+                yield part
+            plan, live, options, parts = self.plan, self.live, self.options, self._parts
+            attentive = "custom" in parts.modes or self.audience is not None
+            while True:
+                if live.step > live.stop:
+                    raise self._out_of_steps()
+                tasks = next_tasks(plan, live)
+                if not tasks:
+                    break
+                if self._done:
+                    self._reuse(tasks)
+                if options.interrupt_before:
+                    self._breakpoint(options.interrupt_before, tasks, "before")
+                if len(tasks) == 1 and not attentive:
+                    await self._alone(tasks[0])
+                else:
+                    async for part in self._together(tasks):
+                        yield part
+                bumped = apply(plan, live, tasks)
+                if parts.modes or not self._shown:
+                    self._show(tasks)
+                if self._journal is not None:
+                    await self._record(self._journal, tasks, bumped)
+                else:
+                    self._place = (live.step + 2, self._place[1])
+                live.step += 1
+                if parts.waiting:
+                    for part in parts.take():
+                        yield part
+                if options.interrupt_after:
+                    self._breakpoint(options.interrupt_after, tasks, "after")
+            ending = (RunFinished(self.id),)
+        except GraphInterrupt as asked:
+            ending = (self._pause(asked),)
+            for part in self._parts.take():
+                yield part
+            if self.outer is not None:
+                raise
+        except LogError:
+            raise
+        except ParentCommand:
+            ending = (RunFinished(self.id),)
+            if self.outer is None:
+                raise InvalidUpdateError("There is no parent graph") from None
+            raise
+        except BaseException as error:
+            ending = (RunFailed(self.id, type(error).__name__, str(error)),)
+            raise
+        finally:
+            if self._journal is not None:
+                await self._journal.end(*ending)
+
+    async def _begin(self) -> None:
+        """Find where to go on, accept the input, make that durable."""
+        reader, options, live = self._reader, self.options, self.live
+        place = Place(EMPTY, False, 0)
+        if reader is not None:
+            place = await self.host.read(
+                lambda: locate(reader, options.thread, options.checkpoint, self._given)
+            )
+        state = place.state
+        live.versions = dict(state.versions)
+        live.seen = {name: dict(versions) for name, versions in state.seen.items()}
+        live.top = max(live.versions.values(), default=0)
+        live.step = state.step + 1
+        live.stop = live.step + options.recursion_limit + 1
+        revive(self.plan, state.values, live)
+        changes = self._changes = None if reader is None else Changes(self.plan, state.values)
+        base = RunStarted(
+            self.id,
+            base=state.version,
+            durability=options.durability,
+            meta=options.metadata,
+            replay=place.replays,
+        )
+        accepted = accept(self.plan, live, state, self._given, changes=changes, base=base)
+        started = accepted.started
+        if state.checkpoint:
+            self._place = (state.checkpoint, state.at)
+        if accepted.resumes and not started.replay:
+            self._done = state.done
+            self._answers = {**state.answers, **started.answers}
+            self._spare = list(started.answer or state.answer)
+        if reader is not None:
+            journal = self._journal = Journal(
+                self.host,
+                reader.log,
+                thread=options.thread,
+                run=self.id,
+                version=place.end,
+                durability=options.durability,
+                fingerprint=self._fingerprint,
+            )
+            await journal.begin(started)
+            if started.kind in ("input", "fork"):
+                self._place = (journal.version, journal.at)
+        if accepted.resumes:
+            self._see()
+
+    def _reuse(self, tasks: Sequence[Task]) -> None:
+        """Results that were recorded before a crash, failure or question are not made again."""
+        done = self._done
+        if done:
+            for task in tasks:
+                if task.key in done:
+                    task.writes = done[task.key]
+                    self._parts.update(task, cached=True)
+
+    async def _alone(self, task: Task) -> None:
+        """Run the only task of a step, here and now."""
+        if task.writes is not None:
+            return
+        try:
+            task.writes = await execute(self.host, self, task)
+        except GraphInterrupt as asked:
+            await self._asked(task, asked)
+            raise
+        except GraphBubbleUp:
+            raise
+        except Exception as error:
+            await self._failed(task, error)
+            raise
+        if self._parts.modes:
+            self._parts.update(task)
+
+    async def _together(self, tasks: Sequence[Task]) -> AsyncGenerator[Part, None]:
+        """Run several tasks beside each other; yields parts while they run."""
+        by_key = {task.key: task for task in tasks}
+        free = self.host.asynchronous
+        attentive = "custom" in self._parts.modes or self.audience is not None
+        crew = self._crew = self.host.crew(self.options.max_concurrency, attentive=attentive)
+        asked: list[Interrupt[Any]] = []
+        failure: BaseException | None = None
+        try:
+            for task in tasks:
+                if task.writes is None:
+                    crew.start(task.key, self._work(task, free), blocking=not free)
+            # An answer that does not fit is no reason to stop the others, which may have been answered too.
+            while crew.pending and (failure is None or is_invalid_resume(failure)):
+                happened = await crew.next()
+                if isinstance(happened, Posted):
+                    self._put(*happened.item)
+                else:
+                    error = await self._ended(by_key[happened.key], happened, asked, len(tasks) > 1)  # type: ignore[index]
+                    failure = failure or error
+                for part in self._parts.take():
+                    yield part
+        finally:
+            self._crew = None
+            for late in await crew.close():
+                if late.error is None:
+                    await self._ended(by_key[late.key], late, asked, True)  # type: ignore[index]
+        if failure is not None:
+            raise failure
+        if asked:
+            self._show_partial(tasks)
+            raise GraphInterrupt(tuple(asked))
+
+    def _put(self, part: Part | None, custom: Any) -> None:
+        """Add what running work handed over: a part of a graph inside a task, or a custom value."""
+        if part is not None:
+            self._parts.waiting.append(part)
+        else:
+            self._parts.put("custom", custom)
+
+    def _show_partial(self, tasks: Sequence[Task]) -> None:
+        """What the tasks that did finish would change is shown, though the step is not complete."""
+        finished = [task for task in tasks if task.writes]
+        if finished:
+            apply(self.plan, self.live, finished)
+            self._show(finished)
+
+    def _work(self, task: Task, free: bool) -> Any:
+        if free:
+            return lambda: execute(self.host, self, task)
+        return lambda: drive(execute(self.host, self, task))
+
+    async def _ended(
+        self, task: Task, done: Done, asked: list[Interrupt[Any]], several: bool
+    ) -> BaseException | None:
+        """Record what a task came to; returns the error that ends the step, if it is one."""
+        error = done.error
+        if error is None:
+            task.writes = done.value
+            if several and self._journal is not None and self._journal.open:
+                await self._journal.record(TaskCompleted(task.key, task.name, [list(w) for w in done.value]))
+            self._parts.update(task)
+            return None
+        if isinstance(error, GraphInterrupt):
+            await self._asked(task, error)
+            asked.extend(error.args[0])
+            return None
+        if isinstance(error, Exception) and not isinstance(error, GraphBubbleUp):
+            await self._failed(task, error)
+        return error
+
+    async def _asked(self, task: Task, asked: GraphInterrupt) -> None:
+        interrupts: tuple[Interrupt[Any], ...] = tuple(asked.args[0])
+        if self._journal is not None:
+            questions = self._questions(interrupts)
+            used = self._consumed.pop(task.key, {})
+            await self._journal.record(TaskInterrupted(task.key, task.name, questions, used))
+        self.interrupts.extend(interrupts)
+        self._parts.interrupted(interrupts, self.live.channels)
+
+    def _questions(self, interrupts: Sequence[Interrupt[Any]]) -> list[Question]:
+        return [Question(i.id, i.value, i.response_schema, self._firsts.get(i.id, "")) for i in interrupts]
+
+    async def _failed(self, task: Task, error: Exception) -> None:
+        """Say which task it was; a log that cannot be written must not hide the error itself."""
+        error.add_note(f"During task with name '{task.name}' and id '{Scope(self, task).id}'")
+        journal = self._journal
+        if journal is not None and journal.open and not isinstance(error, LogError):
+            if refused := self._refused.pop(task.key, None):
+                questions = self._questions(refused)
+                used = self._consumed.pop(task.key, {})
+                ids = [question.id for question in questions]
+                await journal.record(TaskInterrupted(task.key, task.name, questions, used, ids))
+            await journal.record(TaskFailed(task.key, task.name, type(error).__name__, repr(error)))
+
+    def _show(self, tasks: Sequence[Task]) -> None:
+        """Let the caller see the state, when the step changed something that is shown."""
+        if self.live.updated and self._parts.shows(self.live.updated, tasks):
+            self._see()
+
+    def _see(self) -> None:
+        self._shown = True
+        self._parts.values(self.live.channels)
+        if self._fleeting:
+            self._last = read(self.live.channels, self._parts.keys)
+
+    async def _record(self, journal: Journal, tasks: Sequence[Task], bumped: set[str]) -> None:
+        """The step is complete: what it changed becomes a record, what waited for it is done with."""
+        assert self._changes is not None
+        writes = tasks[0].writes if len(tasks) == 1 else [w for t in tasks for w in t.writes or ()]
+        change = self._changes.take(self.live, bumped, writes or ())
+        await journal.record(StepCompleted(self.live.step, [told(task) for task in tasks], change))
+        self._place = (journal.version, journal.at)
+        if self._done or self._answers or self._spare:
+            self._done, self._answers, self._spare = {}, {}, []
+
+    # -- ends -------------------------------------------------------------------------------
+
+    def _breakpoint(self, nodes: Sequence[str] | str, tasks: Sequence[Task], when: str) -> None:
+        held = stops_at(self.live, nodes, tasks)
+        if held:
+            self._held = (when, [task.name for task in held])
+            raise GraphInterrupt(())
+
+    def _pause(self, asked: GraphInterrupt) -> RunPaused:
+        if asked.args[0]:
+            return RunPaused(self.id, "interrupt")
+        self._parts.interrupted((), self.live.channels)
+        return RunPaused(self.id, *self._held)
+
+    def _out_of_steps(self) -> GraphRecursionError:
+        message = (
+            f"Recursion limit of {self.options.recursion_limit} reached without hitting a stop condition. "
+            "You can increase the limit by setting the `recursion_limit` config key."
+        )
+        return GraphRecursionError(
+            create_error_message(message=message, error_code=ErrorCode.GRAPH_RECURSION_LIMIT)
+        )
+
+    def output(self) -> Any:
+        """What the run shows at its end; None when it never showed anything."""
+        if self._fleeting or not self._shown:
+            return self._last
+        return read(self.live.channels, self._parts.keys)

@@ -1,0 +1,154 @@
+"""Every error DashFlow raises, as one tree; messages are built here. All of them survive pickling.
+
+Imports nothing of DashFlow, except that the deprecated ``NodeInterrupt`` is found when it is asked for.
+
+::
+
+    Exception
+    ├── DashFlowError                     code, message, data
+    │   ├── UsageError                    the caller asked for something that cannot be
+    │   │   ├── EmptyGoalError            a goal without words
+    │   │   ├── WorkspaceError            folder missing, unreadable or without anything to look at
+    │   │   ├── UnknownRunError           no run of that name in this log
+    │   │   └── RunStateError             the run is in a state that does not allow this
+    │   ├── PlanError                     a plan that cannot be run
+    │   │   ├── PlanCycleError            tasks that wait for each other
+    │   │   ├── UnknownDependencyError    a task waits for one that is not in the plan
+    │   │   └── PlanAnswerError           a model's answer that is no plan, after repair
+    │   ├── ModelError                    a model could not be asked
+    │   └── LogError                      the event log
+    │       ├── VersionConflictError      expected version is not the stream's version
+    │       ├── OwnershipConflictError    somebody else owns this stream and is alive
+    │       ├── FencedError               this owner lost the stream to a later one
+    │       ├── DuplicateEventError       an event's id is used by another event already
+    │       ├── NotALogError              the file is no DashFlow log
+    │       ├── LogFormatError            the log's format is newer than this program
+    │       ├── CorruptEventError         a stored event does not match its checksum
+    │       ├── StorageUnavailableError   disk full, I/O error, server away
+    │       ├── LogClosedError            used after close()
+    │       └── ValueCodecError           a value that cannot be stored or revived
+    ├── LangGraph's names
+    │   ├── EmptyChannelError             a channel without a value was read
+    │   ├── InvalidUpdateError            an update the channels cannot take
+    │   ├── EmptyInputError               a run was started with nothing
+    │   ├── GraphRecursionError           (a RecursionError) too many steps
+    │   ├── NodeCancelledError            a node raised CancelledError by itself
+    │   ├── NodeTimeoutError              a node took too long (no TimeoutError: it is retried)
+    │   ├── UnknownInterruptError         an answer that fits no open question
+    │   └── TaskNotFound                  a remote executor does not have the task
+    └── GraphBubbleUp                     control flow, never a fault
+        ├── GraphInterrupt                a task asked; NodeInterrupt is its old form
+        ├── GraphDrained                  the run stopped on request, between two steps
+        └── ParentCommand                 a command for the graph around
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+from dashflow.errors.base import (
+    DashFlowError,
+)
+from dashflow.errors.graph import (
+    INVALID_RESUME,
+    EmptyChannelError,
+    EmptyInputError,
+    ErrorCode,
+    GraphBubbleUp,
+    GraphDrained,
+    GraphInterrupt,
+    GraphRecursionError,
+    InvalidUpdateError,
+    NodeCancelledError,
+    NodeError,
+    NodeTimeoutError,
+    ParentCommand,
+    TaskNotFound,
+    UnknownInterruptError,
+    create_error_message,
+    is_invalid_resume,
+)
+from dashflow.errors.log import (
+    CorruptEventError,
+    DuplicateEventError,
+    FencedError,
+    LogClosedError,
+    LogError,
+    LogFormatError,
+    NotALogError,
+    OwnershipConflictError,
+    StorageUnavailableError,
+    ValueCodecError,
+    VersionConflictError,
+)
+from dashflow.errors.plans import (
+    ModelError,
+    PlanAnswerError,
+    PlanCycleError,
+    PlanError,
+    UnknownDependencyError,
+)
+from dashflow.errors.usage import (
+    EmptyGoalError,
+    RunStateError,
+    UnknownCheckpointError,
+    UnknownRunError,
+    UsageError,
+    WorkspaceError,
+)
+
+__all__ = (
+    "INVALID_RESUME",
+    "CorruptEventError",
+    "DashFlowError",
+    "DuplicateEventError",
+    "EmptyChannelError",
+    "EmptyGoalError",
+    "EmptyInputError",
+    "ErrorCode",
+    "FencedError",
+    "GraphBubbleUp",
+    "GraphDrained",
+    "GraphInterrupt",
+    "GraphRecursionError",
+    "InvalidUpdateError",
+    "LogClosedError",
+    "LogError",
+    "LogFormatError",
+    "ModelError",
+    "NodeCancelledError",
+    "NodeError",
+    "NodeTimeoutError",
+    "NotALogError",
+    "OwnershipConflictError",
+    "ParentCommand",
+    "PlanAnswerError",
+    "PlanCycleError",
+    "PlanError",
+    "RunStateError",
+    "StorageUnavailableError",
+    "TaskNotFound",
+    "UnknownCheckpointError",
+    "UnknownDependencyError",
+    "UnknownInterruptError",
+    "UnknownRunError",
+    "UsageError",
+    "ValueCodecError",
+    "VersionConflictError",
+    "WorkspaceError",
+    "create_error_message",
+    "is_invalid_resume",
+)
+
+for _name in __all__:
+    # Pickles and stored descriptions name the public module, wherever in it a class is written.
+    if isinstance(_kind := globals()[_name], type):
+        _kind.__module__ = __name__
+
+
+def __getattr__(name: str) -> Any:
+    """Serve the deprecated exception that needs the vocabulary above this file."""
+    if name == "NodeInterrupt":
+        return import_module("dashflow.types.interrupts").NodeInterrupt
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

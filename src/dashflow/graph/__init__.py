@@ -1,0 +1,7 @@
+"""Graphs: build with ``StateGraph``, run what ``compile()`` returns. LangGraph's names; importing this is cheap."""
+
+from dashflow.constants import END, START
+from dashflow.graph.message import MessagesState, add_messages
+from dashflow.graph.state import StateGraph
+
+__all__ = ("END", "START", "MessagesState", "StateGraph", "add_messages")

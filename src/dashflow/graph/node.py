@@ -1,0 +1,181 @@
+"""A node's code, compiled: what to call, and how its return value becomes writes.
+
+Implements the engine's ``Body``. May not run anything by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from dashflow._util.reserved import TASKS
+from dashflow._util.sentinel import MISSING
+from dashflow.channels.binop import BinaryOperatorAggregate
+from dashflow.channels.last_value import LastValue
+from dashflow.constants import END
+from dashflow.core.plan import Channels, Reader
+from dashflow.engine.task import Route, Scope
+from dashflow.errors import ErrorCode, InvalidUpdateError, ParentCommand, create_error_message
+from dashflow.graph.schema import ROOT, Schema
+from dashflow.graph.signature import Provider, is_asynchronous, wants
+from dashflow.managed.base import Progress
+from dashflow.types.commands import Command, Send, annotated_keys, fields_as_tuples
+from dashflow.types.policies import RetryPolicy
+
+Writes = list[tuple[str, Any]]
+_PLAIN = (LastValue, BinaryOperatorAggregate)
+"""Channels that hold their value in ``value``, or MISSING there."""
+
+
+class NodeBody:
+    """One node's code.
+
+    Args:
+        name: For messages.
+        action: A function, a callable object, or anything with ``invoke``/``ainvoke``; None passes the
+            input on (the graph's start).
+        keys: State keys it may write.
+        retry: Retry policies.
+    """
+
+    __slots__ = ("_act", "_awaits", "_extra", "_invoke", "_keys", "_root", "asynchronous", "inline", "name", "retry",
+                 "routes", "scoped", "static")  # fmt: skip
+
+    def __init__(
+        self, name: str, action: Any, keys: Sequence[str], retry: Sequence[RetryPolicy] = ()
+    ) -> None:
+        self.name = name
+        self.retry = tuple(retry)
+        self.routes: list[Route] = []
+        self.static: Writes = []
+        self._keys = frozenset(keys)
+        self._root = list(keys) == [ROOT]
+        self._invoke = hasattr(action, "invoke") and not isinstance(action, type)
+        self._act: Any = action
+        self._extra: tuple[Provider, ...] = () if self._invoke or action is None else wants(action)
+        self._awaits = not self._invoke and is_asynchronous(action)
+        self.asynchronous = self._awaits or self._invoke and hasattr(action, "ainvoke")
+        self.inline = False
+        self.scoped = bool(self._extra)
+
+    def call(self, value: Any, scope: Scope, asynchronous: bool) -> Any:
+        """See ``Body.call``."""
+        act = self._act
+        if act is None:
+            return value
+        if self._invoke:
+            return act.ainvoke(value, scope.config) if asynchronous else act.invoke(value, scope.config)
+        if self._awaits and not asynchronous:
+            raise TypeError(
+                f'No synchronous function provided to "{self.name}".'
+                "\nEither initialize with a synchronous function or invoke via the async API "
+                "(ainvoke, astream, etc.)"
+            )
+        if self._extra:
+            return act(value, **{key: provide(scope) for key, provide in self._extra})
+        return act(value)
+
+    def writes(self, result: Any) -> Writes:
+        """See ``Body.writes``."""
+        if type(result) is dict and not self._root:
+            keys = self._keys
+            out = [(key, value) for key, value in result.items() if key in keys]
+        else:
+            out = self._root_updates(result) if self._root else self._updates(result)
+            if result is not None:
+                out.extend(control(result))
+        out.extend(self.static)
+        return out
+
+    def _updates(self, result: Any) -> Writes:
+        """Updates of keyed state: a dict, a command, several of them, or an object with fields."""
+        keys = self._keys
+        if result is None:
+            return []
+        if isinstance(result, dict):
+            return [(key, value) for key, value in result.items() if key in keys]
+        if isinstance(result, Command):
+            if result.graph == Command.PARENT:
+                return []
+            return [(key, value) for key, value in result.update_as_tuples() if key in keys]
+        if isinstance(result, list | tuple) and any(isinstance(part, Command) for part in result):
+            return [write for part in result for write in self._updates(part)]
+        if isinstance(result, Send):
+            return []
+        fields = annotated_keys(type(result))
+        if fields:
+            return [(key, value) for key, value in fields_as_tuples(result, fields) if key in keys]
+        raise InvalidUpdateError(
+            create_error_message(
+                message=f"Expected dict, got {result}", error_code=ErrorCode.INVALID_GRAPH_NODE_RETURN_VALUE
+            )
+        )
+
+    def _root_updates(self, result: Any) -> Writes:
+        """Updates of a state without keys."""
+        if result is None:
+            return []
+        if isinstance(result, Command):
+            return [] if result.graph == Command.PARENT else list(result.update_as_tuples())
+        if isinstance(result, list | tuple) and any(isinstance(part, Command) for part in result):
+            out: Writes = []
+            for part in result:
+                out.extend(self._root_updates(part) if isinstance(part, Command) else [(ROOT, part)])
+            return out
+        return [(ROOT, result)]
+
+
+def control(result: Any) -> Writes:
+    """Where a node's return value sends the run: the packets and gotos of commands in it.
+
+    Raises:
+        ParentCommand: A command is for the graph around this one.
+    """
+    if isinstance(result, Send):
+        return [(TASKS, result)]
+    if isinstance(result, Command):
+        commands: list[Command[Any]] = [result]
+    elif isinstance(result, list | tuple):
+        commands = [part for part in result if isinstance(part, Command)]
+    else:
+        return []
+    out: Writes = []
+    for command in commands:
+        if command.graph == Command.PARENT:
+            raise ParentCommand(command)
+        targets = [command.goto] if isinstance(command.goto, Send | str) else command.goto
+        for target in targets:
+            if isinstance(target, Send):
+                out.append((TASKS, target))
+            elif isinstance(target, str) and target != END:
+                out.append((f"branch:to:{target}", None))
+    return out
+
+
+def reader(schema: Schema) -> Reader:
+    """A function that builds a node's input from the channels, compiled for a schema's keys."""
+    if schema.is_root:
+
+        def read_root(channels: Channels, progress: Progress) -> Any:
+            return channels[ROOT].get() if channels[ROOT].is_available() else None
+
+        return read_root
+    names, managed, coerce = tuple(schema.channels), tuple(schema.managed.items()), schema.coerce
+    if not managed and coerce is None and all(type(c) in _PLAIN for c in schema.channels.values()):
+
+        def read_plain(channels: Channels, progress: Progress) -> Any:
+            return {n: v for n in names if (v := channels[n].value) is not MISSING}  # type: ignore[attr-defined]
+
+        return read_plain
+
+    def read_keys(channels: Channels, progress: Progress) -> Any:
+        values = {}
+        for name in names:
+            channel = channels[name]
+            if channel.is_available():
+                values[name] = channel.get()
+        for name, source in managed:
+            values[name] = source.get(progress)
+        return values if coerce is None else coerce(values)
+
+    return read_keys

@@ -1,0 +1,197 @@
+"""The asyncio host: flows suspend where the loop should run; blocking work goes to threads.
+
+Its counterpart is ``dashflow.hosts.sync``; both implement ``dashflow.engine.ports``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import inspect
+from collections import deque
+from collections.abc import Callable, Hashable
+from typing import Any, TypeVar
+
+from dashflow.engine.ports import Done, Posted
+from dashflow.hosts.clock import WallClock, entropy
+from dashflow.hosts.threads import THREADS
+from dashflow.log.base import Append, Appended, EventLog, Ticket
+
+T = TypeVar("T")
+
+
+async def in_thread(work: Callable[[], T]) -> T:
+    """Run ``work`` on a cached thread with the caller's context; a cancel does not wait for it."""
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[T] = loop.create_future()
+    context = contextvars.copy_context()
+
+    def report(value: Any, error: BaseException | None) -> None:
+        if future.done():
+            return  # cancelled meanwhile: the result is refused
+        if error is None:
+            future.set_result(value)
+        elif isinstance(error, StopIteration):
+            future.set_exception(RuntimeError(f"work raised {error!r}"))
+        else:
+            future.set_exception(error)
+
+    def job() -> None:
+        value: Any = None
+        failure: BaseException | None = None
+        try:
+            value = context.run(work)
+        except BaseException as error:  # noqa: BLE001  # handed to the awaiting flow
+            failure = error
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(report, value, failure)
+
+    THREADS.start(job)
+    return await future
+
+
+class TaskCrew:
+    """Work as asyncio tasks (awaitable) or on threads (blocking), bounded by ``limit``."""
+
+    def __init__(self, limit: int | None) -> None:
+        self._limit = limit
+        self._loop = asyncio.get_running_loop()
+        self._waiting: deque[tuple[Hashable, Callable[[], Any], bool]] = deque()
+        self._tasks: dict[asyncio.Task[None], Hashable] = {}
+        self._results: deque[Done | Posted] = deque()
+        self._waiter: asyncio.Future[None] | None = None
+        self._pending = 0
+
+    @property
+    def pending(self) -> int:
+        """Pieces started and not yet returned."""
+        return self._pending
+
+    def start(self, key: Hashable, work: Callable[[], Any], *, blocking: bool = True) -> None:
+        """See ``Crew.start``."""
+        self._pending += 1
+        if self._limit is not None and len(self._tasks) >= self._limit:
+            self._waiting.append((key, work, blocking))
+        else:
+            self._launch(key, work, blocking)
+
+    def _launch(self, key: Hashable, work: Callable[[], Any], blocking: bool) -> None:
+        task = self._loop.create_task(self._run(key, work, blocking))
+        self._tasks[task] = key
+        task.add_done_callback(self._finished)
+
+    def _finished(self, task: asyncio.Task[None]) -> None:
+        key = self._tasks.pop(task)
+        if task.cancelled():  # before its first line ran, so _run could not say so
+            self._put(Done(key, None, asyncio.CancelledError()))
+        if self._waiting and (self._limit is None or len(self._tasks) < self._limit):
+            self._launch(*self._waiting.popleft())
+
+    async def _run(self, key: Hashable, work: Callable[[], Any], blocking: bool) -> None:
+        try:
+            if blocking:
+                value = await in_thread(work)
+            else:
+                value = work()
+                if inspect.isawaitable(value):
+                    value = await value
+            done = Done(key, value)
+        except BaseException as error:  # noqa: BLE001  # whatever it is, the flow must hear of it
+            done = Done(key, None, error)
+        self._put(done)
+
+    def _put(self, result: Done | Posted) -> None:
+        self._results.append(result)
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def post(self, item: Any) -> None:
+        """See ``Crew.post``."""
+        try:
+            here = asyncio.get_running_loop() is self._loop
+        except RuntimeError:
+            here = False
+        if here:
+            self._put(Posted(item))
+        else:
+            self._loop.call_soon_threadsafe(self._put, Posted(item))
+
+    async def next(self) -> Done | Posted:
+        """See ``Crew.next``."""
+        while not self._results:
+            self._waiter = self._loop.create_future()
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
+        result = self._results.popleft()
+        if type(result) is Done:
+            self._pending -= 1
+        return result
+
+    async def close(self) -> list[Done]:
+        """Cancel every task and wait for its end; threads go on, their results are refused."""
+        self._waiting.clear()
+        while self._tasks:
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.wait(list(self._tasks))
+            await asyncio.sleep(0)  # let the done callbacks take the tasks out
+        self._pending = 0
+        ended = [result for result in self._results if type(result) is Done]
+        self._results.clear()
+        return ended
+
+
+class AioHost:
+    """The world for asyncio callers."""
+
+    asynchronous = True
+
+    def __init__(self) -> None:
+        self.now = WallClock().now
+        self.entropy = entropy
+
+    async def append(self, log: EventLog, append: Append) -> Appended:
+        """See ``Host.append``."""
+        return await self.settle(log.submit(append))
+
+    async def submit(self, log: EventLog, append: Append) -> Ticket:
+        """See ``Host.submit``."""
+        return log.submit(append)
+
+    async def settle(self, ticket: Ticket) -> Appended:
+        """See ``Host.settle``."""
+        if not ticket.done:
+            loop = asyncio.get_running_loop()
+            future: asyncio.Future[None] = loop.create_future()
+
+            def wake() -> None:
+                if not future.done():
+                    future.set_result(None)
+
+            def done() -> None:
+                loop.call_soon_threadsafe(wake)
+
+            ticket.on_done(done)
+            await future
+        return ticket.wait()
+
+    async def read(self, query: Callable[[], T]) -> T:
+        """See ``Host.read``; on a thread, since a log's read may block."""
+        return await in_thread(query)
+
+    async def call(self, work: Callable[[], Any], *, blocking: bool = True) -> Any:
+        """See ``Host.call``."""
+        if blocking:
+            return await in_thread(work)
+        value = work()
+        return await value if inspect.isawaitable(value) else value
+
+    def crew(self, limit: int | None = None, *, attentive: bool = False) -> TaskCrew:
+        """See ``Host.crew``; every crew here is attentive."""
+        return TaskCrew(limit)
+
+    async def sleep(self, seconds: float) -> None:
+        """See ``Host.sleep``."""
+        await asyncio.sleep(seconds)

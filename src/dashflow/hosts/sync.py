@@ -1,0 +1,147 @@
+"""The synchronous host: its coroutines never suspend; crews run on threads.
+
+May not import asyncio. Its counterpart is ``dashflow.hosts.aio``.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Hashable
+from queue import SimpleQueue
+from typing import Any, TypeVar
+
+from dashflow.engine.ports import Done, Posted
+from dashflow.hosts.clock import WallClock, entropy, reseed
+from dashflow.hosts.threads import THREADS, install_fork_guard
+from dashflow.log.base import Append, Appended, EventLog, Ticket
+
+T = TypeVar("T")
+
+DEFAULT_LIMIT = min(32, (os.cpu_count() or 1) + 4)
+"""How many pieces of a crew run at a time unless it is told (the thread pool default of the stdlib)."""
+
+if hasattr(os, "register_at_fork"):
+    install_fork_guard(os.register_at_fork)
+    os.register_at_fork(after_in_child=reseed)
+
+
+class ThreadCrew:
+    """Work on threads; the flow that waits may run a piece itself, unless it has to be attentive."""
+
+    def __init__(self, limit: int, attentive: bool) -> None:
+        self._limit = limit
+        self._attentive = attentive
+        self._waiting: deque[tuple[Hashable, Callable[[], Any], contextvars.Context]] = deque()
+        self._results: SimpleQueue[Done | Posted] = SimpleQueue()
+        self._lock = threading.Lock()
+        self._threads = 0
+        self._pending = 0
+
+    @property
+    def pending(self) -> int:
+        """Pieces started and not yet returned."""
+        return self._pending
+
+    def start(self, key: Hashable, work: Callable[[], Any], *, blocking: bool = True) -> None:
+        """See ``Crew.start``; awaitables cannot be run here."""
+        if not blocking:
+            raise TypeError("The synchronous host cannot run awaitable work; use the async methods.")
+        self._pending += 1
+        self._waiting.append((key, work, contextvars.copy_context()))
+        # The flow itself takes one piece when it may, so the last one needs no thread.
+        with self._lock:
+            room = self._threads < self._limit - (0 if self._attentive else 1)
+            needed = len(self._waiting) > (0 if self._attentive else 1)
+            if not (room and needed):
+                return
+            self._threads += 1
+        THREADS.start(self._serve)
+
+    def post(self, item: Any) -> None:
+        """See ``Crew.post``."""
+        self._results.put(Posted(item))
+
+    def _serve(self) -> None:
+        while True:
+            with self._lock:
+                if not self._waiting:
+                    self._threads -= 1
+                    return
+                piece = self._waiting.popleft()
+            self._run(*piece)
+
+    def _run(self, key: Hashable, work: Callable[[], Any], context: contextvars.Context) -> None:
+        try:
+            done = Done(key, context.run(work))
+        except BaseException as error:  # noqa: BLE001  # whatever it is, the flow must hear of it
+            done = Done(key, None, error)
+        self._results.put(done)
+
+    async def next(self) -> Done | Posted:
+        """See ``Crew.next``."""
+        if not self._attentive and self._results.empty():
+            with self._lock:
+                piece = self._waiting.popleft() if self._waiting else None
+            if piece is not None:
+                self._run(*piece)
+        result = self._results.get()
+        if type(result) is Done:
+            self._pending -= 1
+        return result
+
+    async def close(self) -> list[Done]:
+        """Forget what has not begun; wait for what has, since a thread cannot be stopped."""
+        with self._lock:
+            self._pending -= len(self._waiting)
+            self._waiting.clear()
+        ended: list[Done] = []
+        while self._pending:
+            result = self._results.get()
+            if type(result) is Done:
+                self._pending -= 1
+                ended.append(result)
+        return ended
+
+
+class SyncHost:
+    """The world for synchronous callers: blocking calls, threads for crews, the wall clock."""
+
+    asynchronous = False
+
+    def __init__(self) -> None:
+        self.now = WallClock().now
+        self.entropy = entropy
+
+    async def append(self, log: EventLog, append: Append) -> Appended:
+        """See ``Host.append``."""
+        return log.append(append)
+
+    async def submit(self, log: EventLog, append: Append) -> Ticket:
+        """See ``Host.submit``."""
+        return log.submit(append)
+
+    async def settle(self, ticket: Ticket) -> Appended:
+        """See ``Host.settle``."""
+        return ticket.wait()
+
+    async def read(self, query: Callable[[], T]) -> T:
+        """See ``Host.read``."""
+        return query()
+
+    async def call(self, work: Callable[[], Any], *, blocking: bool = True) -> Any:
+        """See ``Host.call``."""
+        if not blocking:
+            raise TypeError("The synchronous host cannot run awaitable work; use the async methods.")
+        return work()
+
+    def crew(self, limit: int | None = None, *, attentive: bool = False) -> ThreadCrew:
+        """See ``Host.crew``."""
+        return ThreadCrew(DEFAULT_LIMIT if limit is None else max(1, limit), attentive)
+
+    async def sleep(self, seconds: float) -> None:
+        """See ``Host.sleep``."""
+        time.sleep(seconds)

@@ -1,0 +1,1 @@
+"""The event log: the only place where truth lives. Backends do not know each other."""

@@ -1,0 +1,215 @@
+"""The event log's port: what a backend offers and what every caller may rely on.
+
+The contract in prose (``dashflow.testing.log_contract`` holds it as tests that any backend subclasses):
+
+* A log is an ordered set of streams. A stream's events have versions 1, 2, 3, ... without a gap;
+  every event also has a position in one global order. Positions only grow, in the order in which
+  commits become visible; there may be gaps between positions.
+* An ``Append`` is all or nothing, and is the only way to change a log. A refused append has written
+  nothing.
+* When ``append`` returns, or a ticket is done, the events survive a crash of the process and of the
+  machine (durable backends) and every later read sees them.
+* Tickets of one log instance become durable in the order in which they were submitted; if one of a
+  stream fails, the later ones of that stream that were already submitted with an exact ``expected``
+  version fail too (their expectation cannot be met).
+* ``append`` is idempotent by event id: events whose ids the stream already has, at the end where
+  they would go, are not written again, and the first result is returned.
+* All methods may be called from any thread.
+
+May import nothing but msgspec and ``dashflow.errors``; knows nothing of graphs or plans.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from typing import Final, Protocol, runtime_checkable
+
+import msgspec
+
+ANY: Final = -1
+"""``Append.expected``: do not check the stream's version."""
+
+LOG_FORMAT: Final = 1
+"""Number of the stored format; a log with a higher one is refused, never guessed at."""
+
+
+class NewEvent(msgspec.Struct, frozen=True):
+    """An event on its way into the log.
+
+    Attributes:
+        type: Past-tense name, for example ``TaskCompleted``.
+        data: The encoded payload; the log never looks inside.
+        event_id: 16 bytes, an UUID unique over the whole log (UUIDv7 keeps inserts local).
+        at: Nanoseconds since the Unix epoch, as the host's clock told it.
+        schema: Version of the payload's layout, per type, from 1.
+        correlation_id: What this belongs to: the run or root command, same for all its events.
+        causation_id: 16 bytes, the id of the event that made this one happen, or ``b""``.
+        fingerprint: Of the graph or plan that wrote it, or ``""``.
+    """
+
+    type: str
+    data: bytes
+    event_id: bytes
+    at: int
+    schema: int = 1
+    correlation_id: str = ""
+    causation_id: bytes = b""
+    fingerprint: str = ""
+
+
+class Record(msgspec.Struct, frozen=True):
+    """An event as the log keeps it: the envelope and the payload.
+
+    ``version`` counts from 1 in the stream, ``position`` in the whole log. ``category`` is the
+    stream's name up to its first ``-``. ``epoch`` is the owner's fencing epoch at the time of the
+    append (0: no owner). ``checksum`` is the CRC-32 of ``data``, checked by the backend on read.
+    """
+
+    position: int
+    stream: str
+    version: int
+    category: str
+    type: str
+    schema: int
+    event_id: bytes
+    correlation_id: str
+    causation_id: bytes
+    at: int
+    epoch: int
+    fingerprint: str
+    checksum: int
+    data: bytes
+
+
+class Append(msgspec.Struct, frozen=True):
+    """One all-or-nothing change of one stream: events, and who is allowed to write them.
+
+    Attributes:
+        stream: Stream name, ``category-id``.
+        events: What to append, in order; may be empty when only ownership changes.
+        expected: The stream's version that the writer decided on (0: no event yet), or ``ANY``.
+        owner: ``log.instance + "/" + anything``: the run that writes. Empty: nobody in particular.
+        epoch: The fencing epoch that ``owner`` got when it claimed; checked when ``owner`` is set and
+            ``claim`` is not.
+        claim: Become the stream's owner in this commit. Refused with ``OwnershipConflictError``
+            while another owner is alive and within its lease. The result has the new epoch.
+        release: Give the ownership up in this commit.
+        unowned: Refuse with ``OwnershipConflictError`` while anybody alive owns the stream.
+    """
+
+    stream: str
+    events: Sequence[NewEvent] = ()
+    expected: int = ANY
+    owner: str = ""
+    epoch: int = 0
+    claim: bool = False
+    release: bool = False
+    unowned: bool = False
+
+
+class Appended(msgspec.Struct, frozen=True):
+    """What an append came to: the stream's version and last position after it, the owner's epoch."""
+
+    version: int
+    position: int
+    epoch: int = 0
+
+
+class StreamInfo(msgspec.Struct, frozen=True):
+    """One stream as ``streams()`` lists it; ``owner`` is empty when nobody alive owns it."""
+
+    stream: str
+    category: str
+    version: int
+    created_at: int
+    updated_at: int
+    owner: str = ""
+
+
+class Ticket(Protocol):
+    """A submitted append that becomes durable in the background."""
+
+    @property
+    def done(self) -> bool:
+        """Whether the append was committed or refused."""
+        ...
+
+    def wait(self) -> Appended:
+        """Block until it is; return the result or raise its ``LogError``."""
+        ...
+
+    def on_done(self, callback: Callable[[], None]) -> None:
+        """Call ``callback`` once it is, at once if it already was; from any thread."""
+        ...
+
+
+class Subscription(Protocol):
+    """Events after a position, first those already there, then live ones, none twice, none missed."""
+
+    def poll(self, timeout: float | None = None, limit: int = 500) -> list[Record]:
+        """The next events, at least one; an empty list after ``timeout`` seconds or when closed."""
+        ...
+
+    def close(self) -> None:
+        """End the subscription; a blocked ``poll`` returns."""
+        ...
+
+    def __iter__(self) -> Iterator[Record]: ...
+
+    def __aiter__(self) -> AsyncIterator[Record]: ...
+
+
+@runtime_checkable
+class EventLog(Protocol):
+    """An append-only event log. See the module's text for what holds for every backend."""
+
+    @property
+    def instance(self) -> str:
+        """Identity of this open log in this process; the first part of every owner's name."""
+        ...
+
+    @property
+    def where(self) -> str:
+        """Where the log is, for messages: a path or a DSN without its password."""
+        ...
+
+    def submit(self, append: Append) -> Ticket:
+        """Hand over an append without waiting; see ``Ticket``."""
+        ...
+
+    def append(self, append: Append) -> Appended:
+        """Append and wait until it is durable.
+
+        Raises:
+            VersionConflictError, OwnershipConflictError, FencedError, StorageUnavailableError,
+            LogClosedError.
+        """
+        ...
+
+    def read(
+        self, stream: str, *, after: int = 0, upto: int | None = None, limit: int | None = None
+    ) -> list[Record]:
+        """Events of a stream with ``after < version <= upto``, oldest first; [] for an unknown one."""
+        ...
+
+    def read_all(self, *, after: int = 0, category: str | None = None, limit: int = 1000) -> list[Record]:
+        """Events of the whole log with ``position > after``, in the global order."""
+        ...
+
+    def version(self, stream: str) -> int:
+        """The stream's last version; 0 for an unknown one."""
+        ...
+
+    def streams(self, *, category: str | None = None) -> list[StreamInfo]:
+        """All streams, most recently written first."""
+        ...
+
+    def subscribe(
+        self, *, after: int = 0, stream: str | None = None, category: str | None = None
+    ) -> Subscription:
+        """Follow the log from a position: catch up, then live, across processes where files are shared."""
+        ...
+
+    def close(self) -> None:
+        """Commit what was submitted, give up ownerships of this instance, close. Twice is fine."""
+        ...

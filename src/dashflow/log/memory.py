@@ -1,0 +1,328 @@
+"""The log in memory: the reference that durable backends are compared with, and what tests run on.
+
+Nothing survives the process. An append is done when ``submit`` returns. May not import another
+backend.
+"""
+
+from __future__ import annotations
+
+import os
+import weakref
+from bisect import bisect_right
+from collections.abc import Callable
+from operator import attrgetter
+from threading import Lock
+from zlib import crc32
+
+from dashflow.errors import DashFlowError, DuplicateEventError, LogClosedError
+from dashflow.log.admission import admit, category_of, check_append
+from dashflow.log.base import ANY, Append, Appended, NewEvent, Record, StreamInfo, Subscription
+from dashflow.log.subscriptions import Bell, PagedSubscription
+
+_position = attrgetter("position")
+
+
+class _Stream:
+    """One stream: its records and who owns it. ``lease`` is the clock's time at which it ends."""
+
+    __slots__ = ("category", "epoch", "lease", "name", "owner", "records")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.category = category_of(name)
+        self.records: list[Record] = []
+        self.owner = ""
+        self.epoch = 0
+        self.lease = 0
+
+    @property
+    def end(self) -> tuple[int, int]:
+        """Version and position of the last record."""
+        return (len(self.records), self.records[-1].position) if self.records else (0, 0)
+
+
+class MemoryStore:
+    """What several ``MemoryLog`` objects share, as several processes share a file."""
+
+    def __init__(self) -> None:
+        self.lock = Lock()
+        self.records: list[Record] = []
+        self.streams: dict[str, _Stream] = {}
+        self.categories: dict[str, list[Record]] = {}
+        self.ids: dict[bytes, Record] = {}
+        self.bells: tuple[Bell, ...] = ()
+        self.open: weakref.WeakValueDictionary[str, MemoryLog] = weakref.WeakValueDictionary()
+
+
+class _Settled:
+    """A ticket that was done before it was handed out."""
+
+    __slots__ = ("_error", "_result", "done")
+
+    def __init__(self, result: Appended | None, error: DashFlowError | None) -> None:
+        self._result = result
+        self._error = error
+        self.done = True
+
+    def wait(self) -> Appended:
+        if self._result is None:
+            assert self._error is not None
+            raise self._error
+        return self._result
+
+    def on_done(self, callback: Callable[[], None]) -> None:
+        callback()
+
+
+class MemoryLog:
+    """An ``EventLog`` in memory.
+
+    Args:
+        store: What another ``MemoryLog`` has as its ``store``, to act as a second process on the
+            same log. Without it the log is empty.
+        lease_seconds: How long an owner of another instance is left alone after its last append.
+        clock: Nanoseconds; asked for leases only. Without it a lease lasts as long as its log is open.
+    """
+
+    def __init__(
+        self,
+        store: MemoryStore | None = None,
+        *,
+        lease_seconds: float = 10.0,
+        clock: Callable[[], int] | None = None,
+    ) -> None:
+        self.store = MemoryStore() if store is None else store
+        self._instance = f"memory-{os.urandom(6).hex()}"
+        self._lease = int(lease_seconds * 1e9)
+        self._clock = clock
+        self._bell = Bell()
+        self._closed = False
+        with self.store.lock:
+            self.store.bells += (self._bell,)
+            self.store.open[self._instance] = self
+
+    @property
+    def instance(self) -> str:
+        """Identity of this log object; see ``EventLog.instance``."""
+        return self._instance
+
+    @property
+    def where(self) -> str:
+        """Always ``memory://``."""
+        return "memory://"
+
+    # -- writing ------------------------------------------------------------------------------
+
+    def submit(self, append: Append) -> _Settled:
+        """Append now; the ticket is done already."""
+        try:
+            return _Settled(self.append(append), None)
+        except LogClosedError:
+            raise
+        except DashFlowError as error:
+            return _Settled(None, error)
+
+    def append(self, append: Append) -> Appended:
+        """See ``EventLog.append``."""
+        with self.store.lock:
+            if self._closed:
+                raise LogClosedError(self.where)
+            check_append(append, self._instance)
+            stream = self.store.streams.get(append.stream) or _Stream(append.stream)
+            try:
+                appended = self._write(stream, append)
+            except DashFlowError:
+                earlier = self._already(stream, append)
+                if earlier is None:
+                    raise
+                return earlier
+        for bell in self.store.bells:
+            bell.ring()
+        return appended
+
+    def _write(self, stream: _Stream, append: Append) -> Appended:
+        """Everything or, with an error, nothing."""
+        store = self.store
+        epoch = admit(
+            append,
+            version=len(stream.records),
+            owner=stream.owner,
+            epoch=stream.epoch,
+            held=stream.owner != append.owner and self._alive(stream),
+        )
+        records = self._records(stream, append, epoch)
+        store.streams[stream.name] = stream
+        store.records += records
+        store.categories.setdefault(stream.category, []).extend(records)
+        stream.records += records
+        store.ids.update((record.event_id, record) for record in records)
+        if append.owner:
+            stream.owner = "" if append.release else append.owner
+            stream.epoch = epoch
+            stream.lease = self._now() + self._lease
+        version, position = stream.end
+        return Appended(version, position, epoch)
+
+    def _records(self, stream: _Stream, append: Append, epoch: int) -> list[Record]:
+        """The records that the events become."""
+        records: list[Record] = []
+        position, version = len(self.store.records), len(stream.records)
+        seen: set[bytes] = set()
+        for number, event in enumerate(append.events, 1):
+            known = self.store.ids.get(event.event_id)
+            if known is not None or event.event_id in seen:
+                used_by = None if known is None else known.stream
+                raise DuplicateEventError(stream.name, event.event_id.hex(), used_by)
+            seen.add(event.event_id)
+            records.append(_record(event, position + number, version + number, stream, epoch))
+        return records
+
+    def _already(self, stream: _Stream, append: Append) -> Appended | None:
+        """The result of the same append, if it was made before."""
+        if not append.events:
+            return None
+        first = append.expected + 1
+        if append.expected == ANY:
+            known = self.store.ids.get(append.events[0].event_id)
+            if known is None or known.stream != stream.name:
+                return None
+            first = known.version
+        there = stream.records[first - 1 : first - 1 + len(append.events)]
+        if [record.event_id for record in there] != [event.event_id for event in append.events]:
+            return None
+        return Appended(there[-1].version, there[-1].position, there[-1].epoch)
+
+    # -- reading ------------------------------------------------------------------------------
+
+    def read(
+        self, stream: str, *, after: int = 0, upto: int | None = None, limit: int | None = None
+    ) -> list[Record]:
+        """See ``EventLog.read``."""
+        self._check_open()
+        with self.store.lock:
+            known = self.store.streams.get(stream)
+            records = known.records[max(after, 0) : upto if upto is None else max(upto, 0)] if known else []
+        return records if limit is None else records[: max(limit, 0)]
+
+    def read_all(self, *, after: int = 0, category: str | None = None, limit: int = 1000) -> list[Record]:
+        """See ``EventLog.read_all``."""
+        self._check_open()
+        with self.store.lock:
+            records = self.store.records if category is None else self.store.categories.get(category, [])
+            return _after(records, after, limit)
+
+    def version(self, stream: str) -> int:
+        """See ``EventLog.version``."""
+        self._check_open()
+        with self.store.lock:
+            known = self.store.streams.get(stream)
+            return len(known.records) if known else 0
+
+    def streams(self, *, category: str | None = None) -> list[StreamInfo]:
+        """See ``EventLog.streams``."""
+        self._check_open()
+        with self.store.lock:
+            found = [
+                stream
+                for stream in self.store.streams.values()
+                if stream.records and category in (None, stream.category)
+            ]
+            found.sort(key=lambda stream: stream.end[1], reverse=True)
+            return [
+                StreamInfo(
+                    stream=stream.name,
+                    category=stream.category,
+                    version=len(stream.records),
+                    created_at=stream.records[0].at,
+                    updated_at=stream.records[-1].at,
+                    owner=stream.owner if self._alive(stream) else "",
+                )
+                for stream in found
+            ]
+
+    def subscribe(
+        self, *, after: int = 0, stream: str | None = None, category: str | None = None
+    ) -> Subscription:
+        """See ``EventLog.subscribe``."""
+        self._check_open()
+
+        def fetch(cursor: int, limit: int) -> tuple[list[Record], int]:
+            self._check_open()
+            with self.store.lock:
+                if stream is not None:
+                    known = self.store.streams.get(stream)
+                    source = known.records if known else []
+                elif category is not None:
+                    source = self.store.categories.get(category, [])
+                else:
+                    source = self.store.records
+                page = _after(source, cursor, limit)
+            return page, page[-1].position if page else cursor
+
+        if stream is not None and category not in (None, category_of(stream)):
+            return PagedSubscription(lambda cursor, _limit: ([], cursor), after, self._bell)
+        return PagedSubscription(fetch, after, self._bell)
+
+    # -- the end ------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """See ``EventLog.close``."""
+        with self.store.lock:
+            if self._closed:
+                return
+            self._closed = True
+            for stream in self.store.streams.values():
+                if stream.owner.startswith(self._instance + "/"):
+                    stream.owner = ""
+            self._leave()
+        self._bell.close()
+
+    def abandon(self) -> None:
+        """End as a killed process does: nothing is given up, but this instance's owners are dead."""
+        with self.store.lock:
+            self._closed = True
+            self._leave()
+        self._bell.close()
+
+    def _leave(self) -> None:
+        self.store.open.pop(self._instance, None)
+        self.store.bells = tuple(bell for bell in self.store.bells if bell is not self._bell)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise LogClosedError(self.where)
+
+    def _now(self) -> int:
+        return 0 if self._clock is None else self._clock()
+
+    def _alive(self, stream: _Stream) -> bool:
+        """Whether the stream's owner is: an open log here, and within the lease if of another one."""
+        instance = stream.owner.partition("/")[0]
+        if not instance or instance not in self.store.open:
+            return False
+        return instance == self._instance or self._clock is None or self._clock() < stream.lease
+
+
+def _record(event: NewEvent, position: int, version: int, stream: _Stream, epoch: int) -> Record:
+    return Record(
+        position=position,
+        stream=stream.name,
+        version=version,
+        category=stream.category,
+        type=event.type,
+        schema=event.schema,
+        event_id=event.event_id,
+        correlation_id=event.correlation_id,
+        causation_id=event.causation_id,
+        at=event.at,
+        epoch=epoch,
+        fingerprint=event.fingerprint,
+        checksum=crc32(event.data),
+        data=event.data,
+    )
+
+
+def _after(records: list[Record], position: int, limit: int) -> list[Record]:
+    """At most ``limit`` records with a larger position; records are in the order of positions."""
+    start = bisect_right(records, position, key=_position)
+    return records[start : start + max(limit, 0)]

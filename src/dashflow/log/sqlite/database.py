@@ -1,0 +1,359 @@
+"""One log file and the connections to it: found out to be a log, created, migrated, opened.
+
+A file that is not a log is left as it is. Knows the tables' format, but neither events nor streams.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from dashflow.errors import LogError, LogFormatError, NotALogError, StorageUnavailableError, UsageError
+from dashflow.log.base import LOG_FORMAT
+from dashflow.log.sqlite import faults
+from dashflow.log.sqlite.statements import migrations, queries, schema
+from dashflow.log.subscriptions import Bell
+
+APPLICATION_ID: Final = 0x44617368
+"""In the file's header: the letters "Dash"."""
+
+_MAGIC: Final = b"SQLite format 3\0"
+_WAL_KEPT: Final = 64 * 1024 * 1024
+
+T = TypeVar("T")
+
+
+class _Shared:
+    """What the logs on one connection in memory have in common: they take turns."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self.bells: tuple[Bell, ...] = ()
+        self.logs = 0
+
+
+_SHARED: dict[int, _Shared] = {}
+"""By the ``id`` of connections in memory on which logs are open; such a log holds its connection."""
+
+
+class Database:
+    """An open log file, or a log in a connection of its own when there is no file.
+
+    Attributes:
+        where: The path, for messages.
+        path: The file; None without one.
+        writer: The connection that writes; used by one thread at a time.
+        lock: To be held around the writer connection, which is the only one when ``path`` is None.
+    """
+
+    def __init__(self, where: str | os.PathLike[str] | sqlite3.Connection, busy_seconds: float) -> None:
+        self.busy_seconds = busy_seconds
+        self._owned = True
+        if isinstance(where, sqlite3.Connection):
+            file = _file_of(where)
+            self.path = Path(file) if file else None
+            self._owned = bool(file)
+        else:
+            where = os.fspath(where)
+            # Absolute, for connections that are opened after the program has changed its folder.
+            self.path = None if where == ":memory:" else Path(os.path.abspath(where))
+            file = where
+        self._path = str(self.path)
+        self.where = ":memory:" if self.path is None else file
+        if self.path is not None:
+            _make_folder(self.path)
+            _check_header(self.path)
+        try:
+            if isinstance(where, sqlite3.Connection) and not self._owned:
+                _check_shareable(where)
+                self.writer = where
+            else:
+                self.writer = self._connect()
+            shared = _SHARED.setdefault(id(self.writer), _Shared()) if self.path is None else _Shared()
+            shared.logs += 1
+            self._shared = shared
+            self.lock = shared.lock
+            try:
+                with self.lock:
+                    self._prepare(self.writer)
+                self._file = None if self.path is None else os.stat(self.path)
+            except BaseException:
+                self.close()
+                raise
+        except sqlite3.Error as error:
+            raise faults.fault(self.where, error) from error
+
+    def reader(self) -> sqlite3.Connection:
+        """A further connection that only reads; not for a log without a file."""
+        assert self.path is not None
+        # Not created if it is gone.
+        connection = sqlite3.connect(
+            self.path.as_uri() + "?mode=rw", uri=True, isolation_level=None, check_same_thread=False
+        )
+        connection.execute(f"PRAGMA busy_timeout={int(self.busy_seconds * 1000)}")
+        connection.execute("PRAGMA query_only=ON")
+        return connection
+
+    def hear(self, bell: Bell) -> None:
+        """Have ``bell`` rung by ``ring`` of every log on this connection."""
+        with self.lock:
+            self._shared.bells += (bell,)
+
+    def unhear(self, bell: Bell) -> None:
+        """Ring ``bell`` no more."""
+        with self.lock:
+            self._shared.bells = tuple(other for other in self._shared.bells if other is not bell)
+
+    def ring(self) -> None:
+        """Tell everybody in this process who waits that there are new events."""
+        for bell in self._shared.bells:
+            bell.ring()
+
+    def check_in_place(self) -> None:
+        """Make sure that the path still leads to the open file: what is written elsewhere is lost.
+
+        Raises:
+            StorageUnavailableError: The file was removed or replaced.
+        """
+        if self._file is None:
+            return
+        try:
+            if os.path.samestat(os.stat(self._path), self._file):
+                return
+        except OSError as error:
+            raise StorageUnavailableError(
+                self.where, f"the file is gone since it was opened ({error.strerror})"
+            ) from error
+        raise StorageUnavailableError(self.where, "another file was put in its place since it was opened")
+
+    def patiently(self, work: Callable[[], T]) -> T:
+        """Do ``work`` again while other processes are in the way.
+
+        SQLite's own waiting sleeps up to 100 ms at a time and cannot be interrupted; this does not.
+
+        Raises:
+            StorageUnavailableError: They were for the whole of ``busy_seconds``.
+        """
+        deadline = 0.0
+        pause = 0.0005
+        while True:
+            try:
+                return work()
+            except sqlite3.OperationalError as error:
+                if not faults.is_busy(error):
+                    raise
+                now = time.monotonic()
+                deadline = deadline or now + self.busy_seconds
+                if now >= deadline:
+                    raise faults.busy(self.where, self.busy_seconds) from error
+            # Spread by the clock's last digits, so that processes do not come back in step.
+            time.sleep(pause * (0.5 + time.monotonic_ns() % 1021 / 1021))
+            pause = min(pause * 1.5, 0.005)
+
+    def close(self) -> None:
+        """Close the writer; a connection that the caller brought stays open."""
+        self._shared.logs -= 1
+        if self.path is None and not self._shared.logs:
+            _SHARED.pop(id(self.writer), None)
+        if self._owned:
+            self.writer.close()
+
+    def _connect(self) -> sqlite3.Connection:
+        target = ":memory:" if self.path is None else self.path
+        return sqlite3.connect(target, timeout=0, isolation_level=None, check_same_thread=False)
+
+    def _prepare(self, connection: sqlite3.Connection) -> None:
+        """Make sure that this is a log of a format we know, and set what holds for a connection."""
+        if self.patiently(lambda: _pragma(connection, "application_id")) != APPLICATION_ID:
+            self._create(connection)
+        found = self.patiently(lambda: self._format(connection))
+        if found > LOG_FORMAT:
+            raise LogFormatError(self.where, found, LOG_FORMAT)
+        if found < LOG_FORMAT:
+            self._migrate(connection, migrations(found))
+        if self.path is not None:
+            mode = self.patiently(lambda: _pragma(connection, "journal_mode=WAL"))
+            if mode != "wal":
+                raise StorageUnavailableError(self.where, f"its file system allows no WAL (got {mode!r})")
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("PRAGMA fullfsync=ON")  # macOS: flush the drive's own cache as well
+        connection.execute("PRAGMA checkpoint_fullfsync=ON")
+        connection.execute(f"PRAGMA journal_size_limit={_WAL_KEPT}")
+
+    def _create(self, connection: sqlite3.Connection) -> None:
+        """Make the tables in an empty database. In the rollback journal, before the switch to WAL, so
+        that the file's header says at once and for ever what the file is."""
+        self.patiently(lambda: connection.execute("BEGIN IMMEDIATE"))
+        try:
+            if _pragma(connection, "application_id") != APPLICATION_ID:
+                if _pragma(connection, "application_id") or _tables(connection):
+                    raise NotALogError(self.where, "it is another program's SQLite database")
+                _run(connection, schema())
+                connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
+                connection.execute(queries()["set_meta"], ("format", LOG_FORMAT))
+            self.patiently(lambda: connection.execute("COMMIT"))
+        except BaseException:
+            roll_back(connection)
+            raise
+
+    def _format(self, connection: sqlite3.Connection) -> int:
+        """The stored format's number."""
+        try:
+            row = connection.execute(queries()["format"]).fetchone()
+        except sqlite3.OperationalError as error:
+            if faults.code_of(error) != sqlite3.SQLITE_ERROR:
+                raise
+            row = None
+        if row is None or not isinstance(row[0], int):
+            raise NotALogError(self.where, "it does not say which format it has")
+        return int(row[0])
+
+    def _migrate(self, connection: sqlite3.Connection, scripts: list[str]) -> None:
+        """Bring an older log to today's format, all steps or none."""
+        found = self._format(connection)
+        self.patiently(lambda: connection.execute("BEGIN IMMEDIATE"))
+        try:
+            if self._format(connection) == found:  # nobody else was faster
+                for script in scripts:
+                    _run(connection, script)
+                connection.execute(queries()["set_meta"], ("format", LOG_FORMAT))
+            self.patiently(lambda: connection.execute("COMMIT"))
+        except BaseException:
+            roll_back(connection)
+            raise
+
+
+def roll_back(connection: sqlite3.Connection) -> None:
+    """End a transaction that failed; SQLite may have ended it already."""
+    if connection.in_transaction:
+        connection.execute("ROLLBACK")
+
+
+def _pragma(connection: sqlite3.Connection, text: str) -> Any:
+    row = plain_cursor(connection).execute(f"PRAGMA {text}").fetchone()
+    return None if row is None else row[0]
+
+
+def plain_cursor(connection: sqlite3.Connection) -> sqlite3.Cursor:
+    """A cursor that returns tuples, whatever the connection's owner set."""
+    cursor = connection.cursor()
+    cursor.row_factory = None
+    return cursor
+
+
+def _run(connection: sqlite3.Connection, script: str) -> None:
+    """A script's statements one by one: ``executescript`` would commit before it."""
+    for statement in script.split(";\n"):
+        if statement.strip():
+            connection.execute(statement)
+
+
+def _tables(connection: sqlite3.Connection) -> int:
+    row = plain_cursor(connection).execute("SELECT count(*) FROM sqlite_master").fetchone()
+    return int(row[0])
+
+
+def _file_of(connection: sqlite3.Connection) -> str:
+    """The file behind a connection; empty for a database in memory."""
+    for _, name, file in plain_cursor(connection).execute("PRAGMA database_list"):
+        if name == "main":
+            return str(file or "")
+    return ""
+
+
+def _check_shareable(connection: sqlite3.Connection) -> None:
+    """Refuse a connection in memory that other threads could not use, or that is in a transaction."""
+    if connection.in_transaction:
+        raise UsageError("The SQLite connection has an open transaction; commit it before you hand it over.")
+    refused: list[sqlite3.Error] = []
+
+    def probe() -> None:
+        try:
+            connection.total_changes  # noqa: B018 - asks whether this thread may
+            connection.execute("SELECT 1")
+        except sqlite3.ProgrammingError as error:
+            refused.append(error)
+
+    thread = threading.Thread(target=probe)
+    thread.start()
+    thread.join()
+    if refused:
+        raise UsageError(
+            "The SQLite connection is bound to one thread; open it with "
+            "sqlite3.connect(..., check_same_thread=False)."
+        ) from refused[0]
+
+
+def _make_folder(path: Path) -> None:
+    """Create the missing folders above a file so that a crash of the machine does not lose them."""
+    missing = []
+    folder = path.parent
+    while not folder.exists() and folder != folder.parent:
+        missing.append(folder)
+        folder = folder.parent
+    try:
+        for folder in reversed(missing):
+            folder.mkdir(exist_ok=True)
+            _sync_folder(folder.parent)
+    except OSError as error:
+        raise StorageUnavailableError(
+            str(path), f"its folder {str(path.parent)!r} cannot be created ({error.strerror})"
+        ) from error
+
+
+def _sync_folder(folder: Path) -> None:
+    if not hasattr(os, "O_DIRECTORY"):  # Windows has no such thing
+        return
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _check_header(path: Path) -> None:
+    """Refuse what is no log before SQLite opens it: opening may already change a file.
+
+    Raises:
+        NotALogError: A folder, another kind of file, or another program's database.
+        StorageUnavailableError: The file cannot be read or may not be written.
+    """
+    problem = _problem_of(path)
+    if problem is not None:
+        raise problem
+    if path.exists() and not os.access(path, os.W_OK):
+        raise StorageUnavailableError(str(path), "the file is read-only; make it writable for this user")
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise StorageUnavailableError(
+            str(path), "its folder is not writable for this user, and SQLite keeps files beside the log"
+        )
+
+
+def _problem_of(path: Path) -> LogError | None:
+    """Why a path cannot be a log; None for a log, an empty file or none at all."""
+    if path.is_dir():
+        return NotALogError(str(path), "it is a folder")
+    try:
+        with path.open("rb") as file:
+            head = file.read(108)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        return StorageUnavailableError(str(path), f"it cannot be read ({error.strerror})")
+    if not head:
+        return None
+    if not head.startswith(_MAGIC) or len(head) < 108:
+        # A creation that the power cut off leaves zeros and a journal, from which SQLite restores.
+        interrupted = not head.strip(b"\0") and path.with_name(path.name + "-journal").exists()
+        return None if interrupted else NotALogError(str(path), "it is not an SQLite database")
+    application = int.from_bytes(head[68:72], "big")
+    # Without an id, and its list of tables a leaf without a cell: to be looked at once it is open.
+    empty = application == 0 and head[100] == 0x0D and head[103:105] == b"\0\0"
+    if application == APPLICATION_ID or empty:
+        return None
+    return NotALogError(str(path), "it is another program's SQLite database")

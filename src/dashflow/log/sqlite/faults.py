@@ -1,0 +1,51 @@
+"""What SQLite's errors mean to the owner of a log. Decides nothing else and touches no file."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Final
+
+from dashflow.errors import LogClosedError, LogError, NotALogError, StorageUnavailableError
+
+_BUSY: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL})
+
+_PROBLEMS: Final = {
+    sqlite3.SQLITE_FULL: "the disk is full; make room",
+    sqlite3.SQLITE_IOERR: "reading or writing the file failed; look at the disk and its file system",
+    sqlite3.SQLITE_READONLY: "it is read-only; make the file and its folder writable for this user",
+    sqlite3.SQLITE_CANTOPEN: "it cannot be opened; the folder must exist and be writable for this user",
+    sqlite3.SQLITE_PERM: "this user may not open it",
+    sqlite3.SQLITE_CORRUPT: "the file is damaged; restore it from a backup",
+    sqlite3.SQLITE_TOOBIG: "an event is larger than SQLite can store",
+    sqlite3.SQLITE_NOMEM: "there is no memory left",
+}
+
+
+def code_of(error: sqlite3.Error) -> int:
+    """SQLite's primary result code; 0 for errors that Python raises by itself."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
+
+
+def is_busy(error: sqlite3.Error) -> bool:
+    """Whether another connection is in the way, so that trying again can help."""
+    return code_of(error) in _BUSY
+
+
+def busy(where: str, seconds: float) -> StorageUnavailableError:
+    """Somebody else kept the log locked for too long."""
+    return StorageUnavailableError(
+        where,
+        f"another process has kept it locked for {seconds:g} s; see who has the file open "
+        "(a backup, an SQLite shell with an open transaction?)",
+    )
+
+
+def fault(where: str, error: sqlite3.Error) -> LogError:
+    """The error to raise for what SQLite reported."""
+    code = code_of(error)
+    if code == sqlite3.SQLITE_NOTADB:
+        return NotALogError(where, "it is not an SQLite database")
+    if code == 0 and "closed database" in str(error):
+        return LogClosedError(where)
+    problem = _PROBLEMS.get(code)
+    return StorageUnavailableError(where, f"{problem} (SQLite: {error})" if problem else f"SQLite: {error}")

@@ -1,0 +1,251 @@
+"""``SqliteLog``: the parts put together behind the port. Decides nothing that a part could decide."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+import time
+import weakref
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, Final
+
+from dashflow.errors import LogClosedError, LogError, UsageError
+from dashflow.log.admission import category_of
+from dashflow.log.base import Append, Appended, Record, StreamInfo, Subscription, Ticket
+from dashflow.log.sqlite.commits import CommitQueue
+from dashflow.log.sqlite.database import Database
+from dashflow.log.sqlite.owners import Owners
+from dashflow.log.sqlite.reader import Reader
+from dashflow.log.sqlite.watcher import Watcher
+from dashflow.log.sqlite.writer import Writer
+from dashflow.log.subscriptions import Bell, PagedSubscription
+
+_EVERYTHING: Final = -1
+"""SQLite's LIMIT for no limit."""
+
+_LAST: Final = 2**63 - 1
+
+
+class SqliteLog:
+    """An ``EventLog`` in one SQLite file, for any number of threads and processes.
+
+    Args:
+        where: The file's path; ``:memory:`` for a log without one; or an open connection. A
+            connection to a file only names the file; one in memory is used itself, must have been
+            opened with ``check_same_thread=False``, and is left open by ``close``.
+        lease_seconds: How long an owner that shows no sign of life is left alone.
+        busy_seconds: How long to try while other processes keep the file locked.
+        clock: Nanoseconds since the Unix epoch, for leases.
+
+    Raises:
+        NotALogError: The file is something else; it was not changed.
+        LogFormatError: The log is from a later version of this program.
+        StorageUnavailableError: The file cannot be opened, read or written.
+    """
+
+    def __init__(
+        self,
+        where: str | os.PathLike[str] | sqlite3.Connection,
+        *,
+        lease_seconds: float = 10.0,
+        busy_seconds: float = 30.0,
+        clock: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self._refusal: Callable[[], Exception] | None = None
+        self._database = database = Database(where, busy_seconds)
+        self._where = database.where
+        try:
+            self._owners = owners = Owners(database.path, clock)
+        except BaseException:
+            database.close()
+            raise
+        self._reader = reader = Reader(database)
+        self._writer = writer = Writer(database, owners, lease_ns=int(lease_seconds * 1e9), clock=clock)
+        self._watcher = watcher = Watcher(database.reader) if database.path else None
+        self._bell = bell = watcher.bell if watcher else Bell()
+        database.hear(bell)
+        leases = database.path is not None
+
+        def committed() -> None:
+            database.ring()
+            if leases and writer.claims:
+                commits.keep_beating()
+
+        def beat() -> bool:
+            try:
+                writer.renew()
+            except LogError:
+                return True  # the next beat tries again; until then the lease runs
+            return writer.claims > 0
+
+        self._commits = commits = CommitQueue(
+            writer.commit, committed=committed, beat=beat, beat_seconds=lease_seconds / 3
+        )
+        parts = (commits, writer, watcher, bell, reader, owners, database)
+        self._closing = threading.Lock()
+        self._finalizer = weakref.finalize(self, _shut, os.getpid(), *parts)
+        _OPEN.add(self)
+
+    @property
+    def instance(self) -> str:
+        """Identity of this log object, with the process's number in it."""
+        return self._owners.instance
+
+    @property
+    def where(self) -> str:
+        """The file's path, or ``:memory:``."""
+        return self._where
+
+    # -- writing ------------------------------------------------------------------------------
+
+    def submit(self, append: Append) -> Ticket:
+        """See ``EventLog.submit``."""
+        if self._refusal is not None:
+            raise self._refusal()
+        return self._commits.submit(append, self)
+
+    def append(self, append: Append) -> Appended:
+        """See ``EventLog.append``."""
+        if self._refusal is not None:
+            raise self._refusal()
+        return self._commits.append(append, self)
+
+    # -- reading ------------------------------------------------------------------------------
+
+    def read(
+        self, stream: str, *, after: int = 0, upto: int | None = None, limit: int | None = None
+    ) -> list[Record]:
+        """See ``EventLog.read``."""
+        self._check_open()
+        return self._reader.records(
+            "read_stream",
+            stream,
+            after,
+            _LAST if upto is None else upto,
+            _EVERYTHING if limit is None else max(limit, 0),
+        )
+
+    def read_all(self, *, after: int = 0, category: str | None = None, limit: int = 1000) -> list[Record]:
+        """See ``EventLog.read_all``."""
+        self._check_open()
+        return self._page(after, category, max(limit, 0))[0]
+
+    def version(self, stream: str) -> int:
+        """See ``EventLog.version``."""
+        self._check_open()
+        return self._reader.number("version", stream)
+
+    def streams(self, *, category: str | None = None) -> list[StreamInfo]:
+        """See ``EventLog.streams``."""
+        self._check_open()
+        return [
+            StreamInfo(
+                stream=name,
+                category=of,
+                version=version,
+                created_at=created_at,
+                updated_at=updated_at,
+                owner=owner if owner and self._owners.alive(owner, lease) else "",
+            )
+            for name, of, version, created_at, updated_at, owner, lease in self._reader.rows(
+                "streams", category
+            )
+        ]
+
+    def subscribe(
+        self, *, after: int = 0, stream: str | None = None, category: str | None = None
+    ) -> Subscription:
+        """See ``EventLog.subscribe``."""
+        self._check_open()
+        if stream is None:
+            return PagedSubscription(
+                lambda cursor, limit: self._page(cursor, category, limit), after, self._bell
+            )
+
+        def fetch(cursor: int, limit: int) -> tuple[list[Record], int]:
+            if category not in (None, category_of(stream)):
+                return [], cursor
+            page = self.read(stream, after=cursor, limit=limit)
+            return page, page[-1].version if page else cursor
+
+        # Within a stream the cursor is the version: its index finds the page at once.
+        return PagedSubscription(fetch, self._reader.number("version_at", stream, after), self._bell)
+
+    def _page(self, after: int, category: str | None, limit: int) -> tuple[list[Record], int]:
+        """Records after a position, and how far the log was looked at."""
+        self._check_open()
+        head = self._reader.number("head")
+        if head <= after:
+            return [], after
+        if category is None:
+            page = self._reader.records("read_all", after, head, limit)
+        else:
+            page = self._reader.records("read_category", after, head, category, limit)
+        return page, page[-1].position if len(page) == limit and page else head
+
+    # -- the end ------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """See ``EventLog.close``."""
+        with self._closing:
+            self._refusal = self._refusal or (lambda: LogClosedError(self._where))
+            self._finalizer()
+            _OPEN.discard(self)
+
+    def _check_open(self) -> None:
+        if self._refusal is not None:
+            raise self._refusal()
+
+    def _forked(self) -> None:
+        """In the child of a fork: threads are gone and SQLite's connections must not be touched."""
+        parent = os.getppid()
+        self._owners.forget()
+        self._closing = threading.Lock()
+        self._refusal = lambda: UsageError(
+            f"The log at {self._where!r} was opened by process {parent}, of which this process "
+            f"({os.getpid()}) is a fork. Open it again here.",
+            where=self._where,
+        )
+        self._finalizer.detach()
+        _INHERITED.append((self._database, self._reader, self._writer))
+
+
+def _shut(
+    process: int,
+    commits: CommitQueue,
+    writer: Writer,
+    watcher: Watcher | None,
+    bell: Bell,
+    reader: Reader,
+    owners: Owners,
+    database: Database,
+) -> None:
+    """Commit what was submitted, give up what is owned, close all; also at the interpreter's end."""
+    if process != os.getpid():
+        return
+
+    def last() -> None:
+        with suppress(LogError):  # otherwise the end of the own lock tells the same
+            writer.give_up()
+        database.unhear(bell)
+        (watcher or bell).close()
+        reader.close()
+        database.close()
+        owners.close()
+
+    commits.close(last)
+
+
+def _after_fork() -> None:
+    for log in tuple(_OPEN):
+        log._forked()
+
+
+_OPEN: weakref.WeakSet[SqliteLog] = weakref.WeakSet()
+_INHERITED: list[Any] = []
+"""Connections of a parent process: closing one here could break the parent's file locks."""
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

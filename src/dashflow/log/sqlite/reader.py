@@ -1,0 +1,167 @@
+"""Reads events with connections of its own, so that no reader ever holds up the writer.
+
+Never writes. In a log without a file there is but one connection, shared with the writer under its
+lock.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+from zlib import crc32
+
+from dashflow.errors import CorruptEventError, LogClosedError
+from dashflow.log.base import Record
+from dashflow.log.sqlite import faults
+from dashflow.log.sqlite.database import Database, plain_cursor
+from dashflow.log.sqlite.statements import queries
+
+_KEPT: Final = 4
+"""Connections kept open while nobody reads; more are opened when more threads read at once."""
+
+_REMEMBERED: Final = 50_000
+
+Row = tuple[Any, ...]
+
+
+class Reader:
+    """Queries, and the records that their rows stand for."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._idle: deque[sqlite3.Connection] = deque()
+        self._closed = False
+        self._sql = queries()
+        self._words = _Words(self)
+        self._streams = _Streams(self)
+
+    def rows(self, query: str, *parameters: Any) -> list[Row]:
+        """All rows of a named query, read in one go so that no transaction stays open."""
+        with self._connection() as connection:
+            try:
+                return plain_cursor(connection).execute(self._sql[query], parameters).fetchall()
+            except sqlite3.Error as error:
+                raise faults.fault(self._database.where, error) from error
+
+    def number(self, query: str, *parameters: Any) -> int:
+        """The one number that a named query returns."""
+        return int(self.rows(query, *parameters)[0][0])
+
+    def records(self, query: str, *parameters: Any) -> list[Record]:
+        """The events that a named query finds.
+
+        Raises:
+            CorruptEventError: One of them is not what was written.
+        """
+        rows = self.rows(query, *parameters)
+        words, streams = self._words, self._streams
+        if len(words) + len(streams) > _REMEMBERED:
+            words.clear()
+            streams.clear()
+        records: list[Record] = []
+        add = records.append
+        for row in rows:
+            position, number, version, kind, schema, event_id, correlation, causation_id = row[:8]
+            at, epoch, fingerprint, checksum, data = row[8:]
+            try:
+                if crc32(data) != checksum:
+                    raise CorruptEventError(
+                        streams[number][0], version, "its data does not match its checksum"
+                    )
+                stream, category = streams[number]
+                record = Record(
+                    position,
+                    stream,
+                    version,
+                    category,
+                    words[kind],
+                    schema,
+                    event_id,
+                    words[correlation],
+                    causation_id,
+                    at,
+                    epoch,
+                    words[fingerprint],
+                    checksum,
+                    data,
+                )
+            except (TypeError, LookupError) as error:
+                name = streams.get(number, (f"number {number}",))[0]
+                raise CorruptEventError(name, version, f"its row makes no sense ({error})") from error
+            add(record)
+        return records
+
+    def connection(self) -> sqlite3.Connection:
+        """A connection to keep; whoever takes it closes it."""
+        return self._database.reader()
+
+    def close(self) -> None:
+        """Close what is idle; what is in use is closed when it comes back."""
+        self._closed = True
+        while self._idle:
+            self._idle.pop().close()
+
+    @contextmanager
+    def _connection(self) -> Iterator[sqlite3.Connection]:
+        if self._closed:
+            raise LogClosedError(self._database.where)
+        if self._database.path is None:
+            with self._database.lock:
+                yield self._database.writer
+            return
+        try:
+            connection = self._idle.pop()
+        except IndexError:
+            try:
+                connection = self._database.reader()
+            except sqlite3.Error as error:
+                raise faults.fault(self._database.where, error) from error
+        try:
+            yield connection
+        finally:
+            self._idle.append(connection)
+            if self._closed or len(self._idle) > _KEPT:
+                self._discard()
+
+    def _discard(self) -> None:
+        try:
+            self._idle.popleft().close()
+        except IndexError:
+            return  # another thread has taken or closed it
+
+
+class _Words(dict[int, str]):
+    """Texts by their numbers; what is missing is read from the file."""
+
+    def __init__(self, reader: Reader) -> None:
+        super().__init__({0: ""})
+        self._reader = reader
+
+    def __missing__(self, number: int) -> str:
+        if number == 0:
+            return ""
+        rows = self._reader.rows("word_by_id", number)
+        if not rows:
+            raise LookupError(f"no word {number}")
+        text: str = rows[0][0]
+        self[number] = text
+        return text
+
+
+class _Streams(dict[int, tuple[str, str]]):
+    """Names and categories of streams by their numbers; what is missing is read from the file."""
+
+    def __init__(self, reader: Reader) -> None:
+        super().__init__()
+        self._reader = reader
+
+    def __missing__(self, number: int) -> tuple[str, str]:
+        rows = self._reader.rows("stream_by_id", number)
+        if not rows:
+            raise LookupError(f"no stream {number}")
+        found: tuple[str, str] = rows[0]
+        self[number] = found
+        return found

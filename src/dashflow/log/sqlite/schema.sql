@@ -1,0 +1,68 @@
+-- Format 1 of the log in SQLite. A fresh file gets this; an older one is brought here by migrations/.
+
+-- name: tables
+-- What the file is, for programs that come later.
+CREATE TABLE meta (
+    key   TEXT PRIMARY KEY,
+    value NOT NULL
+) WITHOUT ROWID;
+
+-- Texts that come back in event after event (types, correlation ids, fingerprints), kept once.
+-- Number 0 is the empty text and has no row.
+CREATE TABLE words (
+    word_id INTEGER PRIMARY KEY,
+    text    TEXT NOT NULL UNIQUE
+);
+
+-- One row per stream: where it ends and who owns it. `epoch` counts claims and never goes back, so
+-- that a late owner can be told from the present one; `lease` is the time (nanoseconds since the
+-- Unix epoch) up to which the owner is left alone.
+CREATE TABLE streams (
+    stream_id  INTEGER PRIMARY KEY,
+    name       TEXT NOT NULL UNIQUE,
+    category   TEXT NOT NULL,
+    version    INTEGER NOT NULL DEFAULT 0,
+    position   INTEGER NOT NULL DEFAULT 0,
+    created_at INTEGER NOT NULL DEFAULT 0,
+    updated_at INTEGER NOT NULL DEFAULT 0,
+    owner      TEXT NOT NULL DEFAULT '',
+    epoch      INTEGER NOT NULL DEFAULT 0,
+    lease      INTEGER NOT NULL DEFAULT 0
+);
+
+-- The events, in the global order. One transaction writes at a time (BEGIN IMMEDIATE), so positions
+-- are the order of commits. `checksum` is the CRC-32 of `data`.
+CREATE TABLE events (
+    position       INTEGER PRIMARY KEY,
+    stream_id      INTEGER NOT NULL,
+    version        INTEGER NOT NULL,
+    type           INTEGER NOT NULL,
+    schema         INTEGER NOT NULL,
+    event_id       BLOB NOT NULL,
+    correlation_id INTEGER NOT NULL,
+    causation_id   BLOB NOT NULL,
+    at             INTEGER NOT NULL,
+    epoch          INTEGER NOT NULL,
+    fingerprint    INTEGER NOT NULL,
+    checksum       INTEGER NOT NULL,
+    data           BLOB NOT NULL
+);
+
+-- Reads of one stream; also holds the position, so that "where is version n" needs no event.
+CREATE UNIQUE INDEX events_by_stream ON events (stream_id, version);
+
+-- An event is in the log once. UUIDv7 ids grow, so that this index is written at its end.
+CREATE UNIQUE INDEX events_by_id ON events (event_id);
+
+-- For people with a SQLite shell; the program does not use it.
+CREATE VIEW log AS
+SELECT e.position, s.name AS stream, e.version, s.category, t.text AS type, e.schema,
+       lower(hex(e.event_id)) AS event_id, coalesce(c.text, '') AS correlation_id,
+       lower(hex(e.causation_id)) AS causation_id,
+       strftime('%Y-%m-%dT%H:%M:%fZ', e.at / 1e9, 'unixepoch') AS at,
+       e.epoch, coalesce(f.text, '') AS fingerprint, e.checksum, e.data
+FROM events e
+JOIN streams s USING (stream_id)
+LEFT JOIN words t ON t.word_id = e.type
+LEFT JOIN words c ON c.word_id = e.correlation_id
+LEFT JOIN words f ON f.word_id = e.fingerprint;

@@ -1,0 +1,384 @@
+"""Turns a group of appends into one transaction: decides on each, inserts all rows, commits once.
+
+Holds what it knows of streams between groups, as long as nobody else has written. Used by one
+thread at a time (see ``commits``); starts none and waits for nobody but other processes.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from functools import cache
+from typing import Any, Final
+from zlib import crc32
+
+from dashflow.errors import DashFlowError, DuplicateEventError
+from dashflow.log.admission import admit, category_of, check_append
+from dashflow.log.base import ANY, Append, Appended
+from dashflow.log.sqlite import faults
+from dashflow.log.sqlite.commits import Pending
+from dashflow.log.sqlite.database import Database, plain_cursor, roll_back
+from dashflow.log.sqlite.owners import Owners
+from dashflow.log.sqlite.statements import queries
+
+_COLUMNS: Final = 13
+_AT_ONCE: Final = (64, 32, 16, 8, 4, 2, 1)
+"""Rows per INSERT; 64 rows stay below the 999 parameters of old SQLite builds."""
+
+_UNFIT: Final = (
+    sqlite3.IntegrityError,
+    sqlite3.DataError,
+    sqlite3.InterfaceError,
+    sqlite3.ProgrammingError,
+    OverflowError,
+    ValueError,
+    TypeError,
+)
+"""What comes of an append that holds something the tables do not take."""
+
+_REMEMBERED: Final = 10_000
+"""Streams and words kept in memory; then all are forgotten and read again when needed."""
+
+
+class _Stream:
+    """What the writer knows of a stream. ``number`` 0: not in the file yet."""
+
+    __slots__ = ("created", "epoch", "lease", "name", "number", "owner", "position", "updated", "version")
+
+    def __init__(self, name: str, row: tuple[int, int, int, int, int, str, int, int]) -> None:
+        self.name = name
+        (
+            self.number,
+            self.version,
+            self.position,
+            self.created,
+            self.updated,
+            self.owner,
+            self.epoch,
+            self.lease,
+        ) = row
+
+
+class Writer:
+    """The only one who changes events, streams and words."""
+
+    def __init__(
+        self, database: Database, owners: Owners, *, lease_ns: int, clock: Callable[[], int]
+    ) -> None:
+        self._database = database
+        self._owners = owners
+        self._lease_ns = lease_ns
+        self._clock = clock
+        self._cursor = plain_cursor(database.writer)
+        self._sql = queries()
+        self._known_as: tuple[int, int] | None = None
+        self._streams: dict[str, _Stream] = {}
+        self._words: dict[str, int] = {"": 0}
+        self._head = 0
+        self._rows: list[Any] = []
+        self._changed: dict[str, _Stream] = {}
+        self._lease_until = 0
+        # By the stream's number: owner and epoch. `_claimed` waits for the commit, "" gives up.
+        self._claims: dict[int, tuple[str, int]] = {}
+        self._claimed: list[tuple[int, str, int]] = []
+
+    # -- groups -------------------------------------------------------------------------------
+
+    def commit(self, group: Sequence[Pending]) -> None:
+        """Commit what can be, and give every append its result or its error.
+
+        Raises:
+            LogError: Nothing of the group was written.
+        """
+        with self._transaction():
+            try:
+                self._together(group)
+            except _UNFIT:
+                # One append holds what the tables do not take. Find out which; the rest goes on.
+                self._forget()
+                self._one_by_one(group)
+
+    def renew(self) -> None:
+        """Move the leases of all claims; those that a later owner has are dropped."""
+        with self._transaction():
+            self._begin()
+            gone = []
+            for number, (owner, epoch) in self._claims.items():
+                self._cursor.execute(self._sql["renew_lease"], (self._lease_until, number, owner, epoch))
+                if self._cursor.rowcount == 0:
+                    gone.append((number, "", 0))
+            self._claimed += gone
+            self._end()
+            self._known_as = None  # the leases in memory are out of date
+
+    def give_up(self) -> None:
+        """Release every claim."""
+        if not self._claims:
+            return
+        with self._transaction():
+            self._begin()
+            for number, (owner, epoch) in self._claims.items():
+                self._cursor.execute(self._sql["give_up"], (number, owner, epoch))
+            self._claimed += [(number, "", 0) for number in self._claims]
+            self._end()
+            self._known_as = None
+
+    @property
+    def claims(self) -> int:
+        """How many streams this log's owners hold."""
+        return len(self._claims)
+
+    def _together(self, group: Sequence[Pending]) -> None:
+        """The usual way: decide on all, insert all, commit."""
+        self._begin()
+        for pending in group:
+            pending.result = pending.error = None
+            try:
+                pending.result = self._take(pending.append)
+            except DashFlowError as refusal:
+                pending.error = refusal
+        self._end()
+
+    def _one_by_one(self, group: Sequence[Pending]) -> None:
+        """The careful way: every append inside a savepoint of its own, still one commit."""
+        self._begin()
+        for pending in group:
+            pending.result = pending.error = None
+            claimed = len(self._claimed)
+            self._cursor.execute("SAVEPOINT one")
+            try:
+                result = self._take(pending.append)
+                self._flush()
+                pending.result = result
+            except (*_UNFIT, DashFlowError) as problem:
+                self._cursor.execute("ROLLBACK TO one")
+                del self._claimed[claimed:]
+                self._reload()
+                try:
+                    pending.result = self._explain(pending.append, problem)
+                except (*_UNFIT, DashFlowError) as refusal:
+                    pending.error = refusal
+            self._cursor.execute("RELEASE one")
+        self._end()
+
+    # -- one append ---------------------------------------------------------------------------
+
+    def _take(self, append: Append) -> Appended:
+        """Decide on an append and line up its rows; nothing is lined up when it is refused."""
+        stream = self._streams.get(append.stream) or self._load(append.stream)
+        owner = append.owner
+        try:
+            if append.claim or append.unowned or append.release or not append.stream:
+                check_append(append, self._owners.instance)
+                held = stream.owner not in ("", owner) and self._owners.alive(stream.owner, stream.lease)
+            else:
+                held = False
+            epoch = admit(append, version=stream.version, owner=stream.owner, epoch=stream.epoch, held=held)
+        except DashFlowError:
+            earlier = self._already(stream, append)
+            if earlier is None:
+                raise
+            return earlier
+        if append.claim:
+            self._owners.show_alive()
+        if append.events or owner:
+            if not stream.number:
+                self._add_stream(stream)
+            if append.events:
+                self._line_up(stream, append, epoch)
+            self._changed[stream.name] = stream
+        if owner:
+            stream.owner = "" if append.release else owner
+            stream.epoch = epoch
+            stream.lease = self._lease_until
+            if append.claim or append.release:
+                self._claimed.append((stream.number, stream.owner, epoch))
+        return Appended(stream.version, stream.position, epoch)
+
+    def _line_up(self, stream: _Stream, append: Append, epoch: int) -> None:
+        """Make the rows of the events and move the stream's end and the log's head."""
+        words = self._words
+        number, version, position = stream.number, stream.version, self._head
+        rows: list[Any] = []
+        for event in append.events:
+            version += 1
+            position += 1
+            kind = words.get(event.type)
+            correlation = words.get(event.correlation_id)
+            fingerprint = words.get(event.fingerprint)
+            rows += (
+                position,
+                number,
+                version,
+                self._word(event.type) if kind is None else kind,
+                event.schema,
+                event.event_id,
+                self._word(event.correlation_id) if correlation is None else correlation,
+                event.causation_id,
+                event.at,
+                epoch,
+                self._word(event.fingerprint) if fingerprint is None else fingerprint,
+                crc32(event.data),
+                event.data,
+            )
+        self._rows += rows
+        self._head = stream.position = position
+        if not stream.version:
+            stream.created = append.events[0].at
+        stream.updated = append.events[-1].at
+        stream.version = version
+
+    def _already(self, stream: _Stream, append: Append) -> Appended | None:
+        """The result of the same append, if it was made before."""
+        events = append.events
+        first = append.expected + 1
+        if not events or not stream.number or first + len(events) - 1 > stream.version:
+            return None
+        self._flush()
+        if append.expected == ANY:
+            row = self._one("version_of_event", events[0].event_id)
+            if row is None or row[1] != append.stream:
+                return None
+            first = row[0]
+        there = self._cursor.execute(self._sql["ids_from"], (stream.number, first, len(events))).fetchall()
+        if [row[0] for row in there] != [event.event_id for event in events]:
+            return None
+        _, version, position, epoch = there[-1]
+        return Appended(version, position, epoch)
+
+    def _explain(self, append: Append, problem: Exception) -> Appended:
+        """The result of an append that the tables refused because it was made before, or its error."""
+        if not isinstance(problem, sqlite3.IntegrityError):
+            if isinstance(problem, sqlite3.Error):
+                raise faults.fault(self._database.where, problem) from problem
+            raise problem
+        earlier = self._already(self._load(append.stream), append)
+        if earlier is not None:
+            return earlier
+        ids: set[bytes] = set()
+        for event in append.events:
+            row = self._one("version_of_event", event.event_id)
+            if row is not None or event.event_id in ids:
+                used_by = row[1] if row is not None else None
+                raise DuplicateEventError(append.stream, event.event_id.hex(), used_by) from problem
+            ids.add(event.event_id)
+        raise faults.fault(self._database.where, problem) from problem
+
+    # -- rows ---------------------------------------------------------------------------------
+
+    def _load(self, name: str) -> _Stream:
+        """A stream as the file has it; one without a number if it has none."""
+        row = self._one("stream_by_name", name)
+        if row is None:
+            return _Stream(name, (0, 0, 0, 0, 0, "", 0, 0))
+        stream = self._streams[name] = _Stream(name, row)
+        return stream
+
+    def _add_stream(self, stream: _Stream) -> None:
+        self._cursor.execute(self._sql["add_stream"], (stream.name, category_of(stream.name)))
+        stream.number = self._cursor.lastrowid or 0
+        self._streams[stream.name] = stream
+
+    def _word(self, text: str) -> int:
+        """The number of a text that comes back in many events."""
+        row = self._one("word_by_text", text)
+        if row is None:
+            self._cursor.execute(self._sql["add_word"], (text,))
+            number = self._cursor.lastrowid or 0
+        else:
+            number = row[0]
+        self._words[text] = number
+        return number
+
+    def _flush(self) -> None:
+        """Write what is lined up."""
+        rows, start = self._rows, 0
+        for count in _AT_ONCE:
+            width = count * _COLUMNS
+            while len(rows) - start >= width:
+                self._cursor.execute(_insert(count), rows[start : start + width])
+                start += width
+        self._rows = []
+        for stream in self._changed.values():
+            self._cursor.execute(
+                self._sql["update_stream"],
+                (
+                    stream.version,
+                    stream.position,
+                    stream.created,
+                    stream.updated,
+                    stream.owner,
+                    stream.epoch,
+                    stream.lease,
+                    stream.number,
+                ),
+            )
+        self._changed = {}
+
+    def _one(self, query: str, *parameters: Any) -> Any:
+        """The only row of a query, or None."""
+        return self._cursor.execute(self._sql[query], parameters).fetchone()
+
+    # -- transactions -------------------------------------------------------------------------
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """Undo what fails, and tell SQLite's errors in the log's terms."""
+        with self._database.lock:
+            try:
+                yield
+            except sqlite3.Error as error:
+                self._forget()
+                raise faults.fault(self._database.where, error) from error
+            except BaseException:
+                self._forget()
+                raise
+
+    def _begin(self) -> None:
+        """Begin, and forget what others have changed since the last time."""
+        self._database.check_in_place()
+        self._database.patiently(lambda: self._cursor.execute("BEGIN IMMEDIATE"))
+        now = (self._cursor.execute("PRAGMA data_version").fetchone()[0], self._database.writer.total_changes)
+        if now != self._known_as or len(self._streams) + len(self._words) > _REMEMBERED:
+            self._reload()
+        self._known_as = now
+        self._claimed = []
+        self._lease_until = self._clock() + self._lease_ns
+
+    def _end(self) -> None:
+        """Write and commit; durable when this returns."""
+        self._flush()
+        self._database.patiently(lambda: self._cursor.execute("COMMIT"))
+        if self._known_as is not None:
+            self._known_as = (self._known_as[0], self._database.writer.total_changes)
+        for number, owner, epoch in self._claimed:
+            if owner:
+                self._claims[number] = (owner, epoch)
+            else:
+                self._claims.pop(number, None)
+
+    def _reload(self) -> None:
+        """Read again, in the transaction, what is known of the log."""
+        self._clear()
+        self._head = self._one("head")[0]
+
+    def _forget(self) -> None:
+        """Undo an unfinished transaction, in the file and in memory."""
+        self._known_as = None
+        self._clear()
+        with suppress(sqlite3.Error):  # the error that brought us here is the one to tell
+            roll_back(self._database.writer)
+
+    def _clear(self) -> None:
+        self._streams.clear()
+        self._words = {"": 0}
+        self._rows = []
+        self._changed = {}
+
+
+@cache
+def _insert(rows: int) -> str:
+    """The statement that adds so many events."""
+    head, _, row = queries()["add_events"].rpartition("\n")
+    return head + "\n" + ",".join([row] * rows)

@@ -1,0 +1,111 @@
+"""RunOptions: LangChain's config dict and a run's keyword arguments, parsed once at the edge.
+
+Inside the engine nobody looks into config dicts; nodes that want one get a new one made from this.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import msgspec
+
+from dashflow.errors import UsageError
+
+DEFAULT_RECURSION_LIMIT = int(os.environ.get("LANGGRAPH_DEFAULT_RECURSION_LIMIT", "10007"))
+Durability = Literal["sync", "async", "exit"]
+_UNLISTED = frozenset(
+    {"thread_id", "checkpoint_id", "checkpoint_ns", "checkpoint_map", "langgraph_step", "langgraph_node"}
+)
+
+
+class RunOptions(msgspec.Struct, frozen=True):
+    """How one run is to go.
+
+    Attributes:
+        thread: ``configurable["thread_id"]`` as text; "" when not given.
+        checkpoint: ``configurable["checkpoint_id"]``, to go on from an old checkpoint.
+        recursion_limit: Supersteps after which ``GraphRecursionError`` is raised.
+        durability: When records must be on disk.
+        max_concurrency: How many tasks of a step run at a time.
+        config: The config as given, merged; a new dict.
+        context: What the caller passed as ``context``.
+        interrupt_before: Static breakpoints before these nodes, or ``"*"``.
+        interrupt_after: The same after them.
+    """
+
+    thread: str
+    checkpoint: str | None
+    recursion_limit: int
+    durability: Durability
+    max_concurrency: int | None
+    config: dict[str, Any]
+    context: Any = None
+    interrupt_before: Sequence[str] | str = ()
+    interrupt_after: Sequence[str] | str = ()
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """What checkpoints of this run keep of the config: its metadata and plain configurables."""
+        merged: dict[str, Any] = {}
+        sources = (self.config.get("configurable") or {}, self.config.get("metadata") or {})
+        for source in sources:
+            for key, value in source.items():
+                if key in _UNLISTED or key.startswith("__"):
+                    continue
+                if isinstance(value, str):
+                    merged[key] = value.replace("\0", "")
+                elif isinstance(value, int | float | bool):
+                    merged[key] = value
+        return merged
+
+
+def merge_configs(*configs: Mapping[str, Any] | None) -> dict[str, Any]:
+    """One config out of several; later ones win, tags and dicts are joined."""
+    merged: dict[str, Any] = {}
+    for config in configs:
+        for key, value in (config or {}).items():
+            if value is None:
+                continue
+            if key in ("metadata", "configurable"):
+                merged[key] = {**merged.get(key, {}), **value}
+            elif key == "tags":
+                merged[key] = sorted({*merged.get(key, ()), *value})
+            else:
+                merged[key] = value
+    return merged
+
+
+def parse_options(
+    *configs: Mapping[str, Any] | None,
+    durability: str | None = None,
+    context: Any = None,
+    interrupt_before: Sequence[str] | str | None = None,
+    interrupt_after: Sequence[str] | str | None = None,
+) -> RunOptions:
+    """Parse config dicts (defaults first) and keyword arguments.
+
+    Raises:
+        ValueError: ``recursion_limit`` is below 1.
+        UsageError: ``durability`` is none of ``sync``, ``async``, ``exit``.
+    """
+    config = merge_configs(*configs)
+    configurable = config.setdefault("configurable", {})
+    limit = config.setdefault("recursion_limit", DEFAULT_RECURSION_LIMIT)
+    if limit < 1:
+        raise ValueError("recursion_limit must be at least 1")
+    if durability not in (None, "sync", "async", "exit"):
+        raise UsageError(f"durability must be 'sync', 'async' or 'exit', not {durability!r}.")
+    thread = configurable.get("thread_id")
+    return RunOptions(
+        thread="" if thread is None else str(thread),
+        checkpoint=configurable.get("checkpoint_id") or None,
+        recursion_limit=limit,
+        durability=durability or "async",  # type: ignore[arg-type]  # checked above
+        max_concurrency=config.get("max_concurrency"),
+        config=config,
+        context=context,
+        interrupt_before=interrupt_before or (),
+        interrupt_after=interrupt_after or (),
+    )

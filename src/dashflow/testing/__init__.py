@@ -1,0 +1,1 @@
+"""Tests that DashFlow ships: contracts that a backend of your own subclasses. Needs pytest."""

@@ -1,0 +1,43 @@
+"""What every test gets: Hypothesis profiles and an environment that no developer's settings leak into.
+
+Counts are reduced unless DASHFLOW_TEST_PROFILE=soak (`make soak`). Nothing here knows a layer.
+"""
+
+import os
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+# No deadline: tests measure no time. Derandomised: a red run is red for everybody, `soak` explores.
+settings.register_profile(
+    "test", max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile(
+    "soak", max_examples=3000, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile(os.environ.get("DASHFLOW_TEST_PROFILE", "test"))
+
+# Read by LangChain, LangSmith, rich and click; set on a developer's machine they would change results.
+_LEAKING = (
+    "LANGCHAIN_",
+    "LANGSMITH_",
+    "DASHFLOW_",
+    "NO_COLOR",
+    "FORCE_COLOR",
+    "CLICOLOR",
+    "COLUMNS",
+    "LINES",
+)
+
+
+@pytest.fixture(autouse=True)
+def _no_leaking_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        if name.startswith(_LEAKING) and name != "DASHFLOW_TEST_PROFILE":
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def soak() -> bool:
+    """Whether this run has the full counts."""
+    return os.environ.get("DASHFLOW_TEST_PROFILE") == "soak"

@@ -1,0 +1,118 @@
+"""kill -9 at random moments of the demo's goal: `dashflow resume` finishes it and repeats nothing."""
+
+import json
+import random
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from time import perf_counter
+
+import pytest
+
+pytestmark = [pytest.mark.feature("DX-002", "PERSIST-000")]
+
+GOAL = (
+    "Audit this code: find functions longer than 60 lines and TODO or FIXME comments, run the tests, "
+    "and write a report. Ask me which folders to leave out."
+)
+AUDIT = Path(__file__).parents[2] / "examples" / "audit"
+ROUNDS = 6
+SOAK_ROUNDS = 50
+
+
+def start(folder, *words):
+    return subprocess.Popen(
+        [sys.executable, "-m", "dashflow", *words, "--json"],
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+
+
+def finish(folder, *words):
+    """The JSON of a command that has to come to its end."""
+    with start(folder, *words) as process:
+        out, _ = process.communicate()
+    assert process.returncode == 0, out
+    return json.loads(out)
+
+
+def killed(folder, seconds, *words):
+    """Whether a command was killed before its end, after that many seconds at the latest."""
+    with start(folder, *words) as process:
+        try:
+            process.communicate(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            return True
+    return False
+
+
+def events(folder, run):
+    with start(folder, "events", run) as process:
+        out, _ = process.communicate()
+    return [json.loads(line) for line in out.splitlines()]
+
+
+def without_run(path):
+    return {name: value for name, value in json.loads(Path(path).read_text()).items() if name != "run"}
+
+
+def goal(project):
+    return ("run", GOAL, "--on", str(project), "--answer", "none")
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    """A copy of the shipped project, so that what its tests write stays out of the repository."""
+    folder = tmp_path_factory.mktemp("project") / "audit"
+    shutil.copytree(AUDIT, folder, ignore=shutil.ignore_patterns("__pycache__", ".pytest_cache"))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def undisturbed(project, tmp_path_factory):
+    """Seconds and report of a run that nobody killed."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    before = perf_counter()
+    view = finish(folder, *goal(project))
+    return perf_counter() - before, without_run(view["report"]["json"])
+
+
+def check(project, undisturbed, folder, seed):
+    """Kill a run at a random moment, perhaps its successor too; then resume it, and compare."""
+    seconds, report = undisturbed
+    moment = random.Random(seed)
+    killed(folder, moment.uniform(0, 1.1) * seconds, *goal(project))
+    rows = finish(folder, "runs")["runs"]
+    if not rows:  # killed before the request was recorded: nothing was promised yet
+        rows = [finish(folder, *goal(project))]
+    (run,) = [row["run"] for row in rows]
+    if moment.random() < 0.5:
+        killed(folder, moment.uniform(0, 1) * seconds, "resume")
+    finish(folder, "resume")
+    view = finish(folder, "show", run)
+    assert view["status"] == "completed"
+    assert without_run(view["report"]["json"]) == report
+    completed = set()
+    for event in events(folder, run):
+        data = event["data"]
+        if event["type"] in ("TaskDispatched", "TaskStatusUpdated"):
+            assert data["task"] not in completed, "a completed task was touched again"
+        if event["type"] == "TaskStatusUpdated" and data["status"] == "completed":
+            completed.add(data["task"])
+    assert completed == {task["id"] for task in view["tasks"]}
+
+
+@pytest.mark.parametrize("seed", range(ROUNDS))
+def test_a_killed_run_is_finished_by_another_process(project, undisturbed, tmp_path, seed):
+    check(project, undisturbed, tmp_path, seed)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", range(ROUNDS, ROUNDS + SOAK_ROUNDS))
+def test_a_killed_run_is_finished_by_another_process_many_times(project, undisturbed, tmp_path, seed):
+    check(project, undisturbed, tmp_path, seed)

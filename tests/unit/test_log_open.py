@@ -1,0 +1,32 @@
+"""An address leads to its backend; what no backend serves is refused in words."""
+
+from pathlib import Path
+
+import pytest
+
+from dashflow.errors import UsageError
+from dashflow.log.memory import MemoryLog
+from dashflow.log.open import open_log
+from dashflow.log.sqlite import SqliteLog
+
+
+@pytest.mark.feature("LOG-01")
+def test_addresses(tmp_path: Path) -> None:
+    for where, kind, name in [
+        (tmp_path / "a" / "log.db", SqliteLog, str(tmp_path / "a" / "log.db")),
+        (str(tmp_path / "b.db"), SqliteLog, str(tmp_path / "b.db")),
+        (":memory:", SqliteLog, ":memory:"),
+        ("memory://", MemoryLog, "memory://"),
+    ]:
+        log = open_log(where)
+        assert isinstance(log, kind)
+        assert log.where == name
+        log.close()
+
+
+@pytest.mark.parametrize("where", ["postgresql://u:secret@h/db", "postgres://h", "redis://h:1", ""])
+def test_what_nobody_serves(where: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        open_log(where)
+    assert "secret" not in str(caught.value)
+    assert "':memory:'" in str(caught.value)

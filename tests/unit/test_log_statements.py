@@ -1,0 +1,61 @@
+"""The SQL files: named statements, all of them valid, and the reads find their rows by an index."""
+
+import sqlite3
+from collections.abc import Iterator
+
+import pytest
+
+from dashflow.log.sqlite.statements import migrations, parse, queries, schema
+
+pytestmark = pytest.mark.feature("LOG-01")
+
+
+@pytest.fixture
+def database() -> Iterator[sqlite3.Connection]:
+    connection = sqlite3.connect(":memory:")
+    connection.executescript(schema())
+    yield connection
+    connection.close()
+
+
+def test_parse() -> None:
+    text = "-- about the file\n\n-- name: one\n-- why\nSELECT 1,\n  2;\n\n-- name: two\nSELECT 3;\n"
+    assert parse(text) == {"one": "SELECT 1,\n  2", "two": "SELECT 3"}
+
+
+@pytest.mark.parametrize("name", sorted(queries()))
+def test_every_statement_is_valid(database: sqlite3.Connection, name: str) -> None:
+    statement = queries()[name]
+    database.execute("EXPLAIN " + statement, [None] * (statement.count("?") if "?1" not in statement else 1))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("head", "stream_by_name", "stream_by_id", "word_by_text", "word_by_id", "version_of_event"),
+        *("ids_from", "version", "read_stream", "read_all", "version_at"),
+        *("update_stream", "renew_lease", "give_up"),
+    ],
+)
+def test_no_statement_of_the_hot_paths_scans_a_table(database: sqlite3.Connection, name: str) -> None:
+    statement = queries()[name]
+    plan = database.execute("EXPLAIN QUERY PLAN " + statement, [0] * statement.count("?")).fetchall()
+    steps = [row[3] for row in plan]
+    assert steps
+    # "SCAN CONSTANT ROW" reads nothing; `head` takes the last entry of the tree ("SEARCH").
+    assert not [step for step in steps if step.startswith("SCAN") and "CONSTANT" not in step], steps
+    assert not [step for step in steps if "TEMP B-TREE" in step], steps
+
+
+def test_the_view_for_people(database: sqlite3.Connection) -> None:
+    database.execute("INSERT INTO streams (name, category) VALUES ('run-1', 'run')")
+    database.execute("INSERT INTO words (text) VALUES ('Opened')")
+    database.execute(
+        "INSERT INTO events VALUES (1, 1, 1, 1, 1, x'01', 0, x'', 1700000000000000000, 0, 0, 0, x'')"
+    )
+    rows = database.execute("SELECT stream, type, correlation_id, at FROM log").fetchall()
+    assert rows == [("run-1", "Opened", "", "2023-11-14T22:13:20.000Z")]
+
+
+def test_there_is_no_migration_yet() -> None:
+    assert migrations(0, 0) == migrations(1, 1) == []
