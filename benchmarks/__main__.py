@@ -7,18 +7,25 @@ import json
 import sys
 import tempfile
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from benchmarks.environment import UnavailableError, langgraph_python
 from benchmarks.rounds import FLOOR, OURS, THEIRS, Samples, run_round, summary
-from benchmarks.rows import FULL_TURNS, QUICK_TURNS, rows, works
-from benchmarks.table import about, render
+from benchmarks.rows import FULL_TURNS, QUICK_TURNS, Row, rows, works
+from benchmarks.table import about, load, render
+
+ROUNDS = 5
+BUDGET = 170.0
+"""Seconds that the rounds may take together unless their number is given."""
 
 
 def arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5, help="how often everything is measured (5)")
+    parser.add_argument(
+        "--rounds", type=int, help=f"how often everything is measured ({ROUNDS}, or what fits into 3 minutes)"
+    )
     parser.add_argument(
         "--full", action="store_true", help=f"conversations of {FULL_TURNS} turns; takes long"
     )
@@ -29,9 +36,27 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--folder", type=Path, help="where databases are made (a temporary folder)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
     given = parser.parse_args()
-    if given.rounds < 1:
+    if given.rounds is not None and given.rounds < 1:
         parser.error("--rounds must be at least 1")
     return given
+
+
+def measure(
+    samples: Samples, table: Sequence[Row], pythons: Mapping[str, str], place: Path, wanted: int | None
+) -> int:
+    """Run the rounds: as many as wanted, or as fit into the budget; returns how many that were."""
+    started, todo, done = time.monotonic(), works(table), 0
+    while done < (wanted or ROUNDS):
+        spent = time.monotonic() - started
+        if wanted is None and done and spent * (done + 1) / done > BUDGET:
+            break
+        print(
+            f"==> Round {done + 1} of {wanted or ROUNDS} ({spent:.0f} s so far)", file=sys.stderr, flush=True
+        )
+        with tempfile.TemporaryDirectory(dir=place) as folder:
+            run_round(samples, todo, pythons, Path(folder), first=not done)
+        done += 1
+    return done
 
 
 def main() -> int:
@@ -49,23 +74,16 @@ def main() -> int:
         except UnavailableError as problem:
             print(f"==> {problem}", file=sys.stderr)
     pythons[FLOOR] = sys.executable
-    samples, started = Samples(), time.monotonic()
+    samples = Samples()
     with tempfile.TemporaryDirectory(prefix="dashflow-bench-", dir=given.folder) as place:
-        print(f"==> {about(pythons, Path(place))}", file=sys.stderr, flush=True)
-        for number in range(given.rounds):
-            spent = time.monotonic() - started
-            print(
-                f"==> Round {number + 1} of {given.rounds} ({spent:.0f} s so far)",
-                file=sys.stderr,
-                flush=True,
-            )
-            with tempfile.TemporaryDirectory(dir=place) as folder:
-                run_round(samples, works(table), pythons, Path(folder), first=number == 0)
         header = about(pythons, Path(place))
+        print(f"==> {header}", file=sys.stderr, flush=True)
+        done = measure(samples, table, pythons, Path(place), given.rounds)
+        header += f", at the end {load()}"
     print(header)
-    print(render(samples, table, given.rounds))
+    print(render(samples, table, done))
     if given.json is not None:
-        found = {"machine": header, "rounds": given.rounds, "rows": summary(samples, table)}
+        found = {"machine": header, "rounds": done, "rows": summary(samples, table)}
         given.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     return 0 if samples.figures else 1
 

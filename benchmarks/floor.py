@@ -133,7 +133,12 @@ def send(folder: Folder) -> Figures:
 
 def loop_memory(folder: Folder) -> Figures:
     """The loop, keeping every state in a list."""
-    return {"step": per_unit(lambda: run_steps(STEPS, [].append), STEPS)}
+
+    def run() -> None:
+        states: list[dict[str, int]] = []
+        run_steps(STEPS, states.append)
+
+    return {"step": per_unit(run, STEPS)}
 
 
 def loop_sqlite(folder: Folder, durability: str) -> Figures:

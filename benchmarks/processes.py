@@ -19,8 +19,8 @@ except ImportError:  # not on Windows
     resource = None  # type: ignore[assignment]
 
 GOAL = (
-    "Audit this code: find functions longer than 60 lines and TODO or FIXME comments, run the tests, and write "
-    "a report. Ask me which folders to leave out."
+    "Audit this code: find functions longer than 60 lines and TODO or FIXME comments, run the tests, "
+    "and write a report. Ask me which folders to leave out."
 )
 FILES = 1000
 PATIENCE = 180

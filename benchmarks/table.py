@@ -12,6 +12,7 @@ from pathlib import Path
 from benchmarks.rounds import FLOOR, NOISY, OURS, THEIRS, Samples, Verdict, verdict
 from benchmarks.rows import Row
 
+ENOUGH_ROUNDS = 3
 HEAD = ("work", "durability", "DashFlow", "LangGraph", "floor", "unit", "ratio", "middle half", "goal", "")
 
 
@@ -56,19 +57,18 @@ def line(row: Row, result: Verdict, problem: str) -> tuple[str, ...]:
 
 def render(samples: Samples, table: Sequence[Row], rounds: int) -> str:
     """The whole table and its notes."""
-    cells = [HEAD]
+    cells: list[tuple[str, ...]] = [HEAD]
     noisy: list[str] = []
-    problems: dict[str, None] = {}
+    problems: dict[tuple[str, str], list[str]] = {}
     for row in table:
         result = verdict(samples, row)
-        problem = samples.problems.get((OURS, row.work), "")
-        cells.append(line(row, result, problem))
+        cells.append(line(row, result, samples.problems.get((OURS, row.work), "")))
         if result.noisy:
             noisy.append(f"{row.label} ({row.durability})")
         for package in (OURS, THEIRS, FLOOR):
             text = samples.problems.get((package, row.work))
             if text:
-                problems[f"{package}, {row.label.partition(':')[0]}: {text}"] = None
+                problems.setdefault((package, text), []).append(row.label)
     widths = [max(len(row[i]) for row in cells) for i in range(len(HEAD))]
     left = {0, 1, 5, 8, 9}
     lines = [
@@ -79,37 +79,43 @@ def render(samples: Samples, table: Sequence[Row], rounds: int) -> str:
         for row in cells
     ]
     lines.insert(1, "-" * max(map(len, lines)))
-    return "\n".join([*lines, "", *_notes(noisy, list(problems), rounds)])
+    failed = [f"{package}: {text} ({'; '.join(labels)})" for (package, text), labels in problems.items()]
+    return "\n".join([*lines, "", *_notes(noisy, failed, rounds)])
 
 
-def _notes(noisy: Sequence[str], problems: Sequence[str], rounds: int) -> list[str]:
+def _notes(noisy: Sequence[str], failed: Sequence[str], rounds: int) -> list[str]:
     notes = [
         f"Medians of {rounds} rounds; packages take turns, sample by sample, in processes of their own.",
         "ratio: LangGraph over DashFlow, median of paired samples; middle half: their quartiles.",
-        "us cpu: microseconds of processor time, all threads; us, s: elapsed. A goal in absolute figures is for a "
-        "quiet machine: unclear means that only the best round reached it.",
+        "us cpu: microseconds of processor time on all threads; us, s: elapsed. Absolute goals are for a quiet",
+        "machine: unclear means that not the median but the best round reached it.",
         "SQLite: WAL, synchronous=FULL for all. Bytes: handed to write calls until the file is closed.",
     ]
+    if rounds < ENOUGH_ROUNDS:
+        notes.append(f"Fewer than {ENOUGH_ROUNDS} rounds say nothing about noise: use --rounds 5 or more.")
     if noisy:
         notes.append(
-            f"Too noisy to judge (middle half wider than {NOISY:.0%} of the median): {'; '.join(noisy)}. "
+            f"Too noisy to judge (middle half wider than {NOISY:.0%} of the median): {'; '.join(noisy)}.\n"
             "Run again on a quieter machine, or with more rounds."
         )
-    notes += [f"Not measured: {problem}" for problem in problems]
-    return notes
+    return [*notes, *(f"Not measured, {problem}" for problem in failed)]
 
 
 def about(pythons: dict[str, str], folder: Path) -> str:
     """The machine, in one line."""
-    try:
-        load = f", load {os.getloadavg()[0]:.1f}"
-    except OSError:
-        load = ""
     return (
-        f"{platform.python_implementation()} {platform.python_version()}, {platform.system()} "
-        f"{platform.machine()}, {os.cpu_count()} cores{load}; files on {_file_system(folder)}; "
-        f"{versions(pythons)}"
+        f"{versions(pythons)}; {platform.python_implementation()} {platform.python_version()}, "
+        f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores; files on {_file_system(folder)}; "
+        f"{load()}"
     )
+
+
+def load() -> str:
+    """How busy the machine is with everything that runs on it."""
+    try:
+        return f"load {os.getloadavg()[0]:.1f}"
+    except OSError:
+        return "load unknown"
 
 
 def versions(pythons: dict[str, str]) -> str:

@@ -33,7 +33,7 @@ def main(package: str, folder: Path) -> None:
     for line in sys.stdin:
         request = json.loads(line)
         try:
-            answer = {"figures": works.WORK[request["work"]](first, **request["given"])}
+            answer: dict[str, Any] = {"figures": works.WORK[request["work"]](first, **request["given"])}
         except Exception as error:  # told to the driver, which shows it in the table
             answer = {"error": f"{type(error).__name__}: {error}"}
         print(json.dumps(answer), file=answers, flush=True)

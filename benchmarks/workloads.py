@@ -4,12 +4,11 @@ Every function takes the package's names, does the same work with each, checks t
 figures by name. May import nothing but what that package offers, LangChain's messages and the stdlib.
 """
 
-from __future__ import annotations
-
 import asyncio
 import operator
 import time
 from collections.abc import Callable
+from functools import partial
 from importlib import import_module
 from itertools import count
 from pathlib import Path
@@ -173,8 +172,13 @@ def chain_sync(lib: Library) -> Figures:
     for length, name in ((10, "step"), (1, "invoke")):
         graph = chain(lib, length, asynchronous=False).compile()
         expect(graph.invoke({"n": 0}), {"n": length})
-        figures[name] = per_unit(lambda run=graph.invoke: [run({"n": 0}) for _ in range(20)], 20 * length)  # type: ignore[misc]
+        figures[name] = per_unit(partial(_again, graph.invoke), 20 * length)
     return figures
+
+
+def _again(run: Callable[..., Any]) -> None:
+    for _ in range(20):
+        run({"n": 0})
 
 
 def chain_async(lib: Library) -> Figures:
@@ -226,7 +230,7 @@ def calls(lib: Library) -> Figures:
             def run(graph: Any = graph) -> None:
                 graph.invoke({"n": 0}, config(0))
 
-            work = (lambda arun=arun: asyncio.run(arun())) if asynchronous else run  # type: ignore[misc]
+            work = (lambda arun=arun: asyncio.run(arun())) if asynchronous else run
             work()
             made.append(calls_made(work))
         figures[name] = (made[1] - made[0]) / 100
@@ -326,8 +330,11 @@ def _conversation(lib: Library, kind: str) -> tuple[Any, Callable[[str, str], An
     messages = import_module("langchain_core.messages")
     add_messages = import_module(f"{lib.package}.graph.message").add_messages
     classes = {"user": messages.HumanMessage, "assistant": messages.AIMessage}
-    rich = TypedDict("rich", {"messages": Annotated[list, add_messages]})  # type: ignore[misc]  # made here
-    return rich, lambda role, text: classes[role](content=text)
+
+    class Rich(TypedDict):
+        messages: Annotated[list[Any], add_messages]
+
+    return Rich, lambda role, text: classes[role](content=text)
 
 
 def question(lib: Library, where: str) -> Figures:

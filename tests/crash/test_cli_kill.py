@@ -70,6 +70,10 @@ def project(tmp_path_factory):
     """A copy of the shipped project, so that what its tests write stays out of the repository."""
     folder = tmp_path_factory.mktemp("project") / "audit"
     shutil.copytree(AUDIT, folder, ignore=shutil.ignore_patterns("__pycache__", ".pytest_cache"))
+    # As in its pyproject.toml, but pytest starts without the plugins that happen to be installed here.
+    (folder / "pytest.ini").write_text(
+        "[pytest]\ntestpaths = tests\npythonpath = .\naddopts = --disable-plugin-autoload\n"
+    )
     return folder
 
 

@@ -1,6 +1,7 @@
 """What git ignores: the same answer as git's own, on random trees and rules, and from its index."""
 
 import os
+import struct
 import subprocess
 from pathlib import Path
 
@@ -15,7 +16,7 @@ pytestmark = pytest.mark.feature("EXEC-01")
 
 NAMES = st.sampled_from(["a", "b", "ab", "a.py", "b.txt", "build", "a b", "[x]", "#c", "!d"])
 PIECES = st.sampled_from(
-    ["a", "b", "ab", "*", "**", "*.py", "?", "a*", "[ab]", "[!a]", "build", "a b", r"\#c", r"\!d", r"\[x]", "[x"]
+    ["a", "b", "ab", "*", "**", "*.py", "?", "a*", "[ab]", "[!a]", "build", "a b", r"\#c", r"\!d", r"\[x]"]
 )
 RULES = st.builds(
     lambda negated, rooted, pieces, folder: negated + rooted + "/".join(pieces) + folder,
@@ -129,7 +130,7 @@ def test_a_worktree_follows_its_main_repository(tmp_path):
 
 @given(st.binary(max_size=300))
 def test_a_damaged_index_is_refused_not_believed(data):
-    with pytest.raises((ValueError, IndexError, Exception)):  # noqa: PT011 - struct.error is no ValueError
+    with pytest.raises((ValueError, IndexError, struct.error)):
         index_paths(b"DIRC\0\0\0\2\0\0\0\7" + data)
 
 

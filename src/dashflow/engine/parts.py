@@ -9,7 +9,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from dashflow._util.reserved import INTERRUPT, TASKS
+from dashflow._util.reserved import INTERRUPT, NS_SEP, TASKS
 from dashflow.channels.base import BaseChannel
 from dashflow.core.superstep import Task, read
 
@@ -32,24 +32,27 @@ class Parts:
     Args:
         modes: Which modes the caller listens to.
         keys: The key or keys that ``values`` and ``updates`` show.
-        above: Who listens to graphs inside the caller's: their modes, and where to put parts.
-        namespace: Of the graph, for those who listen above.
+
+    Attributes:
+        modes: Which modes anybody listens to.
+        keys: See above.
+        waiting: What the caller has not taken yet.
     """
 
-    def __init__(
-        self,
-        modes: frozenset[str],
-        keys: Sequence[str] | str,
-        above: Audience | None = None,
-        namespace: tuple[str, ...] = (),
-    ) -> None:
-        self.modes = modes if above is None else modes | above.modes
+    def __init__(self, modes: frozenset[str], keys: Sequence[str] | str) -> None:
+        self.modes = modes
         self.keys = keys
         self.waiting: deque[Part] = deque()
         self._own = modes
-        self._above = above
-        self._namespace = namespace
+        self._above: Audience | None = None
+        self._namespace: tuple[str, ...] = ()
         self._key_set = frozenset((keys,) if isinstance(keys, str) else keys)
+
+    def overheard_by(self, audience: Audience, namespace: str) -> None:
+        """Also show everything to who listens to the outermost graph, under this graph's namespace."""
+        self.modes |= audience.modes
+        self._above = audience
+        self._namespace = tuple(namespace.split(NS_SEP))
 
     def take(self) -> list[Part]:
         """Everything since the last call."""

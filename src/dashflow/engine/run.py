@@ -10,7 +10,6 @@ from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
 from dashflow._util.drive import drive
-from dashflow._util.ids import interrupt_id
 from dashflow._util.sentinel import MISSING
 from dashflow.checkpoint.thread import ThreadReader, stream_of
 from dashflow.core.events import (
@@ -44,6 +43,7 @@ from dashflow.errors import (
     LogError,
     ParentCommand,
     create_error_message,
+    is_invalid_resume,
 )
 from dashflow.options import RunOptions
 from dashflow.types.interrupts import Interrupt
@@ -83,7 +83,10 @@ class GraphRun:
         self.store = store
         self.outer = outer
         self.namespace = outer.next_namespace() if outer is not None else ""
-        self.audience: Audience | None = None
+        self.recorded = reader is not None
+        self.audience = outer.run.audience if outer is not None else None
+        if self.audience is not None:
+            parts.overheard_by(self.audience, self.namespace)
         self.interrupts: list[Interrupt[Any]] = []
         self.live = Live({}, {}, {}, None, -1)
         given_id = options.config.get("run_id")
@@ -107,7 +110,9 @@ class GraphRun:
         self._firsts: dict[str, str] = {}
         self._refused: dict[str, list[Interrupt[Any]]] = {}
         # Shown keys that do not stay: a run's output is what they held when they were last shown.
-        self._fleeting = not plan.volatile.isdisjoint((parts.keys,) if isinstance(parts.keys, str) else parts.keys)
+        self._fleeting = not plan.volatile.isdisjoint(
+            (parts.keys,) if isinstance(parts.keys, str) else parts.keys
+        )
         self._last: Any = None
 
     # -- what tasks ask ---------------------------------------------------------------------
@@ -177,7 +182,7 @@ class GraphRun:
             **given,
             "metadata": {**given.get("metadata", {}), **metadata, **task.node.metadata},
             "tags": [*given.get("tags", ()), *task.node.tags],
-            "configurable": {**given["configurable"], "checkpoint_ns": namespace},
+            "configurable": {**given["configurable"], "checkpoint_ns": namespace, "checkpoint_id": None},
         }
 
     # -- the flow ---------------------------------------------------------------------------
@@ -207,7 +212,7 @@ class GraphRun:
                     async for part in self._together(tasks):
                         yield part
                 bumped = apply(plan, live, tasks)
-                if parts.modes or not self._shown:
+                if parts.modes or self._fleeting or not self._shown:
                     self._show(tasks)
                 if self._journal is not None:
                     await self._record(self._journal, tasks, bumped)
@@ -389,7 +394,8 @@ class GraphRun:
         if self._journal is not None:
             questions = self._questions(interrupts)
             used = self._consumed.pop(task.key, {})
-            await self._journal.record(TaskInterrupted(task.key, task.name, questions, used))
+            refused = [question.id for question in self._refused.pop(task.key, ())]
+            await self._journal.record(TaskInterrupted(task.key, task.name, questions, used, refused))
         self.interrupts.extend(interrupts)
         self._parts.interrupted(interrupts, self.live.channels)
 

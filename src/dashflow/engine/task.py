@@ -14,6 +14,7 @@ from dashflow._util.reserved import NS_END, NS_SEP, PUSH
 from dashflow._util.scope import CURRENT
 from dashflow._util.sentinel import MISSING
 from dashflow.core.superstep import Live, Task
+from dashflow.engine.parts import Audience
 from dashflow.engine.ports import Host
 from dashflow.engine.retry import delay_before, matching_policy
 from dashflow.errors import GraphBubbleUp, GraphInterrupt, ParentCommand
@@ -32,6 +33,8 @@ class Surroundings(Protocol):
     namespace: str
     store: Any
     outer: Scope | None
+    audience: Audience | None
+    recorded: bool
 
     @property
     def checkpoint_id(self) -> str:

@@ -324,6 +324,7 @@ class StateGraph(Generic[StateT, ContextT, InputT, OutputT]):
             plan_of(self, name or "LangGraph"),
             checkpointer=checkpointer,
             store=store,
+            context_schema=self.context_schema,
             interrupt_before=interrupt_before or (),
             interrupt_after=interrupt_after or (),
             name=name or "LangGraph",

@@ -21,7 +21,7 @@ from dashflow.planner.regularfile import read_regular
 
 _MAX_RULES_BYTES = 1_000_000
 _MAX_INDEX_BYTES = 512_000_000
-_DIRECTORY_MARK = "ps_d"
+_FOLDER_ABOVE = "ps_d"
 
 
 class Rule(NamedTuple):
@@ -30,17 +30,15 @@ class Rule(NamedTuple):
     regex: Pattern[str]
     ignores: bool
     by_name: bool
-    marked: bool
+    folders_only: bool
 
     def matches(self, path: str, name: str, is_dir: bool) -> bool:
         """Whether the rule is about this very path, not only about a folder above it."""
-        text = name if self.by_name else path
-        if not self.marked:
-            return self.regex.search(text) is not None
-        if is_dir:
-            text += "/"
-        found = self.regex.search(text)
-        return found is not None and found.end(_DIRECTORY_MARK) in (-1, len(text))
+        if self.folders_only and not is_dir:
+            return False
+        found = self.regex.search(name if self.by_name else path)
+        # the mark is set where only a folder above the path matched
+        return found is not None and not found.groupdict().get(_FOLDER_ABOVE)
 
 
 class Layer(NamedTuple):
@@ -53,16 +51,18 @@ class Layer(NamedTuple):
 def parse_rules(text: str) -> tuple[Rule, ...]:
     """The rules of a .gitignore's text, last one first: the last match decides. Bad lines match nothing."""
     rules: list[Rule] = []
-    for line in text.removeprefix("\ufeff").splitlines():
+    for line in text.removeprefix("\ufeff").split("\n"):
+        body = line.removesuffix("\r")
+        body = body if body.endswith("\\ ") else body.rstrip(" ")
+        folders_only = body.endswith("/")
+        body = body.removesuffix("/") if folders_only else body
         try:
-            pattern = GitIgnoreSpecPattern(line)
+            pattern = GitIgnoreSpecPattern(body)
         except (GitIgnorePatternError, ValueError):
             continue  # git too takes a malformed pattern as one that matches nothing
-        if pattern.include is None or pattern.regex is None:
-            continue
-        body = line.rstrip().removeprefix("!").rstrip("/")
-        regex = pattern.regex
-        rules.append(Rule(regex, pattern.include, "/" not in body, _DIRECTORY_MARK in regex.groupindex))
+        if pattern.include is not None and pattern.regex is not None:
+            by_name = "/" not in body.removeprefix("!")
+            rules.append(Rule(pattern.regex, pattern.include, by_name, folders_only))
     return tuple(reversed(rules))
 
 

@@ -7,6 +7,7 @@ how arguments become options and how parts are shown.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from dataclasses import is_dataclass
 from typing import Any
 
 from dashflow._util.drive import drive, iterate
@@ -40,6 +41,7 @@ class Pregel:
         name: For people.
         debug: Print every part.
         config: Defaults for every run's config.
+        context_schema: A dataclass or model that a dict given as ``context`` is made into.
         host: Runs it somewhere else than where its caller is; for simulations.
 
     Raises:
@@ -57,6 +59,7 @@ class Pregel:
         name: str = "LangGraph",
         debug: bool = False,
         config: Config | None = None,
+        context_schema: Any = None,
         host: Host | None = None,
     ) -> None:
         self.plan = plan
@@ -67,6 +70,7 @@ class Pregel:
         self.name = name
         self.debug = debug
         self.config = dict(config or {})
+        self.context_schema = context_schema
         self._host = host
 
     def with_config(self, config: Config | None = None, **more: Any) -> Pregel:
@@ -79,6 +83,10 @@ class Pregel:
         twin.__dict__.update(self.__dict__)
         twin.__dict__.update(update or {})
         return twin
+
+    def with_host(self, host: Host) -> Pregel:
+        """A copy whose synchronous methods run in another world than the caller's: a simulated one."""
+        return self.copy({"_host": host})
 
     # -- running ------------------------------------------------------------------------------
 
@@ -170,6 +178,8 @@ class Pregel:
         options = self._options(config, context, interrupt_before, interrupt_after, durability)
         modes, shape = _modes(stream_mode, "updates", subgraphs)
         run = self._run(self._host or SyncHost(), options, input, modes, output_keys or self.plan.stream)
+        if subgraphs:
+            run.listen(modes)
         for part in iterate(run.supersteps()):
             yield _shaped(part, shape)
 
@@ -190,6 +200,8 @@ class Pregel:
         options = self._options(config, context, interrupt_before, interrupt_after, durability)
         modes, shape = _modes(stream_mode, "updates", subgraphs)
         run = self._run(_loop_host(), options, input, modes, output_keys or self.plan.stream)
+        if subgraphs:
+            run.listen(modes)
         steps = run.supersteps()
         try:
             async for part in steps:
@@ -276,11 +288,17 @@ class Pregel:
         after: Sequence[str] | str | None,
         durability: str | None,
     ) -> RunOptions:
+        scope = CURRENT.get()
+        inherited = None
+        if isinstance(scope, Scope):  # called by a node: what holds for the node holds here
+            inherited = scope.config
+            context = scope.run.options.context if context is None else context
         return parse_options(
+            inherited,
             self.config,
             config,
             durability=durability,
-            context=context,
+            context=_as_schema(self.context_schema, context),
             interrupt_before=self.interrupt_before_nodes if before is None else before,
             interrupt_after=self.interrupt_after_nodes if after is None else after,
         )
@@ -288,17 +306,17 @@ class Pregel:
     def _run(
         self, host: Host, options: RunOptions, given: Any, modes: frozenset[str], keys: Sequence[str] | str
     ) -> GraphRun:
-        outer = CURRENT.get()
-        nested = isinstance(outer, Scope) and not isinstance(self.checkpointer, LogSaver)
+        outer = self._outer(options)
         reader = None
-        if isinstance(self.checkpointer, LogSaver):
+        _check_keys(self.plan, keys)
+        if outer is None and isinstance(self.checkpointer, LogSaver):
             if not options.thread:
                 raise ValueError(
                     "Checkpointer requires one or more of the following 'configurable' keys: "
                     "thread_id, checkpoint_ns, checkpoint_id"
                 )
             reader = self.checkpointer.reader
-        elif not nested and _answers(given):
+        elif outer is None and _answers(given):
             raise RuntimeError("Cannot use Command(resume=...) without checkpointer")
         return GraphRun(
             host,
@@ -307,9 +325,19 @@ class Pregel:
             given,
             Parts(modes, keys),
             reader=reader,
-            store=self.store if self.store is not None or not nested else outer.store,  # type: ignore[union-attr]
-            outer=outer if nested else None,  # type: ignore[arg-type]  # a Scope, see above
+            store=self.store if self.store is not None or outer is None else outer.store,
+            outer=outer,
         )
+
+    def _outer(self, options: RunOptions) -> Scope | None:
+        """The task that this graph runs inside of; None when it runs by itself, on a thread of its own."""
+        scope = CURRENT.get()
+        if not isinstance(scope, Scope):
+            return None
+        if isinstance(self.checkpointer, LogSaver):
+            home = scope.outermost.run
+            return scope if home.recorded and options.thread == home.options.thread else None
+        return scope
 
     def _reader(self) -> ThreadReader:
         if not isinstance(self.checkpointer, LogSaver):
@@ -343,6 +371,19 @@ def _known_saver(checkpointer: Any) -> Any:
     return checked
 
 
+def _as_schema(kind: Any, context: Any) -> Any:
+    """``context`` as the graph's schema for it: a dict becomes the dataclass or model."""
+    if isinstance(context, dict) and (is_dataclass(kind) or hasattr(kind, "parse_obj")):
+        return kind(**context)
+    return context
+
+
+def _check_keys(plan: GraphPlan, keys: Sequence[str] | str) -> None:
+    for key in (keys,) if isinstance(keys, str) else keys:
+        if key not in plan.channels:
+            raise ValueError(f"Key {key} not in channels")
+
+
 def _answers(given: Any) -> bool:
     return getattr(given, "resume", None) is not None
 
@@ -355,7 +396,7 @@ def _result(run: GraphRun) -> Any:
         return output
     if isinstance(output, dict):
         return {**output, "__interrupt__": interrupts}
-    return {"__interrupt__": interrupts} if output is None else output
+    return {"__interrupt__": interrupts}
 
 
 def _modes(given: str | Sequence[str] | None, default: str, subgraphs: bool) -> tuple[frozenset[str], int]:

@@ -1,4 +1,7 @@
-"""How errors name a place inside of a value: ``messages[3].tool``."""
+"""How errors name a place inside of a value: ``messages[3].tool``.
+
+A path is a text to begin with, or a pair of the path around and a step; it becomes text only in an error.
+"""
 
 from __future__ import annotations
 
@@ -7,36 +10,45 @@ from typing import Any
 from dashflow.errors import ValueCodecError
 from dashflow.log.codec import codes
 
-_LONGEST = 160
+Path = str | tuple[Any, Any]
+
+_ENDS = 12
+"""So many steps at either end of a long path are shown."""
 
 
-def at_key(path: str, key: Any) -> str:
-    """The value of a key, or of a field."""
-    if isinstance(key, str) and key.isidentifier():
-        return f"{path}.{key}" if path else key
-    shown = repr(key) if isinstance(key, (str, bytes, int, float, tuple, bool)) else type(key).__name__
-    return f"{path}[{shown[:40]}]"
+class Index(int):
+    """A step to an item of a sequence; any other step is to a key or a field."""
+
+    __slots__ = ()
 
 
-def at_index(path: str, index: int) -> str:
-    """An item of a sequence."""
-    return f"{path}[{index}]"
-
-
-def in_payload(path: str, code: int, payload: list[Any], index: int) -> str:
+def in_payload(path: Path, code: int, payload: list[Any], index: int) -> Path:
     """An item of the payload that a value at ``path`` is stored as.
 
     Where an item is no item of the value, but holds its fields or its items, it is the value's own place.
     """
     if code in codes.ITEMS:
-        return at_index(path, index)
+        return (path, Index(index))
     if code in codes.PAIRS:
-        return at_key(path, payload[index - index % 2])
+        return (path, payload[index - index % 2])
     return path
 
 
-def fault(path: str, problem: str) -> ValueCodecError:
+def fault(path: Path, problem: str) -> ValueCodecError:
     """The error for a value at ``path``."""
-    if len(path) > _LONGEST:
-        path = f"{path[: _LONGEST // 2]} ... {path[-_LONGEST // 4 :]}"
-    return ValueCodecError(path or "value", problem)
+    steps: list[str] = []
+    while not isinstance(path, str):
+        path, step = path
+        steps.append(_step(step))
+    steps.append(path)
+    steps.reverse()
+    if len(steps) > 3 * _ENDS:
+        steps = [*steps[:_ENDS], " ... ", *steps[-_ENDS:]]
+    return ValueCodecError("".join(steps).removeprefix(".") or "value", problem)
+
+
+def _step(step: Any) -> str:
+    if isinstance(step, str) and step.isidentifier():
+        return f".{step}"
+    plain = isinstance(step, (str, bytes, int, float, tuple))
+    return f"[{repr(step)[:40] if plain else type(step).__name__}]"

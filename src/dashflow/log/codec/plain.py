@@ -145,6 +145,12 @@ def _moment_from(kind: Any, parts: list[Any]) -> Any:
     return moment.replace(tzinfo=zone, fold=fold)
 
 
+def _missing_from(parts: list[Any]) -> Any:
+    if parts:
+        raise UnfitError("is no value, and yet has parts")
+    return MISSING
+
+
 FROM: dict[int, Callable[[list[Any], Find], Any]] = {
     codes.TUPLE: lambda parts, find: tuple(parts),
     codes.SET: lambda parts, find: set(parts),
@@ -161,5 +167,5 @@ FROM: dict[int, Callable[[list[Any], Find], Any]] = {
     codes.TIMEDELTA: lambda parts, find: dt.timedelta(*parts),
     codes.TIMEZONE: lambda parts, find: dt.timezone(*parts),
     codes.PATTERN: lambda parts, find: re.compile(parts[0], parts[1] & _PATTERN_FLAGS),
-    codes.MISSING: lambda parts, find: MISSING,
+    codes.MISSING: lambda parts, find: _missing_from(parts),
 }

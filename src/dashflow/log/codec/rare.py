@@ -126,6 +126,8 @@ def _array_from(parts: list[Any]) -> Any:
         raise UnfitError(f"is an array of dtype {name!r} in order {order!r}")
     numpy = import_module("numpy")
     if not data:
+        if 0 not in shape:
+            raise UnfitError(f"is an array of shape {shape} without its data")
         return numpy.empty(shape, name, order)
     return numpy.frombuffer(data, name).reshape(shape, order=order).copy(order)
 

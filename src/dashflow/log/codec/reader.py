@@ -15,7 +15,7 @@ from dashflow.errors import ValueCodecError
 from dashflow.log.codec import classes, codes, foreign, plain, vocabulary
 from dashflow.log.codec.codes import UnfitError, UnknownClassError
 from dashflow.log.codec.opaque import Opaque
-from dashflow.log.codec.paths import at_index, at_key, fault, in_payload
+from dashflow.log.codec.paths import Index, Path, fault, in_payload
 from dashflow.log.codec.registry import Registry
 from dashflow.log.codec.writer import MAX_BYTES
 
@@ -141,7 +141,7 @@ class _Reader:
         except RecursionError:
             raise fault(path, "is nested more deeply than can be read here") from None
 
-    def _read(self, data: bytes, path: str) -> Any:
+    def _read(self, data: bytes, path: Path) -> Any:
         try:
             value = unpackb(data, ext_hook=_Pending)
         except Exception as problem:
@@ -152,22 +152,22 @@ class _Reader:
             self._settle_items(value, path)
         return value
 
-    def _settle_items(self, value: Any, path: str) -> None:
+    def _settle_items(self, value: Any, path: Path) -> None:
         """Revive what is pending inside of a list or dict, however deep, in place."""
-        todo = [(value, path)]
+        todo: list[tuple[Any, Path]] = [(value, path)]
         while todo:
             container, place = todo.pop()
             named = type(container) is dict
             for key, item in list(container.items() if named else enumerate(container)):
                 kind = type(item)
                 if kind is _Pending or kind is list or kind is dict:
-                    below = at_key(place, key) if named else at_index(place, key)
+                    below = (place, key if named else Index(key))
                     if kind is _Pending:
                         container[key] = self._settle(item, below)
                     else:
                         todo.append((item, below))
 
-    def _settle(self, pending: _Pending, path: str) -> Any:
+    def _settle(self, pending: _Pending, path: Path) -> Any:
         code, payload = pending.code, pending.payload
         if self._depth == _MAX_DEPTH:
             raise fault(path, f"is nested more than {_MAX_DEPTH} values deep")
@@ -185,7 +185,7 @@ class _Reader:
         finally:
             self._depth -= 1
 
-    def _parts(self, code: int, payload: bytes, path: str) -> Any:
+    def _parts(self, code: int, payload: bytes, path: Path) -> Any:
         parts = unpackb(payload, ext_hook=_Pending)
         if type(parts) is list:
             for index, part in enumerate(parts):

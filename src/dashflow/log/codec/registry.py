@@ -83,11 +83,16 @@ def is_revivable(kind: type) -> bool:
         or hasattr(kind, "__pydantic_fields_set__")
         or hasattr(kind, "__fields_set__")
         or (issubclass(kind, tuple) and hasattr(kind, "_fields"))
-        or (kind.__module__ != "builtins" and issubclass(kind, _SUBCLASSED))
+        or _is_subclass_of_builtin(kind)
     )
 
 
 _SUBCLASSED = (str, int, float, bytes, list, dict, tuple, set, frozenset)
+
+
+def _is_subclass_of_builtin(kind: type) -> bool:
+    """A TypedDict is none: its instances are plain dicts."""
+    return kind.__module__ != "builtins" and issubclass(kind, _SUBCLASSED) and not hasattr(kind, "__total__")
 
 
 def _mentioned(annotation: Any) -> list[Any]:

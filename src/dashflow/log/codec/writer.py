@@ -16,7 +16,7 @@ from ormsgpack import Ext, Fragment, packb
 from dashflow.log.codec import classes, foreign, plain, vocabulary
 from dashflow.log.codec.codes import UnfitError
 from dashflow.log.codec.opaque import Opaque
-from dashflow.log.codec.paths import at_index, at_key, fault, in_payload
+from dashflow.log.codec.paths import Index, Path, fault, in_payload
 from dashflow.log.codec.plain import Parts
 
 MAX_BYTES = 1 << 29
@@ -147,15 +147,15 @@ _HOOKS = [*map(_hook_at, range(12)), _too_deep]
 # -- the second way -----------------------------------------------------------------------------
 
 
-def _pack_with_care(value: Any, path: str, depth: int = 0) -> bytes:
+def _pack_with_care(value: Any, path: Path, depth: int = 0) -> bytes:
     """What ``encode`` does for a value that the packer refused."""
     if depth >= MAX_DEPTH:
         raise fault(path, f"is nested more than {MAX_DEPTH} levels deep, or contains itself")
     kind = type(value)
     if kind is list:
-        return packb([_part(item, at_index(path, index), depth) for index, item in enumerate(value)])
+        return packb([_part(item, (path, Index(index)), depth) for index, item in enumerate(value)])
     if kind is dict and all(map(_is_key, value)):
-        return packb({key: _part(item, at_key(path, key), depth) for key, item in value.items()})
+        return packb({key: _part(item, (path, key), depth) for key, item in value.items()})
     try:
         code, payload = _take(value)
     except UnfitError as problem:
@@ -167,15 +167,15 @@ def _pack_with_care(value: Any, path: str, depth: int = 0) -> bytes:
     if type(payload) is list:
         items = [_part(item, in_payload(path, code, payload, at), depth) for at, item in enumerate(payload)]
     else:
-        items = _sorted_items([_pack(item, at_key(path, item), depth) for item in payload])
+        items = _sorted_items([_pack(item, (path, item), depth) for item in payload])
     return packb(Ext(code, packb(items)))
 
 
-def _part(value: Any, path: str, depth: int) -> Fragment:
+def _part(value: Any, path: Path, depth: int) -> Fragment:
     return Fragment(_pack(value, path, depth))
 
 
-def _pack(value: Any, path: str, depth: int) -> bytes:
+def _pack(value: Any, path: Path, depth: int) -> bytes:
     """A part of a value that the packer refused; most parts it does not refuse."""
     try:
         return packb(value, _HOOKS[0], _OPTIONS)

@@ -12,6 +12,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from itertools import islice
 from time import monotonic
 from typing import Final
 
@@ -169,51 +170,46 @@ class CommitQueue:
     # -- leading --------------------------------------------------------------------------------
 
     def _commit_group(self) -> None:
-        """Commit the head of the queue as its leader, then pass the lead on."""
-        queued = self._queued
-        group = [queued.popleft() for _ in range(min(len(queued), _GROUP))]
+        """Commit the head of the queue as its leader, then pass the lead on.
+
+        Appends stay in the queue until they are done. Wherever a leader is interrupted, the next one
+        finds what is left; events are known by their ids, so that none is written twice.
+        """
+        group = [pending for pending in islice(self._queued.copy(), _GROUP) if not pending.done]
         try:
             if group:
                 self._commit(group)
         except LogError as error:
             # What was submitted before anybody could know goes the same way: it must not overtake.
-            group += [queued.popleft() for _ in range(len(queued))]
+            group = [pending for pending in self._queued.copy() if not pending.done]
             for pending in group:
                 pending.result, pending.error = None, _copy(error)
         except Exception as error:
             for pending in group:
                 pending.result, pending.error = None, error
-        except BaseException:
-            # Interrupted. Back to the front: events are known by their ids, so that nothing is
-            # written twice if it was committed already.
-            queued.extendleft(reversed(group))
-            raise
-        self._finish(group)
-
-    def _finish(self, group: list[Pending]) -> None:
-        """Pass the lead on, then tell everybody who waits for the group."""
-        gates: list[Gate] = []
         callbacks: list[Callable[[], None]] = []
         with self._mutex:
             self._urgent = False
             for pending in group:
                 pending.done = True
-                if pending.gates is not None:
-                    gates += pending.gates
-                if pending.callbacks is not None:
-                    callbacks += pending.callbacks
+            self._clear_done(callbacks)
             self._pass_on()
-        for lock, _ in gates:
-            lock.release()
         if group:
             self._committed()
-        for callback in callbacks:
-            try:
-                callback()
-            except Exception:
-                import logging  # rarely needed, and slow to load
+        _call_all(callbacks)
 
-                logging.getLogger(__name__).exception("a call after an append has failed")
+    def _clear_done(self, callbacks: list[Callable[[], None]]) -> None:
+        """Take what is done out of the queue and wake who waits for it; the mutex is held."""
+        queued = self._queued
+        while queued and queued[0].done:
+            pending = queued[0]
+            if pending.gates is not None:
+                for lock, _ in pending.gates:
+                    with suppress(RuntimeError):  # opened already, before an interruption
+                        lock.release()
+            if pending.callbacks is not None:
+                callbacks += pending.callbacks
+            queued.popleft()
 
     def _pass_on(self) -> None:
         """Choose the next leader; the mutex is held."""
@@ -225,7 +221,7 @@ class CommitQueue:
         else:
             self._leader = 0
             if head is not None:
-                self._urgent = any(other.gates or other.callbacks for other in self._queued)
+                self._urgent = any(other.gates or other.callbacks for other in self._queued.copy())
                 self._call_thread()
             return
         self._leader = gate[1]
@@ -233,12 +229,15 @@ class CommitQueue:
 
     def _withdraw(self, me: int, gate: Gate | None, pending: Pending | None = None) -> None:
         """Somebody who was interrupted waits no longer, and passes the lead on if it has it."""
+        callbacks: list[Callable[[], None]] = []
         with self._mutex:
             if pending is not None and pending.gates:
                 pending.gates = [other for other in pending.gates if other is not gate]
             self._reserved = [other for other in self._reserved if other is not gate]
             if self._leader == me:
+                self._clear_done(callbacks)
                 self._pass_on()
+        _call_all(callbacks)
 
     def _lead(self, work: Callable[[], None]) -> None:
         """Do ``work`` while nobody commits."""
@@ -328,6 +327,17 @@ def _gate(thread: int) -> Gate:
     lock = threading.Lock()
     lock.acquire()
     return lock, thread
+
+
+def _call_all(callbacks: list[Callable[[], None]]) -> None:
+    """Call what was to be called; one that fails keeps no other from it."""
+    for callback in callbacks:
+        try:
+            callback()
+        except Exception:
+            import logging  # rarely needed, and slow to load
+
+            logging.getLogger(__name__).exception("a call after an append has failed")
 
 
 def _copy(error: LogError) -> LogError:

@@ -338,6 +338,8 @@ class Writer:
     def _begin(self) -> None:
         """Begin, and forget what others have changed since the last time."""
         self._database.check_in_place()
+        if self._database.path is not None:
+            roll_back(self._database.writer)  # left open only if an undoing was interrupted
         self._database.patiently(lambda: self._cursor.execute("BEGIN IMMEDIATE"))
         now = (self._cursor.execute("PRAGMA data_version").fetchone()[0], self._database.writer.total_changes)
         if now != self._known_as or len(self._streams) + len(self._words) > _REMEMBERED:
