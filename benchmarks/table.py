@@ -87,7 +87,7 @@ def _notes(noisy: Sequence[str], failed: Sequence[str], rounds: int) -> list[str
     notes = [
         f"Medians of {rounds} rounds; packages take turns, sample by sample, in processes of their own.",
         "ratio: LangGraph over DashFlow, median of paired samples; middle half: their quartiles.",
-        "us cpu: microseconds of processor time on all threads; us, s: elapsed. Absolute goals are for a quiet",
+        "us cpu: microseconds of processor time, all threads; us, s: elapsed. Absolute goals are for a quiet",
         "machine: unclear means that not the median but the best round reached it.",
         "SQLite: WAL, synchronous=FULL for all. Bytes: handed to write calls until the file is closed.",
     ]

@@ -23,7 +23,6 @@ from dashflow.channels import (
     Topic,
     UntrackedValue,
 )
-from dashflow.channels.binop import PREPARE, preparation
 from dashflow.errors import EmptyChannelError, InvalidUpdateError
 from dashflow.types import Overwrite
 from dashflow.types.snapshots import DeltaSnapshot
@@ -129,6 +128,19 @@ def test_a_stored_channel_goes_on_as_the_one_it_was_stored_from(make, steps, at)
     for step in steps:
         straight.update(step[:1])
     assert (channel.checkpoint(), channel.is_available()) == (straight.checkpoint(), straight.is_available())
+
+
+@every_channel
+def test_the_log_is_told_the_whole_state(make):
+    channel = named(make())
+    assert make().from_checkpoint(channel.snapshot()).checkpoint() == channel.checkpoint()
+    channel.update([1])
+    if not isinstance(channel, UntrackedValue):
+        twin = make().from_checkpoint(copy.deepcopy(channel.snapshot()))
+        assert (twin.is_available(), twin.snapshot()) == (channel.is_available(), channel.snapshot())
+        assert channel.snapshot() is not MISSING
+    else:
+        assert channel.snapshot() is MISSING
 
 
 # -- one value ----------------------------------------------------------------------------------
@@ -371,18 +383,6 @@ def test_a_delta_stores_nothing_itself_and_takes_what_was_stored_before():
     assert DeltaChannel(extend).snapshot_frequency == 100
     with pytest.raises(ValueError, match="snapshot_frequency must be a positive int, got 0"):
         DeltaChannel(extend, snapshot_frequency=0)
-
-
-@pytest.mark.feature("CHAN-004")
-def test_a_reducer_may_bring_along_how_its_updates_are_made_ready():
-    def reducer(old, new):
-        return new
-
-    assert preparation(BinaryOperatorAggregate(int, reducer)) is None
-    assert preparation(LastValue(int)) is None
-    setattr(reducer, PREPARE, abs)
-    assert preparation(BinaryOperatorAggregate(int, reducer)) is abs
-    assert preparation(DeltaChannel(reducer)) is abs
 
 
 # -- several values -----------------------------------------------------------------------------

@@ -55,7 +55,9 @@ def lay_out(folder: Path, files: list[str]) -> None:
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
-@given(files=FILES, rules=st.lists(RULES, max_size=5), inner=st.lists(RULES, max_size=3), number=st.integers())
+@given(
+    files=FILES, rules=st.lists(RULES, max_size=5), inner=st.lists(RULES, max_size=3), number=st.integers()
+)
 def test_ignores_what_git_ignores(tmp_path_factory, files, rules, inner, number):
     folder = tmp_path_factory.mktemp("repository")
     lay_out(folder, files)
@@ -95,7 +97,9 @@ def test_without_a_repository_ignore_files_count_all_the_same(tmp_path):
 def test_what_is_in_the_index_is_not_ignored(tmp_path, version):
     git(tmp_path, "init", "-q")
     (tmp_path / ".gitignore").write_text("gen/\n*.log\n")
-    lay_out(tmp_path, ["gen/kept.py", "gen/not.py", "gen/deep/kept.py", "gen/other/not.py", "kept.log", "not.log"])
+    lay_out(
+        tmp_path, ["gen/kept.py", "gen/not.py", "gen/deep/kept.py", "gen/other/not.py", "kept.log", "not.log"]
+    )
     (tmp_path / "gen" / ("long" * 50)).mkdir()
     (tmp_path / "gen" / ("long" * 50) / "käse.py").write_text("")
     git(tmp_path, "add", "-f", "gen/kept.py", "gen/deep", "kept.log", "gen/" + "long" * 50)

@@ -3,6 +3,9 @@
 import os
 import socket
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -11,12 +14,17 @@ from hypothesis import strategies as st
 
 from dashflow.errors import WorkspaceError
 from dashflow.planner.findings import storable
+from dashflow.planner.regularfile import Unread, read_regular
 from dashflow.planner.sourcetree import NEVER, SourceTree, parse_exclusions
 
 pytestmark = pytest.mark.feature("EXEC-01")
 
-WORDS = st.text(st.characters(exclude_characters=",\n\r\"'`\\/ ", exclude_categories=["Cs", "Z", "Cc"]), min_size=1)
-FOLDERS = st.lists(WORDS.filter(lambda word: word.strip(".!").lower() not in {"", "none", "no", "nothing"}), min_size=1)
+WORDS = st.text(
+    st.characters(exclude_characters=",\n\r\"'`\\/ ", exclude_categories=["Cs", "Z", "Cc"]), min_size=1
+)
+FOLDERS = st.lists(
+    WORDS.filter(lambda word: word.strip(".!").lower() not in {"", "none", "no", "nothing"}), min_size=1
+)
 
 
 def lay_out(folder: Path, *files: str) -> Path:
@@ -30,7 +38,9 @@ def paths(tree: SourceTree) -> list[str]:
     return [file.path for file in tree.files()]
 
 
-@pytest.mark.parametrize("answer", ["none", "None", " NONE ", "no", "No.", "nothing", "nothing!", "", "  ", "'none'"])
+@pytest.mark.parametrize(
+    "answer", ["none", "None", " NONE ", "no", "No.", "nothing", "nothing!", "", "  ", "'none'"]
+)
 def test_none_is_no_folder(answer):
     assert parse_exclusions(answer) == ()
 
@@ -58,7 +68,15 @@ def test_some_answers_as_people_write_them():
 
 
 def test_a_name_counts_anywhere_and_a_path_from_the_top(tmp_path):
-    lay_out(tmp_path, "old/a.py", "src/old/b.py", "src/new/old/c.py", "src/gen/d.py", "lib/src/gen/e.py", "older/f.py")
+    lay_out(
+        tmp_path,
+        "old/a.py",
+        "src/old/b.py",
+        "src/new/old/c.py",
+        "src/gen/d.py",
+        "lib/src/gen/e.py",
+        "older/f.py",
+    )
     tree = SourceTree(tmp_path, exclude=["old", "src/gen"])
     assert paths(tree) == ["lib/src/gen/e.py", "older/f.py"]
     assert tree.left_out == ["old", "src/gen", "src/new/old", "src/old"]
@@ -76,8 +94,8 @@ def test_what_cannot_be_left_out_is_noted_and_is_no_error(tmp_path):
         "'/etc' is not in the folder looked at; nothing left out there.",
         "The whole folder cannot be left out; that part of the answer was ignored.",
         "There is no folder 'absent' to leave out.",
-        "There is no folder 'src/absent' to leave out.",
         "'src/a.py' is a file, not a folder; it was not left out.",
+        "There is no folder 'src/absent' to leave out.",
     ]
 
 
@@ -164,30 +182,67 @@ def test_any_text_can_be_stored(text):
         assert storable(text) == text
 
 
-def test_a_very_deep_folder_is_no_trouble(tmp_path):
-    where, depth = os.open(tmp_path, os.O_RDONLY), 1200
-    for _ in range(depth):  # far beyond what one path may be long
+@contextmanager
+def very_deep(folder: Path, depth: int) -> Iterator[None]:
+    """Folders in folders, far beyond what one path may be long; gone afterwards, as nobody else can remove them."""
+    where = os.open(folder, os.O_RDONLY)
+    for _ in range(depth):
         os.mkdir("deep", dir_fd=where)
         below = os.open("deep", os.O_RDONLY, dir_fd=where)
         os.close(where)
         where = below
-    os.close(where)
-    tree = SourceTree(lay_out(tmp_path, "z.py"))
-    assert paths(tree) == ["z.py"]
-    assert len(tree.problems) == 1
-    assert "cannot be read" in tree.problems[0].why
-
-
-@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
-def test_a_folder_that_cannot_be_listed_is_told(tmp_path):
-    lay_out(tmp_path, "a.py", "locked/b.py")
-    (tmp_path / "locked").chmod(0)
     try:
-        tree = SourceTree(tmp_path)
-        assert paths(tree) == ["a.py"]
-        assert [problem.path for problem in tree.problems] == ["locked"]
+        yield
     finally:
-        (tmp_path / "locked").chmod(0o700)
+        for _ in range(depth):
+            above = os.open("..", os.O_RDONLY, dir_fd=where)
+            os.close(where)
+            os.rmdir("deep", dir_fd=above)
+            where = above
+        os.close(where)
+
+
+def test_a_very_deep_folder_is_no_trouble(tmp_path):
+    lay_out(tmp_path, "z.py")
+    with very_deep(tmp_path, 1200):
+        tree = SourceTree(tmp_path)
+        assert paths(tree) == ["z.py"]
+        assert len(tree.problems) == 1
+        assert "cannot be read" in tree.problems[0].why
+
+
+@contextmanager
+def unprivileged() -> Iterator[Path]:
+    """A folder, and no right to read what is locked in it: root could read everything."""
+    root = os.geteuid() == 0
+    with tempfile.TemporaryDirectory() as made:
+        folder = Path(made)
+        folder.chmod(0o777)
+        if root:
+            os.seteuid(65534)
+        try:
+            yield folder
+        finally:
+            for path in folder.iterdir():
+                path.chmod(0o700)
+            if root:
+                os.seteuid(0)
+
+
+def test_what_may_not_be_read_is_told():
+    with unprivileged() as folder:
+        lay_out(folder, "a.py", "listed/b.py", "locked/c.py", "z.py")
+        (folder / "locked").chmod(0)
+        (folder / "listed").chmod(0o444)
+        (folder / "z.py").chmod(0)
+        tree = SourceTree(folder)
+        files = list(tree.files())
+        assert [file.path for file in files] == ["a.py", "z.py"]
+        assert files[1].read(10) == Unread("cannot be read: Permission denied")
+        assert [problem.path for problem in tree.problems] == ["listed/b.py", "locked"]
+        (folder / "locked").chmod(0)
+        with pytest.raises(WorkspaceError, match="cannot be read: Permission denied"):
+            SourceTree(folder / "locked")
 
 
 def test_a_folder_that_cannot_be_looked_at_is_a_typed_error(tmp_path):
@@ -218,6 +273,4 @@ def test_a_large_file_is_refused_by_its_size_also_when_it_lies_about_it(tmp_path
     assert not isinstance(refused, bytes)
     assert refused.why == "is too large to be read: 50,000,000 bytes, more than 1,000,000"
     if sys.platform == "linux":
-        from dashflow.planner.regularfile import read_regular
-
         assert not isinstance(read_regular("/proc/self/smaps", 10), bytes)  # says that it is empty

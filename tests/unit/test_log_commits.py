@@ -68,7 +68,7 @@ def test_who_comes_during_a_commit_shares_the_next_one(queue: CommitQueue, store
     assert store.entered.acquire(timeout=60)
     for thread in threads[1:]:
         thread.start()
-    while len(queue._queued) < 2 or not all(pending.gates for pending in queue._queued):
+    while sum(bool(pending.gates) for pending in queue._queued.copy()) < 2:
         pass
     store.go_on.release(2)
     for thread in threads:

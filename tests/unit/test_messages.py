@@ -4,7 +4,6 @@ import subprocess
 import sys
 import typing
 from functools import partial
-from typing import Any
 from uuid import UUID
 
 import pydantic
@@ -23,17 +22,13 @@ from langchain_core.messages import (
 from typing_extensions import TypedDict
 
 from dashflow._util.scope import CURRENT
-from dashflow.channels import BinaryOperatorAggregate, DeltaChannel
-from dashflow.channels.binop import preparation
 from dashflow.graph.message import (
     REMOVE_ALL_MESSAGES,
     MessagesState,
     _messages_delta_reducer,
     add_messages,
-    prepare_messages,
     push_message,
 )
-from dashflow.types import Overwrite
 
 pytestmark = pytest.mark.feature("RUN-04")
 
@@ -191,50 +186,6 @@ def test_the_batch_reducer_coerces_state_and_writes():
     merged = _messages_delta_reducer(state, [[{"role": "ai", "content": "b", "id": "1"}], ("user", "c")])
     assert [(type(m), m.content) for m in merged] == [(AIMessage, "b"), (HumanMessage, "c")]
     assert _messages_delta_reducer([human("a", "1")], [RemoveMessage(id="9")]) == [human("a", "1")]
-
-
-# -- what is recorded ---------------------------------------------------------------------------
-
-
-def test_what_is_recorded_gives_the_same_messages_every_time():
-    update: list[Any] = ["hi", ("ai", "hello"), human("x"), human("y", "1"), RemoveMessage(id="1")]
-    ready = prepare_messages(update)
-    assert [type(message) for message in ready] == [
-        HumanMessage,
-        AIMessage,
-        HumanMessage,
-        HumanMessage,
-        RemoveMessage,
-    ]
-    assert all(message.id for message in ready)
-    assert add_messages([], ready[:4]) == add_messages([], ready[:4]) == ready[:4]
-    assert update[:2] == ["hi", ("ai", "hello")]
-    assert prepare_messages(ready) is ready
-
-
-def test_what_cannot_be_a_message_is_left_to_the_reducer():
-    update = [{"no": "message"}, 5]
-    assert prepare_messages(update) is update
-    assert prepare_messages(5) == 5
-    with pytest.raises(ValueError, match="Message dict must contain"):
-        add_messages([], prepare_messages(update)[:1])
-
-
-def test_an_overwrite_is_made_ready_inside():
-    ready = prepare_messages({"__overwrite__": ["hi"]})
-    assert isinstance(ready, Overwrite)
-    assert ready.value[0].id
-    done = Overwrite([human("x", "1")])
-    assert prepare_messages(done) is done
-
-
-def test_channels_of_messages_know_how_to_make_updates_ready():
-    for channel in (
-        BinaryOperatorAggregate(list, add_messages),
-        BinaryOperatorAggregate(list, add_messages(format="langchain-openai")),
-        DeltaChannel(_messages_delta_reducer),
-    ):
-        assert preparation(channel) is prepare_messages
 
 
 # -- MessagesState and push_message -------------------------------------------------------------

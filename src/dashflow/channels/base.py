@@ -55,6 +55,13 @@ class BaseChannel(ABC, Generic[Value, Update, Checkpoint]):
         except EmptyChannelError:
             return MISSING
 
+    def snapshot(self) -> Any:
+        """The whole state, for DashFlow's log, which finds out what changed of it; MISSING: none.
+
+        ``from_checkpoint`` takes it. Differs from ``checkpoint`` where savers keep something else.
+        """
+        return self.checkpoint()
+
     @abstractmethod
     def from_checkpoint(self, checkpoint: Checkpoint | Any) -> Self:
         """A new channel of the same kind with a stored state; MISSING: an empty one."""

@@ -92,20 +92,6 @@ class BinaryOperatorAggregate(ValueChannel[Value, Value, Value], Generic[Value])
         return True
 
 
-PREPARE = "__dashflow_prepare__"
-"""Name of the attribute by which a reducer may bring along how its updates are made ready to record."""
-
-
-def preparation(channel: Any) -> Callable[[Any], Any] | None:
-    """What an update of ``channel`` must go through before it is recorded; None: nothing.
-
-    Where a reducer would draw ids or the like, its preparation draws them first: then reducing the record
-    again gives the same again.
-    """
-    reducer = getattr(channel, "operator", None) or getattr(channel, "reducer", None)
-    return getattr(reducer, PREPARE, None)
-
-
 def concrete_type(typ: Any) -> Any:
     """The class to make an empty value of ``typ`` with: no ``Annotated``, no parameters, not abstract."""
     while (origin := getattr(typ, "__origin__", None)) is not None:

@@ -74,6 +74,10 @@ class DeltaChannel(ValueChannel[Any, Any, Any], Generic[Value]):
         """MISSING: savers keep the updates, and now and then a ``DeltaSnapshot`` made from ``get``."""
         return MISSING
 
+    def snapshot(self) -> Any:
+        """The value: the log keeps what changed of it by itself."""
+        return self.value
+
     def from_checkpoint(self, checkpoint: Any) -> Self:
         """A new channel: empty, with a snapshot's value, or with one stored before it was a delta."""
         new = self._blank()

@@ -39,7 +39,13 @@ def _keys(parts: Iterable[Any], fingerprint: Print | None) -> list[Any]:
     """Comparable keys: identities when ``fingerprint`` is None, else scalars or fingerprints."""
     if fingerprint is None:
         return list(map(id, parts))
-    return [(type(p), p) if type(p) in _SCALARS else fingerprint(p) for p in parts]
+    return [_scalar(p) if type(p) in _SCALARS else fingerprint(p) for p in parts]
+
+
+def _scalar(part: Any) -> Any:
+    """A key that tells apart what Python calls equal: 1, True and 1.0; 0.0 and -0.0."""
+    kind = type(part)
+    return (kind, part) if part or kind is not float else (kind, repr(part))
 
 
 def _fresh(parts: Iterable[Any], keys: list[Any], written: frozenset[int] | None) -> list[Any]:
@@ -75,8 +81,15 @@ def diff(
             return ["t", len(old), new[len(old) :]], after
     elif kind is set:
         if len(old) >= SMALL and all(type(p) in _SCALARS for p in (*old, *new)):
-            return ["s", list(new - old), list(old - new)], after
-    elif len(old) >= SMALL and shadow.keys is not None and after.keys is not None:
+            was, now = {_scalar(p) for p in old}, {_scalar(p) for p in new}
+            come, gone = (p for p in new if _scalar(p) not in was), (p for p in old if _scalar(p) not in now)
+            return ["s", list(come), list(gone)], after
+    elif (
+        (kind is list or kind is dict)
+        and len(old) >= SMALL
+        and shadow.keys is not None
+        and after.keys is not None
+    ):
         parts = new if kind is list else new.values()
         fresh = _fresh(parts, after.keys, written)
         if kind is list:
@@ -140,7 +153,7 @@ def _diff_dict(old: dict[Any, Any], new: dict[Any, Any], parts: dict[Any, Any]) 
     if not all(type(k) in _SCALARS for k in new) or not all(type(k) in _SCALARS for k in old):
         return None  # a decoded patch might not find such a key again
     kept = [k for k in old if k in new]
-    if any(a is not b and a != b for a, b in zip(kept, new, strict=False)):
+    if any(a is not b and _scalar(a) != _scalar(b) for a, b in zip(kept, new, strict=False)):
         return None  # the order of keys changed, which a patch cannot say
     changed = {k: parts[k] for k, key in new.items() if k not in old or old[k] != key}
     if len(changed) * 2 > len(new) + 2:

@@ -21,6 +21,7 @@ from dashflow.errors import LogError
 from dashflow.log.base import Append, EventLog, NewEvent, Ticket
 from dashflow.log.codec import encode
 from dashflow.log.ids import EventIds
+from dashflow.types.commands import overwrite_of
 
 AHEAD = 64
 """How many records may be on their way to the disk before a run waits (durability "async")."""
@@ -77,6 +78,8 @@ def _parts(chan: str, writes: Sequence[tuple[str, Any]]) -> frozenset[int]:
     ids: set[int] = set()
     for name, value in writes:
         if name == chan:
+            new = overwrite_of(value)
+            value = value if new is MISSING else new
             ids.add(id(value))
             if isinstance(value, list | tuple | set | frozenset):
                 ids.update(map(id, value))
@@ -176,7 +179,11 @@ class Journal:
         append = Append(self.stream, events, version, owner=self._owner, epoch=self._epoch)
         tickets = self._tickets
         try:
-            tickets.append(await self.host.submit(self.log, append))
+            ticket = await self.host.submit(self.log, append)
+            if ticket.done and not tickets:
+                ticket.wait()  # nothing to wait for, but it may have been refused
+                return
+            tickets.append(ticket)
             if len(tickets) > AHEAD or tickets[0].done:
                 await self._settle(AHEAD)
         except LogError:
@@ -187,7 +194,11 @@ class Journal:
         """Wait until at most ``keep`` records are on their way; look at those that arrived."""
         tickets = self._tickets
         while tickets and (len(tickets) > keep or tickets[0].done):
-            await self.host.settle(tickets.popleft())
+            ticket = tickets.popleft()
+            if ticket.done:
+                ticket.wait()
+            else:
+                await self.host.settle(ticket)
 
     async def end(self, *events: Event) -> None:
         """Record the run's last events, wait for everything, give the thread back."""
@@ -198,5 +209,9 @@ class Journal:
         last = [*self._held, *map(self._event, events)]
         self._held = []
         append = Append(self.stream, last, version, owner=self._owner, epoch=self._epoch, release=True)
+        if not self._tickets:
+            await self.host.append(self.log, append)
+            return
+        # Handed over before anything is waited for, so that all of it can share one commit.
+        self._tickets.append(await self.host.submit(self.log, append))
         await self._settle(0)
-        await self.host.append(self.log, append)

@@ -12,9 +12,6 @@ from typing_extensions import TypedDict
 
 from dashflow._util.langchain import AnyMessage, MessageLikeRepresentation
 from dashflow._util.scope import require_scope
-from dashflow._util.sentinel import MISSING
-from dashflow.channels.binop import PREPARE
-from dashflow.types.commands import Overwrite, overwrite_of
 
 __all__ = ("REMOVE_ALL_MESSAGES", "MessagesState", "add_messages", "push_message")
 
@@ -97,9 +94,7 @@ def add_messages(
                 "Must specify non-null arguments for both 'left' and 'right'. Only received: "
                 f"'{'left' if right is None else 'right'}'."
             )
-        reducer = partial(add_messages, format=format)
-        setattr(reducer, PREPARE, prepare_messages)
-        return reducer
+        return partial(add_messages, format=format)
     langchain = _load()
     merged = _merge(langchain, _coerce(langchain, left), _coerce(langchain, right))
     if format == "langchain-openai":
@@ -201,43 +196,6 @@ def _messages_delta_reducer(state: list[Any], writes: list[Any]) -> list[Any]:
                 places[message.id] = len(result)
             result.append(message)
     return [kept for kept in result if kept is not None] if holes else result
-
-
-def prepare_messages(update: Any) -> Any:
-    """An update of messages as it is to be recorded: each thing that can be a message is one, with an id.
-
-    What is ready stays the object it is; lists are not changed, only the ids of message objects. What
-    cannot be a message stays, too: the reducer will say so.
-    """
-    replacement = overwrite_of(update)
-    if replacement is MISSING:
-        return _prepared(update)
-    ready = _prepared(replacement) if isinstance(replacement, list) else replacement
-    return update if ready is replacement else Overwrite(ready)
-
-
-def _prepared(update: Any) -> Any:
-    langchain = _load()
-    if not isinstance(update, list):
-        return _prepared_one(langchain, update)
-    ready = [_prepared_one(langchain, item) for item in update]
-    return ready if any(new is not old for new, old in zip(ready, update, strict=True)) else update
-
-
-def _prepared_one(langchain: _LangChain, item: Any) -> Any:
-    message = item
-    if not isinstance(item, langchain.message):
-        try:
-            (message,) = langchain.convert([item])
-        except Exception:
-            return item
-    if not message.id:
-        message.id = str(uuid.uuid4())
-    return message
-
-
-for _reducer in (add_messages, _messages_delta_reducer):
-    setattr(_reducer, PREPARE, prepare_messages)
 
 
 class MessagesState(TypedDict):

@@ -174,12 +174,12 @@ def annotated_keys(kind: type) -> tuple[str, ...]:
     if keys is None:
         found: dict[str, None] = {}
         for base in reversed(kind.__mro__):
-            found.update(dict.fromkeys(_own_annotations(base)))
+            found.update(dict.fromkeys(own_annotations(base)))
         keys = _KEYS[kind] = tuple(found)
     return keys
 
 
-def _own_annotations(kind: type) -> Any:
+def own_annotations(kind: type) -> Any:
     """Annotations of one class, never evaluated: names that only a type checker knows are fine."""
     if sys.version_info >= (3, 14):
         from annotationlib import Format

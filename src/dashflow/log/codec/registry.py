@@ -11,6 +11,8 @@ from enum import Enum
 from typing import Any, TypeVar, get_args, get_type_hints
 from weakref import WeakValueDictionary
 
+from dashflow.types.commands import own_annotations
+
 __all__ = ("Registry", "type_name")
 
 C = TypeVar("C", bound=type)
@@ -109,8 +111,6 @@ def _mentioned(annotation: Any) -> list[Any]:
 
 def _field_types(kind: type) -> list[Any]:
     """Annotations of a class's fields, as far as they can be resolved."""
-    if not hasattr(kind, "__annotations__"):
-        return []
     try:
         return list(get_type_hints(kind, include_extras=True).values())
     except Exception:
@@ -118,4 +118,4 @@ def _field_types(kind: type) -> list[Any]:
         known: list[Any] = [field.annotation for field in getattr(kind, "__pydantic_fields__", {}).values()]
         if dataclasses.is_dataclass(kind):
             known.extend(field.type for field in dataclasses.fields(kind))
-        return known + list(vars(kind).get("__annotations__", {}).values())
+        return known + list(own_annotations(kind).values())
