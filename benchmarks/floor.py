@@ -19,7 +19,7 @@ from statistics import median
 from typing import Any
 
 from benchmarks.samples import bytes_written, calls_made, per_unit, per_unit_awaited, size_of
-from benchmarks.workloads import FAN, STEPS, TALKS, TEXT, Figures
+from benchmarks.workloads import FAN, FLUSHED, STEPS, TALKS, TEXT, Figures
 
 GROUP = 64
 """Steps per transaction where records may trail."""
@@ -143,6 +143,7 @@ def loop_memory(folder: Folder) -> Figures:
 
 def loop_sqlite(folder: Folder, durability: str) -> Figures:
     """One row per step: a transaction each ("sync"), or one for 64 of them ("async")."""
+    steps = FLUSHED if durability == "sync" else STEPS
     path, connection = folder.open()
     with closing(connection):
         _insert(connection, 5, 1)
@@ -150,17 +151,17 @@ def loop_sqlite(folder: Folder, durability: str) -> Figures:
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("PRAGMA synchronous=FULL")
         start = time.perf_counter()
-        _insert(connection, STEPS, 1 if durability == "sync" else GROUP)
-        step = (time.perf_counter() - start) / STEPS * 1e6
+        _insert(connection, steps, 1 if durability == "sync" else GROUP)
+        step = (time.perf_counter() - start) / steps * 1e6
         last = "SELECT data FROM steps WHERE thread = 0 ORDER BY id DESC LIMIT 1"
         state = per_unit(lambda: [json.loads(connection.execute(last).fetchone()[0]) for _ in range(20)], 20)
         every = "SELECT data FROM steps WHERE thread = 0 ORDER BY id DESC"
-        history = per_unit(lambda: [json.loads(row[0]) for row in connection.execute(every)], STEPS)
+        history = per_unit(lambda: [json.loads(row[0]) for row in connection.execute(every)], steps)
     after = bytes_written()
     return {
         "step": step,
-        "bytes": None if after is None or written is None else (after - written) / STEPS,
-        "growth": (size_of(path) - size) / STEPS,
+        "bytes": None if after is None or written is None else (after - written) / steps,
+        "growth": (size_of(path) - size) / steps,
         "state": state,
         "first": state,
         "history": history,

@@ -12,9 +12,8 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import median, quantiles
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from benchmarks.environment import ROOT, clean_environment
 from benchmarks.processes import NotMeasuredError, demo_run, import_cost
@@ -22,8 +21,6 @@ from benchmarks.rows import Row, Work
 from benchmarks.workloads import Figures
 
 OURS, THEIRS, FLOOR = "dashflow", "langgraph", "floor"
-NOISY = 0.35
-"""Spread of paired ratios (middle half over median) from which a row says nothing."""
 
 
 class Worker:
@@ -97,66 +94,17 @@ class Samples:
         return [value for figures in found if (value := figures.get(row.figure)) is not None]
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """A row's figures: medians, our best, the median of paired ratios (theirs over ours), its quartiles."""
-
-    ours: float | None
-    best: float | None
-    theirs: float | None
-    floor: float | None
-    ratio: float | None
-    low: float | None
-    high: float | None
-
-    @property
-    def noisy(self) -> bool:
-        """Whether the ratios differ too much to say anything."""
-        return self.ratio is not None and (self.high or 0) - (self.low or 0) > NOISY * self.ratio
-
-    def judge(self, row: Row) -> str:
-        """``reached``, ``MISSED``, ``unclear`` or "" where there is no goal."""
-        if row.times is not None and self.ratio is not None:
-            low, high = self.low or self.ratio, self.high or self.ratio
-            return "reached" if low >= row.times else "MISSED" if high < row.times else "unclear"
-        if row.most is not None and self.ours is not None and self.best is not None:
-            return "reached" if self.ours <= row.most else "MISSED" if self.best > row.most else "unclear"
-        return ""
-
-
-def verdict(samples: Samples, row: Row) -> Verdict:
-    """What a row's samples say."""
-    ours, theirs, floor = (samples.of(package, row) for package in (OURS, THEIRS, FLOOR))
-    ratios = [b / a for a, b in zip(ours, theirs, strict=False) if a]
-    low = high = median(ratios) if ratios else None
-    if len(ratios) > 2:
-        low, _, high = quantiles(ratios, n=4, method="inclusive")
-    return Verdict(
-        median(ours) if ours else None,
-        min(ours, default=None),
-        median(theirs) if theirs else None,
-        median(floor) if floor else None,
-        median(ratios) if ratios else None,
-        low,
-        high,
-    )
-
-
 def run_round(
-    samples: Samples, works: Sequence[Work], pythons: Mapping[str, str], folder: Path, first: bool
+    samples: Samples, works: Sequence[Work], pythons: Mapping[str, str], folder: Path, cache: Path
 ) -> None:
     """One round: new processes, every work once per package, in turn."""
     with ExitStack() as stack:
         workers = [
-            stack.enter_context(
-                Worker(package, python, folder, clean_environment(package, folder.parent / "cache"))
-            )
+            stack.enter_context(Worker(package, python, folder, clean_environment(package, cache)))
             for package, python in pythons.items()
         ]
         for work in works:
-            if not work.everybody and not first:
-                continue  # a single package's figure without a ratio gains little from repetition
-            for worker in workers if work.everybody else workers[:1]:
+            for worker in workers:
                 _take(samples, worker, work)
 
 
@@ -170,26 +118,3 @@ def _take(samples: Samples, worker: Worker, work: Work) -> None:
         samples.problems[key] = str(problem)
     except (KeyError, ValueError, OSError) as problem:
         samples.problems[key] = f"{type(problem).__name__}: {problem}"
-
-
-def summary(samples: Samples, table: Sequence[Row]) -> list[dict[str, Any]]:
-    """The table for programs."""
-    found = []
-    for row in table:
-        result = verdict(samples, row)
-        found.append(
-            {
-                "row": row.label,
-                "durability": row.durability,
-                "unit": row.unit,
-                "dashflow": result.ours,
-                "langgraph": result.theirs,
-                "floor": result.floor,
-                "ratio": result.ratio,
-                "ratio_low": result.low,
-                "ratio_high": result.high,
-                "noisy": result.noisy,
-                "problem": samples.problems.get((OURS, row.work), ""),
-            }
-        )
-    return found

@@ -9,10 +9,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.rounds import FLOOR, NOISY, OURS, THEIRS, Samples, Verdict, verdict
+from benchmarks.rounds import FLOOR, OURS, THEIRS, Samples
 from benchmarks.rows import Row
+from benchmarks.verdicts import ENOUGH, NOISY, Verdict, slowness, verdict
 
-ENOUGH_ROUNDS = 3
 HEAD = ("work", "durability", "DashFlow", "LangGraph", "floor", "unit", "ratio", "middle half", "goal", "")
 
 
@@ -38,7 +38,7 @@ def line(row: Row, result: Verdict, problem: str) -> tuple[str, ...]:
     if problem:
         said = "see below"
     elif result.noisy:
-        said = f"{said}, noisy" if said == "reached" else "too noisy to judge"
+        said = f"{said}, noisy" if said.startswith("reached") else "too noisy to judge"
     ratio = f"{number(result.ratio)}x" if result.ratio is not None else "-"
     spread = f"{number(result.low)}-{number(result.high)}" if result.ratio is not None else ""
     return (
@@ -58,10 +58,11 @@ def line(row: Row, result: Verdict, problem: str) -> tuple[str, ...]:
 def render(samples: Samples, table: Sequence[Row], rounds: int) -> str:
     """The whole table and its notes."""
     cells: list[tuple[str, ...]] = [HEAD]
+    slower = slowness(samples, table)
     noisy: list[str] = []
     problems: dict[tuple[str, str], list[str]] = {}
     for row in table:
-        result = verdict(samples, row)
+        result = verdict(samples, row, slower)
         cells.append(line(row, result, samples.problems.get((OURS, row.work), "")))
         if result.noisy:
             noisy.append(f"{row.label} ({row.durability})")
@@ -80,19 +81,20 @@ def render(samples: Samples, table: Sequence[Row], rounds: int) -> str:
     ]
     lines.insert(1, "-" * max(map(len, lines)))
     failed = [f"{package}: {text} ({'; '.join(labels)})" for (package, text), labels in problems.items()]
-    return "\n".join([*lines, "", *_notes(noisy, failed, rounds)])
+    return "\n".join([*lines, "", *_notes(noisy, failed, rounds, slower)])
 
 
-def _notes(noisy: Sequence[str], failed: Sequence[str], rounds: int) -> list[str]:
+def _notes(noisy: Sequence[str], failed: Sequence[str], rounds: int, slower: float) -> list[str]:
     notes = [
         f"Medians of {rounds} rounds; packages take turns, sample by sample, in processes of their own.",
         "ratio: LangGraph over DashFlow, median of paired samples; middle half: their quartiles.",
-        "us cpu: microseconds of processor time, all threads; us, s: elapsed. Absolute goals are for a quiet",
-        "machine: unclear means that not the median but the best round reached it.",
+        "us cpu: microseconds of processor time, all threads; us, s: elapsed.",
+        f"Absolute goals were set on a machine that was {slower:.1f} times faster than this one is now, by",
+        "LangGraph's figures; scaled: reached when that is taken into account. unclear: in some rounds only.",
         "SQLite: WAL, synchronous=FULL for all. Bytes: handed to write calls until the file is closed.",
     ]
-    if rounds < ENOUGH_ROUNDS:
-        notes.append(f"Fewer than {ENOUGH_ROUNDS} rounds say nothing about noise: use --rounds 5 or more.")
+    if rounds < ENOUGH:
+        notes.append(f"Fewer than {ENOUGH} rounds say nothing about noise: use --rounds 5 or more.")
     if noisy:
         notes.append(
             f"Too noisy to judge (middle half wider than {NOISY:.0%} of the median): {'; '.join(noisy)}.\n"

@@ -18,6 +18,9 @@ from typing import Annotated, Any, TypedDict
 from benchmarks.samples import bytes_written, calls_made, per_unit, per_unit_awaited, size_of
 
 STEPS = 1000
+FLUSHED = 200
+"""Steps of the loop where each is flushed to the disk: that can take milliseconds."""
+
 FAN = 100
 TALKS = 20
 TEXT = "The quick brown fox jumps over the lazy dog, and the dog lets it pass once more. " * 3
@@ -267,20 +270,21 @@ def loop_memory(lib: Library) -> Figures:
 
 def loop_sqlite(lib: Library, durability: str) -> Figures:
     """The loop on a SQLite file: time, bytes, growth; then what looking at that thread costs."""
-    path, graph = lib.new_file(), loop(lib, STEPS)
+    steps = FLUSHED if durability == "sync" else STEPS
+    path, graph = lib.new_file(), loop(lib, steps)
     with lib.sqlite(path) as saver:  # the file and its tables are there before anything is measured
         loop(lib, 5).compile(checkpointer=saver).invoke({"n": 0}, config("first"), durability=durability)
     size, written = size_of(path), bytes_written()
     with lib.sqlite(path) as saver:
         run = graph.compile(checkpointer=saver).invoke
         start = time.perf_counter()
-        expect(run({"n": 0}, config(0), durability=durability), {"n": STEPS})
-        step = (time.perf_counter() - start) / STEPS * 1e6
+        expect(run({"n": 0}, config(0), durability=durability), {"n": steps})
+        step = (time.perf_counter() - start) / steps * 1e6
     after = bytes_written()
     figures: Figures = {
         "step": step,
-        "bytes": None if after is None or written is None else (after - written) / STEPS,
-        "growth": (size_of(path) - size) / STEPS,
+        "bytes": None if after is None or written is None else (after - written) / steps,
+        "growth": (size_of(path) - size) / steps,
     }
     if durability == "async":
         with lib.sqlite(path) as saver:

@@ -3,7 +3,7 @@
 import ast
 import subprocess
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 import pytest
@@ -36,6 +36,12 @@ class Source:
         return ast.parse(self.text, filename=self.name)
 
 
+@cache
+def source(path: Path) -> Source:
+    """The file at ``path``; the same object every time, so that it is parsed once."""
+    return Source(path)
+
+
 @dataclass(frozen=True)
 class Tree:
     """The repository as git would commit it: tracked files and new ones that are not ignored."""
@@ -58,7 +64,7 @@ class Tree:
         """Python files under the given folders."""
         roots = [self.root / folder for folder in folders]
         return [
-            Source(path)
+            source(path)
             for path in self.files
             if path.suffix == ".py" and any(path.is_relative_to(folder) for folder in roots)
         ]

@@ -101,8 +101,10 @@ def test_tab_never_fails_and_creates_nothing(folder):
 
 def test_version_and_completion_load_nothing_heavy(folder):
     program = (
-        "import sys; from dashflow.cli.app import main; code = main({words!r}); "
-        "heavy = {{'rich', 'sqlite3', 'msgspec', 'langchain_core', 'pydantic'}} & sys.modules.keys(); "
+        "import sys; before = set(sys.modules); "
+        "from dashflow.cli.app import main; code = main({words!r}); "
+        "loaded = {{name.partition('.')[0] for name in sys.modules.keys() - before}}; "
+        "heavy = {{'rich', 'sqlite3', 'msgspec', 'langchain_core', 'pydantic'}} & loaded; "
         "sys.exit(code or (repr(heavy) if heavy else None))"
     )
     for words in (["--version"], ["--help"], ["run", "--help"], ["completion", "bash"]):

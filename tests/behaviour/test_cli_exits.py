@@ -115,6 +115,18 @@ def test_bad_input(dashflow, project, tmp_path, words, said):
     assert said in line
 
 
+def test_errors_are_json_too_when_that_is_asked_for(dashflow, project):
+    for words, code in (
+        (("run", QUICK, "--on", "nowhere", "--json"), "WORKSPACE"),
+        (("--json", "show", "nothing"), "UNKNOWN_RUN"),
+        (("run", QUICK, "--colour", "--json"), "USAGE"),
+    ):
+        ended, out, err = dashflow(*words)
+        error = json.loads(out)["error"]
+        assert (ended, error["code"]) == (Exit.USAGE, code)
+        assert error["message"] in err
+
+
 def test_a_folder_that_cannot_be_read(dashflow, project):
     if os.geteuid() == 0:
         pytest.skip("nothing is unreadable for root")

@@ -171,6 +171,42 @@ def test_state_now_and_earlier(folder, rows):
     assert str(now["version"]) in late.stderr
 
 
+@pytest.fixture(scope="module")
+def graph(folder):
+    """A log with a graph's thread, one value of which is of a class that the command line has not."""
+    program = folder / "counting.py"
+    program.write_text(
+        "from dataclasses import dataclass\n"
+        "from typing import TypedDict\n\n"
+        "from dashflow.checkpoint.sqlite import SqliteSaver\n"
+        "from dashflow.graph import END, START, StateGraph\n\n\n"
+        "@dataclass\nclass Price:\n    cents: int\n\n\n"
+        "class State(TypedDict):\n    count: int\n    price: Price\n\n\n"
+        "graph = StateGraph(State)\n"
+        "graph.add_node('add', lambda state: {'count': state['count'] + 1, 'price': Price(250)})\n"
+        "graph.add_edge(START, 'add')\ngraph.add_edge('add', END)\n"
+        "with SqliteSaver.from_conn_string('graph.db') as saver:\n"
+        "    compiled = graph.compile(checkpointer=saver)\n"
+        "    compiled.invoke({'count': 1}, {'configurable': {'thread_id': 'shop-1'}})\n"
+    )
+    subprocess.run([sys.executable, program.name], cwd=folder, check=True)
+    return "graph.db"
+
+
+def test_a_graph_thread_is_shown_without_its_program(folder, graph):
+    (folder / "counting.py").rename(folder / "gone.txt")
+    events = lines(call(folder, "events", "shop", "--json", "--db", graph).stdout)
+    assert [event["stream"] for event in events] == ["run-shop-1"] * len(events)
+    view = json.loads(call(folder, "state", "last", "--json", "--db", graph).stdout)
+    assert (view["thread"], view["kind"], view["version"]) == ("shop-1", "graph", len(events))
+    assert view["state"]["values"]["count"] == 2
+    assert view["state"]["values"]["price"]["fields"] == {"cents": 250}
+    earlier = json.loads(call(folder, "state", "shop-1", "--at", "1", "--json", "--db", graph).stdout)
+    assert "count" not in earlier["state"]["values"]
+    assert "shop-1" in call(folder, "state", "last", "--db", graph).stdout
+    assert call(folder, "show", "shop-1", "--db", graph).returncode == 2
+
+
 def test_json_survives_any_stream_encoding(folder, rows, monkeypatch):
     monkeypatch.setenv("PYTHONIOENCODING", "ascii")
     assert json.loads(call(folder, "runs", "--json").stdout)["runs"] == rows

@@ -4,9 +4,15 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+
+from dashflow.log.base import Append
+from dashflow.log.open import open_log
+from dashflow.planner.core.codec import encode
+from dashflow.planner.core.events import PlanRequested
 
 pytestmark = pytest.mark.feature("DX-002")
 
@@ -157,6 +163,25 @@ def test_resume_without_a_run_leaves_those_that_wait_for_somebody(dashflow, proj
     assert "Nothing to resume." in done.stderr
     assert f"dashflow show {run}" in done.stderr
     assert json.loads(dashflow("resume", "--json").stdout)["runs"] == []
+
+
+def test_a_run_that_cannot_go_on_does_not_hold_up_the_others(dashflow, project, tmp_path):
+    """The first run needs a model that this installation has not; the second was answered."""
+    run = json.loads(
+        dashflow("run", f"{QUICK} Ask me which folders to leave out.", "--on", "shop", "--json").stdout
+    )
+    assert dashflow("answer", run["run"], "none").returncode == 0
+    asked = PlanRequested(
+        at=1, run="r-0", goal=QUICK, folder=str(project), out=str(tmp_path), model="no:model"
+    )
+    with closing(open_log(tmp_path / ".dashflow" / "log.db")) as log:
+        log.append(Append("plan-r-0", [encode(asked, event_id=bytes(16))]))
+    done = dashflow("resume", "--json")
+    assert done.returncode == 2, done.stderr
+    view = json.loads(done.stdout)
+    assert [(one["run"], one["status"]) for one in view["runs"]] == [(run["run"], "completed")]
+    assert [error["code"] for error in view["errors"]] == ["USAGE"]
+    assert "r-0" in done.stderr
 
 
 def test_resuming_a_finished_run_tells_how_it_ended(dashflow, project):

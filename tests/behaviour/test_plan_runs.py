@@ -13,10 +13,18 @@ from dashflow.errors import (
 )
 from dashflow.hosts.simulated import SimulatedHost
 from dashflow.hosts.sync import SyncHost
+from dashflow.log.base import Append
 from dashflow.log.memory import MemoryLog
 from dashflow.log.open import open_log
 from dashflow.planner import RunStatus, Task, TaskKind, TaskStatus
-from dashflow.planner.core.events import AnswerSource, ClarificationReceived
+from dashflow.planner.core.codec import encode, stream_of
+from dashflow.planner.core.events import (
+    AnswerSource,
+    ClarificationReceived,
+    TaskDispatched,
+    TasksPlanned,
+    TaskStatusUpdated,
+)
 from dashflow.planner.executors.base import Completed, Failed, NeedsClarification
 from dashflow.planner.planning import Proposal
 from dashflow.planner.runs import PlanRequest, PlanRuns
@@ -361,6 +369,22 @@ class TestOwnership:
         assert runs.state(run) == states[0]
         assert states[0].tasks["a"].result == {"by": "a"}
 
+    def test_a_run_that_lacks_only_its_end_gets_it_and_has_no_owner(self, log, host, tmp_path):
+        executor = Doing()
+        runs = runs_of(log, host, executor, task("a"))
+        run = accept(runs, tmp_path)
+        events = [
+            TasksPlanned(at=1, tasks=(task("a"),)),
+            TaskDispatched(at=2, task="a", attempt=1),
+            TaskStatusUpdated(at=3, task="a", attempt=1, status=TaskStatus.COMPLETED, result={}),
+        ]
+        news = [encode(event, event_id=bytes([number]) * 16) for number, event in enumerate(events)]
+        log.append(Append(stream_of(run), news, expected=1))
+        assert runs.unfinished() == [run]
+        assert runs.run(run).status is RunStatus.COMPLETED
+        assert executor.done == []
+        assert runs.list()[0].owner == ""
+
     def test_an_interrupted_run_is_given_up_and_can_be_resumed(self, log, host, tmp_path):
         def interrupt(execution):
             raise KeyboardInterrupt
@@ -426,11 +450,14 @@ class TestCancelling:
             elsewhere.cancel(execution.run, "enough")
             while not execution.cancelled():
                 pass
+            stopped.set()
             return Completed({"late": True})
 
+        stopped = threading.Event()
         executor = Doing(a=long)
         runs = runs_of(log, SyncHost(), executor, task("a"), task("b", "a"))
         state = runs.run(accept(runs, tmp_path))
+        assert stopped.is_set(), "nothing is left running"
         assert state.status is RunStatus.CANCELLED
         assert state.tasks["a"].result is None
         assert executor.done == ["a"]

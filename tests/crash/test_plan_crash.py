@@ -128,6 +128,11 @@ def memory_lives():
 @pytest.mark.parametrize("after", [False, True], ids=["before the call", "after the call"])
 @pytest.mark.parametrize("seed", range(3))
 def test_a_crash_at_every_port_call(seed, after, failing, soak):
+    for schedule in range(seed, seed + (300 if soak else 3), 3):
+        crash_everywhere(schedule, after, failing)
+
+
+def crash_everywhere(seed, after, failing):
     expected, calm, accepted, calls = undisturbed(seed, failing)
     for crash_at in range(1, calls + 1):
         log, run, first = crash_and_resume(memory_lives(), seed, failing, crash_at, after, ("docs",))

@@ -25,7 +25,8 @@ def read(tmp_path: Path, clean: Clean, text: str | bytes) -> Tally | str:
     return read_junit(file, clean)
 
 
-CASE = '<testcase classname="tests.test_a.TestA" name="test_x[a::b]" file="tests/test_a.py" line="4">{}</testcase>'
+FILE = 'file="tests/test_a.py"'
+CASE = '<testcase classname="tests.test_a.TestA" name="test_x[a::b]" ' + FILE + ' line="4">{}</testcase>'
 
 
 def test_a_failure_has_its_place_its_name_and_its_first_line(tmp_path, clean):
@@ -50,7 +51,7 @@ def test_what_could_not_be_collected_is_no_test(tmp_path, clean):
     text = (
         "ImportError while importing\ntests/test_a.py:3: in x\nE   ModuleNotFoundError: No module named 'y'"
     )
-    case = '<testcase classname="" name="tests.test_a" file="tests/test_a.py"><error message="collection failure">'
+    case = f'<testcase classname="" name="tests.test_a" {FILE}><error message="collection failure">'
     tally = read(tmp_path, clean, f"<a>{case}{text}</error></testcase></a>")
     assert isinstance(tally, Tally)
     (one,) = tally.problems
@@ -60,7 +61,7 @@ def test_what_could_not_be_collected_is_no_test(tmp_path, clean):
 
 def test_a_test_that_fails_and_breaks_is_one_test(tmp_path, clean):
     both = CASE.format('<failure message="a"/>') + CASE.format('<error message="failed on teardown"/>')
-    skipped = '<testcase classname="tests.test_a" name="test_s" file="tests/test_a.py"><skipped message="m"/></testcase>'
+    skipped = f'<testcase classname="tests.test_a" name="test_s" {FILE}><skipped message="m"/></testcase>'
     tally = read(tmp_path, clean, f"<a>{both}{skipped}</a>")
     assert isinstance(tally, Tally)
     assert (tally.tests, tally.skipped, tally.count("test_failure"), tally.count("test_error")) == (
@@ -72,7 +73,7 @@ def test_a_test_that_fails_and_breaks_is_one_test(tmp_path, clean):
 
 
 BOMB = '<!DOCTYPE a [<!ENTITY b "bbbbbbbb"><!ENTITY c "&b;&b;&b;&b;">]><a>&c;</a>'
-OUTSIDE = '<!DOCTYPE a [<!ENTITY b SYSTEM "file:///etc/passwd">]><a><testcase><failure message="x">&b;</failure></testcase></a>'
+OUTSIDE = '<!DOCTYPE a [<!ENTITY b SYSTEM "file:///etc/passwd">]><a><failure message="x">&b;</failure></a>'
 
 
 @pytest.mark.parametrize("text", [BOMB, OUTSIDE, "", "<a>", "no xml", b"\xff\xfe\x00", "<a>&unknown;</a>"])
@@ -95,8 +96,8 @@ def test_a_file_that_is_absent_or_no_file_is_told(tmp_path, clean):
 )
 def test_any_attributes_are_taken(tmp_path, clean, name, line):
     quoted = name.replace("&", "&amp;").replace("<", "&lt;").replace('"', "&quot;")
-    case = f'<testcase classname="{quoted}" name="{quoted}" file="{quoted}" line="{line}"><error message="{quoted}"/></testcase>'
-    assert isinstance(read(tmp_path, clean, f"<a>{case}</a>"), (Tally, str))
+    case = f'<testcase classname="{quoted}" name="{quoted}" file="{quoted}" line="{line}">'
+    assert isinstance(read(tmp_path, clean, f'<a>{case}<error message="{quoted}"/></testcase></a>'), Tally)
 
 
 def test_a_huge_trace_is_cut_and_its_end_kept(tmp_path, clean):

@@ -184,7 +184,7 @@ def test_any_text_can_be_stored(text):
 
 @contextmanager
 def very_deep(folder: Path, depth: int) -> Iterator[None]:
-    """Folders in folders, far beyond what one path may be long; gone afterwards, as nobody else can remove them."""
+    """Folders in folders, far beyond what one path may be long; gone afterwards: nobody else can do it."""
     where = os.open(folder, os.O_RDONLY)
     for _ in range(depth):
         os.mkdir("deep", dir_fd=where)

@@ -1,1 +1,1 @@
-"""LangGraph's persistence interfaces as shells over the log: a checkpoint is a position in a thread's stream."""
+"""LangGraph's persistence interfaces, as shells over the log: a checkpoint is a position in a stream."""

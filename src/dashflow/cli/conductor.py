@@ -10,6 +10,7 @@ import threading
 from queue import SimpleQueue
 
 import msgspec
+from rich.text import Text
 
 from dashflow.cli.interrupts import Interrupts
 from dashflow.cli.output import Output, clean
@@ -111,9 +112,8 @@ class Conductor:
 
     def _answer(self, question: _Question) -> str | None:
         """Ask at the terminal; None when the person leaves it open (Ctrl-D, or Ctrl-C to stop)."""
-        text = clean(question.text.strip())
-        start, end = ("\x1b[1;33m", "\x1b[0m") if self._output.err.coloured else ("", "")
-        self._output.err.write(f"{start}?{end} {text}\n")
+        text = Text.assemble(("? ", "bold yellow"), clean(question.text.strip()))
+        self._output.err.write(self._output.text(text, self._output.err))
         try:
             # In this order: a Ctrl-C before the flag is seen by the look behind it, a later one breaks in.
             self._interrupts.breakable = True

@@ -294,11 +294,12 @@ def draw(state: PlannerState, console: Console, now: int, unicode: bool) -> Rend
             table.add_row(
                 glyph, clean(task.id), *kind, plain(task.description), _beside(state, task.id, name, now)
             )
-    done = state.count(TaskStatus.COMPLETED)
     hidden = len(state.tasks) - len(shown)
-    foot = f"{done} of {len(state.tasks)} tasks done"
-    foot += f", {hidden} not shown" if hidden else ""
-    foot += "; Ctrl-C stops, `dashflow resume` goes on" if now and not state.finished else ""
+    foot = f"{hidden} more tasks" if hidden else ""
+    if now:
+        done = f"{state.count(TaskStatus.COMPLETED)} of {len(state.tasks)} tasks done"
+        foot = f"{done}{f', {hidden} not shown' if hidden else ''}"
+        foot += "" if state.finished else "; Ctrl-C stops, `dashflow resume` goes on"
     return Group(table, Text(foot, "dim", no_wrap=True, overflow="ellipsis"))
 
 

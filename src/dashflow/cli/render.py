@@ -1,7 +1,7 @@
 """How views look to people: one function per view, as rich renderables. No colour carries meaning alone.
 
-Text from outside is only ever put into ``Text`` (never read as markup) and cleaned of control
-characters. Decides nothing; writes nowhere.
+Text from outside is cleaned of control characters first, and never read as markup. Decides nothing;
+writes nowhere.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from dashflow.cli.output import Stream, clean
-from dashflow.cli.views import EventView, NoteView, RunList, RunsView, RunView, StateView, TaskView
+from dashflow.cli.views import EventView, RunList, RunsView, RunView, StateView, TaskView
 
 _WIDE = 10_000
 """Columns where no terminal bounds them: a pipe gets whole lines, so that grep finds what it looks for."""
@@ -76,7 +76,20 @@ def _size(stream: Stream) -> tuple[int, int]:
 
 def render(view: Any, form: str, unicode: bool) -> RenderableType:
     """What people see of ``view``; ``form`` as in ``Output.show``."""
-    return _RENDERERS[type(view)](view, form, unicode)
+    kind = type(view)
+    harmless = msgspec.convert(_cleaned(msgspec.to_builtins(view)), kind)
+    return _RENDERERS[kind](harmless, form, unicode)
+
+
+def _cleaned(value: Any) -> Any:
+    """The same plain data without anything that a terminal would obey."""
+    if isinstance(value, str):
+        return clean(value)
+    if isinstance(value, dict):
+        return {_cleaned(key): _cleaned(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_cleaned(one) for one in value]
+    return value
 
 
 def mark(state: str, unicode: bool) -> Text:
@@ -102,7 +115,7 @@ def duration(seconds: float | None) -> str:
 
 
 def plain(text: str, style: str = "") -> Text:
-    """Text from outside on one line, harmless to a terminal."""
+    """Text on one line; the words of others may go over several."""
     return Text(clean(" ".join(text.split())), style)
 
 
@@ -161,7 +174,7 @@ def _facts() -> Table:
 
 
 def _path(path: str) -> Text:
-    return Text(clean(path), overflow="fold")
+    return Text(path, overflow="fold")
 
 
 def _problems(view: RunView, unicode: bool) -> Iterator[RenderableType]:
@@ -226,20 +239,18 @@ def tree_parents(tasks: Sequence[TaskView]) -> dict[str, str | None]:
 
     A plan is no tree; the others that a task waits for are named on its line.
     """
-    waits = {task.id: [*task.after, *task.after_optional] for task in tasks}
-    depth: dict[str, int] = {}
-
-    def depth_of(one: str) -> int:
-        if one not in depth:
-            depth[one] = 0  # a plan in the log has no cycle; this only keeps a damaged one from hanging
-            depth[one] = 1 + max((depth_of(other) for other in waits.get(one, ())), default=-1)
-        return depth[one]
-
     known = {task.id for task in tasks}
-    return {
-        one: max((other for other in others if other in known), key=depth_of, default=None)
-        for one, others in waits.items()
+    waits = {
+        task.id: [other for other in (*task.after, *task.after_optional) if other in known] for task in tasks
     }
+    depth = dict.fromkeys(waits, 0)
+    for _ in waits:  # as often as the longest chain is long, at most; plans are listed almost in order
+        before = dict(depth)
+        for one, others in waits.items():
+            depth[one] = max((1 + depth[other] for other in others), default=0)
+        if depth == before:
+            break
+    return {one: max(others, key=depth.__getitem__, default=None) for one, others in waits.items()}
 
 
 def _task_line(task: TaskView, parent: str | None, unicode: bool) -> Text:
@@ -317,22 +328,7 @@ def _state(view: StateView, form: str, unicode: bool) -> RenderableType:
     from rich.pretty import Pretty
 
     head = Text.assemble((view.kind, "dim"), " ", (view.thread, "bold"), f" at version {view.version}")
-    return Group(head, Pretty(_cleaned(view.state), expand_all=True, indent_guides=False))
-
-
-def _cleaned(value: Any) -> Any:
-    """The value with harmless text; ``repr`` shows line ends and tabs as such."""
-    if isinstance(value, str):
-        return clean(value)
-    if isinstance(value, dict):
-        return {clean(str(key)): _cleaned(one) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_cleaned(one) for one in value]
-    return value
-
-
-def _note(view: NoteView, form: str, unicode: bool) -> RenderableType:
-    return plain(view.message)
+    return Group(head, Pretty(view.state, expand_all=True, indent_guides=False))
 
 
 def _local_time(iso: str) -> str:
@@ -346,5 +342,4 @@ _RENDERERS: dict[type, Callable[[Any, str, bool], RenderableType]] = {
     RunList: _list,
     EventView: _event,
     StateView: _state,
-    NoteView: _note,
 }

@@ -154,16 +154,6 @@ class StateView(msgspec.Struct, frozen=True):
     state: Any
 
 
-class NoteView(msgspec.Struct, frozen=True):
-    """Something done that needs no more than a sentence; ``fields`` are for programs."""
-
-    message: str
-    fields: dict[str, Any] = {}
-
-
-View = RunView | RunsView | RunList | EventView | StateView | NoteView
-
-
 def timestamp(nanoseconds: int) -> str:
     """Nanoseconds since the Unix epoch as ISO 8601 in UTC, to the millisecond."""
     moment = datetime.fromtimestamp(nanoseconds // 1_000_000 / 1000, UTC)

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
+from dashflow._util.reserved import PULL, TASKS
 from dashflow.channels.base import BaseChannel
 from dashflow.channels.binop import BinaryOperatorAggregate
 from dashflow.channels.last_value import LastValue
 from dashflow.managed.base import Progress
-from dashflow._util.reserved import PULL, TASKS
 
 Channels = Mapping[str, BaseChannel[Any, Any, Any]]
 Reader = Callable[[Channels, Progress], Any]

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from dashflow._util.reserved import INPUT, PULL, PUSH, TASKS
+from dashflow._util.reserved import INPUT, PUSH, TASKS
 from dashflow._util.reserved import INTERRUPT as SHOWN
 from dashflow._util.sentinel import MISSING
 from dashflow.channels.base import BaseChannel
@@ -149,26 +149,13 @@ def apply(
     Raises:
         InvalidUpdateError: The writes cannot be joined; ``live`` must be thrown away then.
     """
-    channels, versions, seen = live.channels, live.versions, live.seen
-    by_channel: dict[str, list[Any]] = {}
-    for task in tasks if len(tasks) < 2 else sorted(tasks, key=_path_order):
-        memory = seen.setdefault(task.name, {})
-        for chan in task.triggers:
-            if chan in versions:
-                memory[chan] = versions[chan]
-        for chan, value in task.writes or ():
-            if chan in by_channel:
-                by_channel[chan].append(value)
-            else:
-                by_channel[chan] = [value]
+    channels = live.channels
+    by_channel = _gather(live, tasks)
     for chan, value in extra:
         by_channel.setdefault(chan, []).append(value)
     for packet in by_channel.get(TASKS, ()):
         _target(plan, packet)  # here and not when it is due, so that no such packet gets into the log
-    bumped: set[str] = set()
-    if plan.consuming:
-        read_by = {chan for task in tasks for chan in task.triggers}
-        bumped.update(chan for chan in plan.consuming & read_by if channels[chan].consume())
+    bumped = _consume(plan, live, tasks) if plan.consuming else set()
     updated: set[str] = set()
     volatile = plan.volatile
     for chan, values in by_channel.items():
@@ -182,14 +169,35 @@ def apply(
         _tell_others(plan, live, bumped, updated)
     if bumped:
         live.top += 1
-        versions.update(dict.fromkeys(bumped, live.top))
-        for chan in bumped & volatile:
-            if channels[chan].is_available():
-                live.warm.add(chan)
-            else:
-                live.warm.discard(chan)
+        live.versions.update(dict.fromkeys(bumped, live.top))
+        touched = bumped & volatile
+        live.warm -= touched
+        live.warm.update(chan for chan in touched if channels[chan].is_available())
     live.updated = updated
     return bumped
+
+
+def _consume(plan: GraphPlan, live: Live, tasks: Sequence[Task]) -> set[str]:
+    """Let channels that woke a task forget what woke it; those that did."""
+    read_by = {chan for task in tasks for chan in task.triggers}
+    return {chan for chan in plan.consuming & read_by if live.channels[chan].consume()}
+
+
+def _gather(live: Live, tasks: Sequence[Task]) -> dict[str, list[Any]]:
+    """The tasks' writes by channel, in task order; what woke the tasks counts as seen from now on."""
+    versions = live.versions
+    by_channel: dict[str, list[Any]] = {}
+    for task in tasks if len(tasks) < 2 else sorted(tasks, key=_path_order):
+        memory = live.seen.setdefault(task.name, {})
+        for chan in task.triggers:
+            if chan in versions:
+                memory[chan] = versions[chan]
+        for chan, value in task.writes or ():
+            if chan in by_channel:
+                by_channel[chan].append(value)
+            else:
+                by_channel[chan] = [value]
+    return by_channel
 
 
 def _tell_others(plan: GraphPlan, live: Live, bumped: set[str], updated: set[str]) -> None:

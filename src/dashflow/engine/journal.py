@@ -44,7 +44,7 @@ class Changes:
         kept: list[str] = []
         shadows = self._shadows
         for chan in bumped if len(bumped) == 1 else sorted(bumped):
-            value = live.channels[chan].checkpoint()
+            value = live.channels[chan].snapshot()
             if value is MISSING:
                 cleared.append(chan)
                 shadows.pop(chan, None)

@@ -112,6 +112,10 @@ class Host(Protocol):
         """
         ...
 
+    def cancelling(self) -> bool:
+        """Whether somebody asked for the work that runs here to be cancelled."""
+        ...
+
     async def sleep(self, seconds: float) -> None:
         """Wait; in a simulation only the clock moves."""
         ...

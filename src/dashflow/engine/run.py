@@ -7,6 +7,7 @@ what the caller sees goes through the parts; this file decides only in which ord
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from typing import Any
 
 from dashflow._util.drive import drive
@@ -114,6 +115,7 @@ class GraphRun:
             (parts.keys,) if isinstance(parts.keys, str) else parts.keys
         )
         self._last: Any = None
+        self._attentive = "custom" in parts.modes or self.audience is not None
 
     # -- what tasks ask ---------------------------------------------------------------------
 
@@ -161,6 +163,7 @@ class GraphRun:
     def listen(self, modes: frozenset[str]) -> None:
         """Let graphs inside this one's tasks send their parts of these modes to this run's caller."""
         self.audience = Audience(modes, self._overhear)
+        self._attentive = True
 
     def _overhear(self, part: Part) -> None:
         if self._crew is not None:
@@ -192,38 +195,9 @@ class GraphRun:
         ending: tuple[Event, ...] = ()
         try:
             await self._begin()
-            for part in self._parts.take():
-                yield part
-            plan, live, options, parts = self.plan, self.live, self.options, self._parts
-            attentive = "custom" in parts.modes or self.audience is not None
-            while True:
-                if live.step > live.stop:
-                    raise self._out_of_steps()
-                tasks = next_tasks(plan, live)
-                if not tasks:
-                    break
-                if self._done:
-                    self._reuse(tasks)
-                if options.interrupt_before:
-                    self._breakpoint(options.interrupt_before, tasks, "before")
-                if len(tasks) == 1 and not attentive:
-                    await self._alone(tasks[0])
-                else:
-                    async for part in self._together(tasks):
-                        yield part
-                bumped = apply(plan, live, tasks)
-                if parts.modes or self._fleeting or not self._shown:
-                    self._show(tasks)
-                if self._journal is not None:
-                    await self._record(self._journal, tasks, bumped)
-                else:
-                    self._place = (live.step + 2, self._place[1])
-                live.step += 1
-                if parts.waiting:
-                    for part in parts.take():
-                        yield part
-                if options.interrupt_after:
-                    self._breakpoint(options.interrupt_after, tasks, "after")
+            async with aclosing(self._loop()) as steps:  # work of a step ends before the run does
+                async for part in steps:
+                    yield part
             ending = (RunFinished(self.id),)
         except GraphInterrupt as asked:
             ending = (self._pause(asked),)
@@ -244,6 +218,43 @@ class GraphRun:
         finally:
             if self._journal is not None:
                 await self._journal.end(*ending)
+
+    async def _loop(self) -> AsyncGenerator[Part, None]:
+        """Superstep after superstep: run the tasks, apply what they wrote, record it, show it."""
+        live, parts, take = self.live, self._parts, self._parts.take
+        for part in take():
+            yield part
+        while tasks := self._next_tasks():
+            if len(tasks) == 1 and not self._attentive:
+                await self._alone(tasks[0])
+            else:
+                async with aclosing(self._together(tasks)) as happening:
+                    async for part in happening:
+                        yield part
+            bumped = apply(self.plan, live, tasks)
+            if parts.modes or self._fleeting or not self._shown:
+                self._show(tasks)
+            if self._journal is not None:
+                await self._record(self._journal, tasks, bumped)
+            else:
+                self._place = (live.step + 2, self._place[1])
+            live.step += 1
+            if parts.waiting:
+                for part in take():
+                    yield part
+            if self.options.interrupt_after:
+                self._breakpoint(self.options.interrupt_after, tasks, "after")
+
+    def _next_tasks(self) -> list[Task]:
+        """The tasks of the next superstep, with the results that were recorded of them before."""
+        if self.live.step > self.live.stop:
+            raise self._out_of_steps()
+        tasks = next_tasks(self.plan, self.live)
+        if self._done:
+            self._reuse(tasks)
+        if tasks and self.options.interrupt_before:
+            self._breakpoint(self.options.interrupt_before, tasks, "before")
+        return tasks
 
     async def _begin(self) -> None:
         """Find where to go on, accept the input, make that durable."""
@@ -322,8 +333,7 @@ class GraphRun:
         """Run several tasks beside each other; yields parts while they run."""
         by_key = {task.key: task for task in tasks}
         free = self.host.asynchronous
-        attentive = "custom" in self._parts.modes or self.audience is not None
-        crew = self._crew = self.host.crew(self.options.max_concurrency, attentive=attentive)
+        crew = self._crew = self.host.crew(self.options.max_concurrency, attentive=self._attentive)
         asked: list[Interrupt[Any]] = []
         failure: BaseException | None = None
         try:

@@ -1,4 +1,4 @@
-"""Looking at a thread and changing it from outside: snapshots, history, ``update_state``. Host-independent."""
+"""Looking at a thread and changing it from outside: snapshots, history, ``update_state``; on any host."""
 
 from __future__ import annotations
 

@@ -17,10 +17,10 @@ from dashflow.core.superstep import Live, Task
 from dashflow.engine.parts import Audience
 from dashflow.engine.ports import Host
 from dashflow.engine.retry import delay_before, matching_policy
-from dashflow.errors import GraphBubbleUp, GraphInterrupt, ParentCommand
+from dashflow.errors import GraphBubbleUp, GraphInterrupt, NodeCancelledError, ParentCommand
+from dashflow.options import RunOptions
 from dashflow.runtime import ExecutionInfo, Runtime
 from dashflow.types.interrupts import Interrupt, response_json_schema, validate_response
-from dashflow.options import RunOptions
 from dashflow.types.policies import RetryPolicy
 
 
@@ -209,7 +209,8 @@ async def execute(host: Host, run: Surroundings, task: Task) -> list[tuple[str, 
     """Run a task to its writes.
 
     Raises:
-        Whatever the node raises, after its retry policies gave up; ``GraphInterrupt`` when it asks.
+        Whatever the node raises, after its retry policies gave up; ``GraphInterrupt`` when it asks;
+        ``NodeCancelledError`` when it raises ``CancelledError`` and nobody cancelled it.
     """
     body: Body = task.node.body
     if body.inline:
@@ -220,6 +221,11 @@ async def execute(host: Host, run: Surroundings, task: Task) -> list[tuple[str, 
         if not body.retry:
             return await _attempt(host, run, task, body, scope)
         return await _with_retries(host, run, task, body, scope)
+    except BaseException as error:
+        # Known by its name: nothing here may import asyncio, and it need not be loaded.
+        if type(error).__name__ == "CancelledError" and not host.cancelling():
+            raise NodeCancelledError(task.name) from error
+        raise
     finally:
         CURRENT.reset(token)
 

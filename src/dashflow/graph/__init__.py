@@ -1,4 +1,4 @@
-"""Graphs: build with ``StateGraph``, run what ``compile()`` returns. LangGraph's names; importing this is cheap."""
+"""Graphs: build with ``StateGraph``, run what ``compile()`` returns. Importing this is cheap."""
 
 from dashflow.constants import END, START
 from dashflow.graph.message import MessagesState, add_messages

@@ -38,8 +38,21 @@ class NodeBody:
         retry: Retry policies.
     """
 
-    __slots__ = ("_act", "_awaits", "_extra", "_invoke", "_keys", "_root", "asynchronous", "inline", "name", "retry",
-                 "routes", "scoped", "static")  # fmt: skip
+    __slots__ = (
+        "_act",
+        "_awaits",
+        "_extra",
+        "_invoke",
+        "_keys",
+        "_root",
+        "asynchronous",
+        "inline",
+        "name",
+        "retry",
+        "routes",
+        "scoped",
+        "static",
+    )
 
     def __init__(
         self, name: str, action: Any, keys: Sequence[str], retry: Sequence[RetryPolicy] = ()
@@ -54,7 +67,7 @@ class NodeBody:
         self._act: Any = action
         self._extra: tuple[Provider, ...] = () if self._invoke or action is None else wants(action)
         self._awaits = not self._invoke and is_asynchronous(action)
-        self.asynchronous = self._awaits or self._invoke and hasattr(action, "ainvoke")
+        self.asynchronous = self._awaits or (self._invoke and hasattr(action, "ainvoke"))
         self.inline = False
         self.scoped = bool(self._extra)
 

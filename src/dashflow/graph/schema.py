@@ -68,7 +68,9 @@ def _construct(kind: Any, values: Mapping[str, Any]) -> Any:
 
 def is_model(kind: Any) -> bool:
     """Whether ``kind`` is a pydantic model class (version 1 or 2)."""
-    return hasattr(kind, "__pydantic_fields__") or hasattr(kind, "__fields__") and hasattr(kind, "parse_obj")
+    return hasattr(kind, "__pydantic_fields__") or (
+        hasattr(kind, "__fields__") and hasattr(kind, "parse_obj")
+    )
 
 
 def to_channel(name: str, hint: Any) -> Any:

@@ -279,6 +279,13 @@ class StateGraph(Generic[StateT, ContextT, InputT, OutputT]):
         for target in sorted(targets):
             if target not in self.nodes and target != END:
                 raise ValueError(f"Found edge ending at unknown node `{target}`")
+        self._validate_branches()
+        for node in interrupt or ():
+            if node not in self.nodes:
+                raise ValueError(f"Interrupt node `{node}` not found")
+        return self
+
+    def _validate_branches(self) -> None:
         for start, branches in self.branches.items():
             for branch in branches.values():
                 for end in (branch.ends or {}).values():
@@ -286,10 +293,6 @@ class StateGraph(Generic[StateT, ContextT, InputT, OutputT]):
                         raise ValueError(
                             f"At '{start}' node, '{branch.name}' branch found unknown target '{end}'"
                         )
-        for node in interrupt or ():
-            if node not in self.nodes:
-                raise ValueError(f"Interrupt node `{node}` not found")
-        return self
 
     def compile(
         self,

@@ -41,7 +41,7 @@ async def in_thread(work: Callable[[], T]) -> T:
         failure: BaseException | None = None
         try:
             value = context.run(work)
-        except BaseException as error:  # noqa: BLE001  # handed to the awaiting flow
+        except BaseException as error:  # handed to the awaiting flow
             failure = error
         if not loop.is_closed():
             loop.call_soon_threadsafe(report, value, failure)
@@ -96,7 +96,7 @@ class TaskCrew:
                 if inspect.isawaitable(value):
                     value = await value
             done = Done(key, value)
-        except BaseException as error:  # noqa: BLE001  # whatever it is, the flow must hear of it
+        except BaseException as error:  # whatever it is, the flow must hear of it
             done = Done(key, None, error)
         self._put(done)
 
@@ -191,6 +191,11 @@ class AioHost:
     def crew(self, limit: int | None = None, *, attentive: bool = False) -> TaskCrew:
         """See ``Host.crew``; every crew here is attentive."""
         return TaskCrew(limit)
+
+    def cancelling(self) -> bool:
+        """See ``Host.cancelling``."""
+        task = asyncio.current_task()
+        return task is not None and task.cancelling() > 0
 
     async def sleep(self, seconds: float) -> None:
         """See ``Host.sleep``."""

@@ -104,7 +104,7 @@ class SimulatedCrew:
                 self._results.append(Done(key, context.run(work)))
             except SimulatedCrash:
                 raise
-            except BaseException as error:  # noqa: BLE001  # as the other hosts: the flow must hear of it
+            except BaseException as error:  # as the other hosts: the flow must hear of it
                 self._results.append(Done(key, None, error))
         result = self._results.popleft()
         if type(result) is Done:
@@ -224,6 +224,10 @@ class SimulatedHost:
     def crew(self, limit: int | None = None, *, attentive: bool = False) -> SimulatedCrew:
         """See ``Host.crew``."""
         return SimulatedCrew(self, limit)
+
+    def cancelling(self) -> bool:
+        """See ``Host.cancelling``: never, nothing here can be cancelled."""
+        return False
 
     async def sleep(self, seconds: float) -> None:
         """See ``Host.sleep``: only the clock moves."""

@@ -77,7 +77,7 @@ class ThreadCrew:
     def _run(self, key: Hashable, work: Callable[[], Any], context: contextvars.Context) -> None:
         try:
             done = Done(key, context.run(work))
-        except BaseException as error:  # noqa: BLE001  # whatever it is, the flow must hear of it
+        except BaseException as error:  # whatever it is, the flow must hear of it
             done = Done(key, None, error)
         self._results.put(done)
 
@@ -141,6 +141,10 @@ class SyncHost:
     def crew(self, limit: int | None = None, *, attentive: bool = False) -> ThreadCrew:
         """See ``Host.crew``."""
         return ThreadCrew(DEFAULT_LIMIT if limit is None else max(1, limit), attentive)
+
+    def cancelling(self) -> bool:
+        """See ``Host.cancelling``: never, nothing here can be cancelled."""
+        return False
 
     async def sleep(self, seconds: float) -> None:
         """See ``Host.sleep``."""

@@ -28,6 +28,9 @@ from dashflow.planner.meaning import (
 )
 from dashflow.planner.planning import PlanningRequest, Proposal
 
+MAX_CLAUSES: Final = 300
+"""Parts of a goal that are planned; a plan longer than that is no longer a goal in words."""
+
 _CHANGES: Final = frozenset({TaskKind.REFACTOR, TaskKind.IMPLEMENTATION})
 _EFFECTS: Final = frozenset({TaskKind.REFACTOR, TaskKind.IMPLEMENTATION, TaskKind.TOOL_CALL})
 """Kinds that change something: two of them side by side could meet at the same file."""
@@ -48,11 +51,17 @@ class _Plan:
 
     def __init__(self, request: PlanningRequest) -> None:
         self.request = request
-        self.clauses = parse(request.goal)
+        said = parse(request.goal)
+        self.clauses = said[:MAX_CLAUSES]
+        self.qualified = {clause.of: clause for clause in reversed(self.clauses) if clause.relation}
         self.drafts: list[Draft] = []
+        self.numbers: dict[tuple[str, ...], int] = {}
         self.before: list[dict[int, None]] = []
+        self.waits_for: list[int] = []  # as bits: what each waits for, at once or by way of others
         self.groups: dict[int, list[int]] = {}
         self.notes: list[str] = []
+        if len(said) > MAX_CLAUSES:
+            self.notes.append(f"The goal is very long: only its first {MAX_CLAUSES} parts were planned")
 
     def proposal(self) -> Proposal:
         """The tasks, numbered in an order in which each comes after what it waits for."""
@@ -89,18 +98,23 @@ class _Plan:
     def _meant(self, number: int) -> list[Draft]:
         """The drafts of a clause, seen beside the others."""
         clause = self.clauses[number]
-        later = [other for other in self.clauses if other.relation == "before" and other.of == number]
-        if ACTS.get(clause.verb) is Act.ASK and len(clause.words) <= 2 and later:
-            return [question(f"{imperative(later[0])}: may this be done")]
+        later = self.qualified.get(number)
+        if (
+            ACTS.get(clause.verb) is Act.ASK
+            and len(clause.words) <= 2
+            and later
+            and later.relation == "before"
+        ):
+            return [question(f"{imperative(later)}: may this be done")]
         return drafts(clause, self.clauses[number - 1] if number else None)
 
     def _add(self, draft: Draft) -> int:
-        for number, known in enumerate(self.drafts):
-            if known.same_as == draft.same_as:
-                return number
-        self.drafts.append(draft)
-        self.before.append({})
-        return len(self.drafts) - 1
+        number = self.numbers.setdefault(draft.same_as, len(self.drafts))
+        if number == len(self.drafts):
+            self.drafts.append(draft)
+            self.before.append({})
+            self.waits_for.append(0)
+        return number
 
     def _forbid(self) -> None:
         """Take out what the goal says not to do, and note which folders it leaves out."""
@@ -233,28 +247,24 @@ class _Plan:
     def _has_its_moment(self, at: int) -> bool:
         """Whether the goal says when clause ``at`` has its turn."""
         clause = self.clauses[at]
-        if clause.then or clause.last or clause.relation:
-            return True
-        return any(other.relation and other.of == at for other in self.clauses)
+        return clause.then or clause.last or bool(clause.relation) or at in self.qualified
 
     def _sequence(self, first: Iterable[int], second: Iterable[int]) -> None:
         """Let each of ``second`` wait for each of ``first``, except where that would close a circle."""
+        earlier = list(first)
         for after in second:
-            for before in first:
-                if before != after and not self._waits(before, after):
+            for before in earlier:
+                if before != after and not self.waits_for[before] >> after & 1:
                     self.before[after][before] = None
+                    self._wait(after, self.waits_for[before] | 1 << before)
 
-    def _waits(self, number: int, other: int) -> bool:
-        """Whether ``number`` waits for ``other``, at once or by way of others."""
-        todo, seen = [number], {number}
-        while todo:
-            for before in self.before[todo.pop()]:
-                if before == other:
-                    return True
-                if before not in seen:
-                    seen.add(before)
-                    todo.append(before)
-        return False
+    def _wait(self, number: int, others: int) -> None:
+        """Let ``number``, and all that waits for it, wait for ``others`` (as bits) too."""
+        if others & ~self.waits_for[number]:
+            self.waits_for[number] |= others
+            for other, waits in enumerate(self.waits_for):
+                if waits >> number & 1:
+                    self.waits_for[other] |= others
 
     # -- the plan ------------------------------------------------------------------------------
 
@@ -265,9 +275,11 @@ class _Plan:
             self._sequence([n for n in left if n not in reports], [report])
         left.sort(key=lambda n: (self.drafts[n].kind is not TaskKind.CLARIFICATION, n))
         order: list[int] = []
+        pending = set(left)
         while left:
-            free = next(n for n in left if all(b in order or b not in left for b in self.before[n]))
+            free = next(n for n in left if pending.isdisjoint(self.before[n]))
             left.remove(free)
+            pending.remove(free)
             order.append(free)
         names = {number: f"t{place}" for place, number in enumerate(order, 1)}
         return tuple(self._task(number, names) for number in order)

@@ -259,7 +259,7 @@ class Pregel:
     def update_state(
         self, config: Config, values: Any, as_node: str | None = None, task_id: str | None = None
     ) -> dict[str, Any]:
-        """Change the thread's state as if ``as_node`` (default: the node that ran last) had returned ``values``.
+        """Change the thread's state as if ``as_node`` (default: which ran last) had returned ``values``.
 
         Returns:
             The config of the checkpoint this made; a run can go on from it.

@@ -39,7 +39,7 @@ class SqliteSaver(LogSaver):
             saver.log.close()
 
     def setup(self) -> None:
-        """Nothing to do: the file was set up when it was opened. Here because LangGraph's programs call it."""
+        """Nothing to do: the file was set up when it was opened. LangGraph's programs call it."""
 
     def close(self) -> None:
         """Commit what is on its way and close the file."""

@@ -10,6 +10,10 @@ when it is written, with its place in the value: what is in the log can be read 
 What decoding does: it makes these types and instances of registered classes, by filling their fields. It
 imports nothing that the data names, and hostile data raises ``ValueCodecError`` and nothing else.
 
+What does not come back as it was: bytearray and memoryview come back as bytes; exceptions as a
+``RecordedError``; private attributes of pydantic models are built anew, as their class does; and what a
+``cached_property`` holds is left out.
+
 The format is MessagePack; kinds beyond it are extensions whose numbers are in ``codes``.
 """
 

@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from itertools import islice
-from time import monotonic
+from time import monotonic, sleep
 from typing import Final
 
 from dashflow.errors import LogError
@@ -87,6 +87,7 @@ class CommitQueue:
         self._queued: deque[Pending] = deque()
         self._mutex = threading.Lock()
         self._leader = 0
+        self._company = 0  # appends in the last group
         self._reserved: list[Gate] = []  # who wants the lead for something else than a group
         self._starting = threading.RLock()
         self._thread: threading.Thread | None = None
@@ -175,6 +176,7 @@ class CommitQueue:
         Appends stay in the queue until they are done. Wherever a leader is interrupted, the next one
         finds what is left; events are known by their ids, so that none is written twice.
         """
+        self._let_in()
         group = [pending for pending in islice(self._queued.copy(), _GROUP) if not pending.done]
         try:
             if group:
@@ -187,6 +189,7 @@ class CommitQueue:
         except Exception as error:
             for pending in group:
                 pending.result, pending.error = None, error
+        self._company = len(group)
         callbacks: list[Callable[[], None]] = []
         with self._mutex:
             self._urgent = False
@@ -197,6 +200,17 @@ class CommitQueue:
         if group:
             self._committed()
         _call_all(callbacks)
+
+    def _let_in(self) -> None:
+        """Give those a chance whose appends were in the last group: they were woken just now, and
+        without them this commit would be for one, and the next one for all the others."""
+        queued = self._queued
+        here = len(queued)
+        while here < self._company:
+            sleep(0)
+            before, here = here, len(queued)
+            if here == before:
+                break
 
     def _clear_done(self, callbacks: list[Callable[[], None]]) -> None:
         """Take what is done out of the queue and wake who waits for it; the mutex is held."""

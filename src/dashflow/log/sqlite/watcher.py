@@ -13,8 +13,13 @@ from typing import Final
 
 from dashflow.log.subscriptions import Bell
 
-INTERVAL: Final = 0.004
-"""Seconds between two looks."""
+SOON: Final = 0.004
+"""Seconds between two looks, while others write."""
+
+LATER: Final = 0.02
+"""The same after nothing has happened for ``_QUIET`` looks: who follows a sleeping log may sleep, too."""
+
+_QUIET: Final = 250
 
 
 class Watcher:
@@ -49,8 +54,9 @@ class Watcher:
     def _run(self) -> None:
         connection: sqlite3.Connection | None = None
         seen: int | None = None
+        quiet = 0
         try:
-            while not self._stopped.wait(INTERVAL):
+            while not self._stopped.wait(SOON if quiet < _QUIET else LATER):
                 if not self.bell.awaited:
                     self._needed.clear()
                     if not self.bell.awaited and not self._stopped.is_set():
@@ -61,8 +67,9 @@ class Watcher:
                 except sqlite3.Error:
                     now = None  # those who wait read for themselves, and meet the error
                 # The first look rings too: what came before it would go unseen.
+                quiet += 1
                 if now != seen or now is None:
-                    seen = now
+                    seen, quiet = now, 0
                     self.bell.ring()
         finally:
             if connection is not None:

@@ -23,8 +23,8 @@ from dashflow.log.sqlite.owners import Owners
 from dashflow.log.sqlite.statements import queries
 
 _COLUMNS: Final = 13
-_AT_ONCE: Final = (64, 32, 16, 8, 4, 2, 1)
-"""Rows per INSERT; 64 rows stay below the 999 parameters of old SQLite builds."""
+_AT_ONCE: Final = 64
+"""Rows per INSERT at most; they stay below the 999 parameters of old SQLite builds."""
 
 _UNFIT: Final = (
     sqlite3.IntegrityError,
@@ -294,11 +294,14 @@ class Writer:
     def _flush(self) -> None:
         """Write what is lined up."""
         rows, start = self._rows, 0
-        for count in _AT_ONCE:
-            width = count * _COLUMNS
-            while len(rows) - start >= width:
-                self._cursor.execute(_insert(count), rows[start : start + width])
-                start += width
+        left = len(rows) // _COLUMNS
+        while left:
+            # Few different statements, so that each stays prepared: 64 rows, 32, 16, ...
+            count = min(1 << (left.bit_length() - 1), _AT_ONCE)
+            end = start + count * _COLUMNS
+            self._cursor.execute(_insert(count), rows[start:end])
+            start = end
+            left -= count
         self._rows = []
         for stream in self._changed.values():
             self._cursor.execute(

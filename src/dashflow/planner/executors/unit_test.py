@@ -8,6 +8,7 @@ trusts the folder as far as to run its tests.
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from pathlib import Path
 from typing import Any, Final
@@ -114,20 +115,19 @@ _SIGNALS: Final = {
 }
 
 
+# an exception's last line, or a program's complaint about how it was called
+_ERROR: Final = re.compile(r"(?<![\w.])((?:[\w.]*(?:Error|Exception|Exit)|error|ERROR): (?!usage:)\S.*)")
+
+
 def _what_happened(ended: Ended, problem: str, clean: Clean) -> str:
     """Why a run left no results, in its own last words where it has some."""
     if ended.code is not None and ended.code > 128:
         how = _SIGNALS.get(ended.code, f"was ended by signal {ended.code - 128}")
         return f"the test process {how}"
     lines = [line.strip() for line in ended.output.splitlines() if line.strip()]
-    errors = [line.removeprefix("E ").strip() for line in lines if _tells(line)]
+    errors = [found[1] for line in lines if (found := _ERROR.search(line))]
     said = errors[-1] if errors else lines[-1] if lines else problem
     return f"the tests could not run (exit code {ended.code}): {clean.text(said)}"
-
-
-def _tells(line: str) -> bool:
-    words = line.removeprefix("E ").strip().partition(":")
-    return bool(words[1]) and words[0].endswith(("Error", "ERROR", "error", "Exception", "Exit"))
 
 
 def _outcome(execution: Execution, runner: Runner, tally: Tally, notes: list[str]) -> Outcome:

@@ -51,7 +51,7 @@ class Recorder(unittest.TestResult):
 
     def _record(self, kind: str, test: Any, err: Any) -> None:
         kind_of_error, error, trace = err
-        path = _file_of(test)
+        path, _ = _place_of(test)
         frames = [frame for frame in traceback.extract_tb(trace) if os.path.realpath(frame.filename) == path]
         told = traceback.format_exception_only(kind_of_error, error)
         # of a syntax error the last line names it, the others show the place
@@ -59,28 +59,25 @@ class Recorder(unittest.TestResult):
         self._note(kind, test, (frames[-1].lineno or 0) if frames else 0, first)
 
     def _note(self, kind: str, test: Any, line: int, value: str) -> None:
-        path = os.path.relpath(_file_of(test), self.folder)
-        kind_of_test = type(test)
-        method = getattr(test, "_testMethodName", "")
-        parts = [path.replace(os.sep, "/")]
-        if method:
-            parts += [kind_of_test.__qualname__.replace(".", "::"), method]
+        file, inside = _place_of(test)
+        path = os.path.relpath(file, self.folder).replace(os.sep, "/")
+        name = "::".join([path, *inside])
         value = value.strip().split("\n")[0]
-        self.problems.append(
-            {"kind": kind, "path": parts[0], "line": line, "name": "::".join(parts), "value": value}
-        )
+        self.problems.append({"kind": kind, "path": path, "line": line, "name": name, "value": value})
 
 
-def _file_of(test: Any) -> str:
-    """The file of a test; of a failed class or module set-up, the file of that module."""
-    module = sys.modules.get(type(test).__module__)
-    name = getattr(module, "__file__", None)
-    if type(test).__module__ == "unittest.suite":  # "setUpClass (tests.test_a.TestA)"
-        inside = str(test).partition("(")[2].rstrip(")").split(".")
-        while inside and ".".join(inside) not in sys.modules:
-            inside.pop()
-        name = getattr(sys.modules.get(".".join(inside)), "__file__", None)
-    return os.path.realpath(name or ".")
+def _place_of(test: Any) -> tuple[str, list[str]]:
+    """The file of a test and its name inside; of a class or module that could not be set up, its own."""
+    names = (type(test).__module__ + "." + type(test).__qualname__).split(".")
+    inside: list[str] = []
+    if type(test).__module__ == "unittest.suite":  # shown as "setUpClass (tests.test_a.TestA)"
+        names = str(test).partition("(")[2].rstrip(")").split(".")
+    else:
+        inside.append(test._testMethodName)
+    while names and ".".join(names) not in sys.modules:
+        inside.insert(0, names.pop())
+    module = sys.modules.get(".".join(names))
+    return os.path.realpath(getattr(module, "__file__", None) or "."), inside
 
 
 def load(path: str) -> unittest.TestSuite:

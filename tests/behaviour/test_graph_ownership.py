@@ -1,0 +1,149 @@
+"""One thread has one run at a time: a second is refused before a node of it runs, whoever starts it."""
+
+import asyncio
+import os
+import subprocess
+import sys
+import textwrap
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dashflow.checkpoint.sqlite import SqliteSaver
+from dashflow.errors import OwnershipConflictError
+from dashflow.graph import START, StateGraph
+
+pytestmark = pytest.mark.feature("PERSIST-000", "NEW-08")
+
+
+def test_a_second_run_of_a_thread_is_refused(recorded) -> None:
+    if recorded.kind == "simulated":
+        return  # it has no two runs at a time
+    inside, leave = threading.Event(), threading.Event()
+    ran = []
+
+    def slow(state: Any) -> Any:
+        ran.append(state["n"])
+        inside.set()
+        assert leave.wait(30)
+        return {"log": [state["n"]]}
+
+    builder = recorded.graph([], [(START, "slow")])
+    graph = recorded.compile(builder.add_node("slow", slow))
+    results: list[Any] = []
+
+    def first() -> None:
+        if recorded.kind == "sync":
+            results.append(graph.invoke({"n": 1}, recorded.config()))
+        else:
+            results.append(asyncio.run(graph.ainvoke({"n": 1}, recorded.config())))
+
+    other = threading.Thread(target=first)
+    other.start()
+    assert inside.wait(30)
+    for attempt in (
+        lambda: recorded.run(graph, {"n": 2}),
+        lambda: recorded.run(graph, None),
+        lambda: recorded.parts(graph, {"n": 2}),
+        lambda: recorded.update(graph, recorded.config(), {"n": 3}, as_node="slow"),
+    ):
+        with pytest.raises(OwnershipConflictError, match="is being run by"):
+            attempt()
+    assert recorded.state(graph).next == ("slow",)
+    leave.set()
+    assert recorded.run(graph, {"n": 9}, recorded.config("another")) == {"n": 9, "log": [9]}
+    other.join()
+    assert results == [{"n": 1, "log": [1]}]
+    assert recorded.run(graph, {"n": 4}) == {"n": 4, "log": [1, 4]}
+    assert ran == [1, 9, 4]
+
+
+def test_a_thread_is_free_after_a_run_however_it_ended(recorded) -> None:
+    def fail(state: Any) -> Any:
+        if state["n"] == 1:
+            raise ValueError("boom")
+        return {"log": ["ok"]}
+
+    graph = recorded.compile(recorded.graph([fail]))
+    with pytest.raises(ValueError, match="boom"):
+        recorded.run(graph, {"n": 1})
+    assert recorded.run(graph, {"n": 2})["log"] == ["ok"]
+
+
+def test_two_loops_on_one_thread(recorded) -> None:
+    if recorded.kind != "asyncio":
+        return
+
+    async def slow(state: Any) -> Any:
+        began.set()
+        await leave.wait()
+        return {"log": ["slow"]}
+
+    builder = recorded.graph([], [(START, "slow")])
+    graph = recorded.compile(builder.add_node("slow", slow))
+
+    async def both() -> Any:
+        first = asyncio.ensure_future(graph.ainvoke({"n": 1}, recorded.config()))
+        await began.wait()
+        with pytest.raises(OwnershipConflictError):
+            await graph.ainvoke({"n": 2}, recorded.config())
+        leave.set()
+        return await first
+
+    began, leave = asyncio.Event(), asyncio.Event()
+    assert recorded._runner.run(both())["log"] == ["slow"]
+
+
+PROGRAM = """
+    import sys
+    from typing import TypedDict
+    from dashflow.checkpoint.sqlite import SqliteSaver
+    from dashflow.errors import OwnershipConflictError
+    from dashflow.graph import START, StateGraph
+
+    class State(TypedDict, total=False):
+        n: int
+
+    def node(state):
+        print("inside", flush=True)
+        sys.stdin.readline()
+        return {"n": state["n"] + 1}
+
+    with SqliteSaver.from_conn_string(sys.argv[1]) as saver:
+        graph = StateGraph(State).add_node("node", node).add_edge(START, "node").compile(checkpointer=saver)
+        try:
+            print(graph.invoke({"n": int(sys.argv[2])}, {"configurable": {"thread_id": "t"}}), flush=True)
+        except OwnershipConflictError as error:
+            print("refused", error.code, flush=True)
+"""
+
+
+def start(folder: Path, number: int) -> subprocess.Popen[str]:
+    program = folder / "program.py"
+    program.write_text(textwrap.dedent(PROGRAM), encoding="utf-8")
+    return subprocess.Popen(
+        [sys.executable, str(program), str(folder / "threads.db"), str(number)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+    )
+
+
+def test_a_second_process_is_refused(tmp_path) -> None:
+    with start(tmp_path, 1) as first:
+        assert first.stdout is not None
+        assert first.stdin is not None
+        assert first.stdout.readline() == "inside\n"
+        with start(tmp_path, 2) as second:
+            out, _ = second.communicate()
+        assert out == "refused OWNED\n"
+        first.stdin.write("\n")
+        first.stdin.flush()
+        assert first.stdout.readline() == "{'n': 2}\n"
+    with SqliteSaver.from_conn_string(str(tmp_path / "threads.db")) as saver:
+        builder = StateGraph(dict).add_node("node", lambda s: s).add_edge(START, "node")
+        graph = builder.compile(checkpointer=saver)
+        assert len(list(graph.get_state_history({"configurable": {"thread_id": "t"}}))) == 3

@@ -1,0 +1,148 @@
+"""A gate on cost without a clock: calls per superstep, bytes per turn, and what an import loads.
+
+Counts are the same on every machine, however busy, so that a slower hot loop is seen at once. When a count
+has to grow, it is for the one who grows it to say why, here.
+"""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import threading
+from operator import add
+from typing import Annotated, TypedDict
+
+import pytest
+
+from dashflow.checkpoint.memory import InMemorySaver
+from dashflow.graph import END, START, StateGraph
+
+pytestmark = pytest.mark.feature("NEW-07")
+
+HEAVY = {"langchain_core", "langsmith", "pydantic", "httpx", "rich", "click", "sqlite3", "asyncio"}
+
+LOADED = """
+import json, sys
+before = set(sys.modules)
+from dashflow.graph import StateGraph
+print(json.dumps(sorted(set(sys.modules) - before)))
+"""
+
+
+class State(TypedDict):
+    n: int
+
+
+class Talk(TypedDict):
+    messages: Annotated[list, add]
+
+
+def loop(steps, saver=None, asynchronous=False):
+    """A graph of one node that runs ``steps`` times."""
+
+    def add(state: State):
+        return {"n": state["n"] + 1}
+
+    async def aadd(state: State):
+        return {"n": state["n"] + 1}
+
+    def again(state: State):
+        return "add" if state["n"] < steps else END
+
+    graph = StateGraph(State)
+    graph.add_node("add", aadd if asynchronous else add)
+    graph.add_edge(START, "add")
+    graph.add_conditional_edges("add", again)
+    return graph.compile(checkpointer=saver)
+
+
+def calls(work):
+    """How many Python and C functions ``work`` calls, on this thread and on those that it starts."""
+    count = 0
+
+    def tally(frame, event, argument):
+        nonlocal count
+        if event in ("call", "c_call"):
+            count += 1
+
+    before = sys.getprofile()
+    threading.setprofile(tally)
+    sys.setprofile(tally)
+    try:
+        work()
+    finally:
+        sys.setprofile(before)
+        threading.setprofile(None)
+    return count
+
+
+def per_step(make_work):
+    """Calls of one more step: what 50 more steps call, so that the cost of a run itself falls out."""
+    made = []
+    for steps in (50, 100):
+        make_work(steps)()  # whatever is made once is made now
+        made.append(calls(make_work(steps)))
+    return (made[1] - made[0]) / 50
+
+
+def config(thread="t"):
+    return {"recursion_limit": 1000, "configurable": {"thread_id": thread}}
+
+
+def test_a_superstep_makes_few_calls():
+    def work(steps):
+        graph = loop(steps)
+        return lambda: graph.invoke({"n": 0}, config())
+
+    assert per_step(work) <= 60
+
+
+def test_a_superstep_makes_few_calls_on_asyncio():
+    def work(steps):
+        graph = loop(steps, asynchronous=True)
+
+        async def run():
+            await graph.ainvoke({"n": 0}, config())
+
+        return lambda: asyncio.run(run())
+
+    assert per_step(work) <= 60
+
+
+def test_recording_a_superstep_makes_few_calls():
+    def work(steps):
+        graph = loop(steps, InMemorySaver())
+        return lambda: graph.invoke({"n": 0}, config())
+
+    assert per_step(work) <= 120
+
+
+def test_a_run_of_one_node_makes_few_calls():
+    graph = loop(1)
+    graph.invoke({"n": 0})
+    assert calls(lambda: graph.invoke({"n": 0})) <= 260
+
+
+@pytest.mark.feature("NEW-02")
+def test_a_growing_conversation_records_only_what_was_added():
+    def reply(state: Talk):
+        return {"messages": [{"role": "assistant", "content": "x" * 200}]}
+
+    saver = InMemorySaver()
+    graph = StateGraph(Talk).add_node("reply", reply).add_edge(START, "reply").compile(checkpointer=saver)
+    for _ in range(60):
+        graph.invoke({"messages": [{"role": "user", "content": "y" * 200}]}, config())
+    sizes = [len(record.data) for record in saver.log.read("run-t")]
+    turn = len(sizes) // 60
+    assert sum(sizes[-10 * turn :]) <= 1.05 * sum(sizes[10 * turn : 20 * turn])
+
+
+def test_importing_the_graph_loads_nothing_heavy():
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("COV")}
+    done = subprocess.run(
+        [sys.executable, "-c", LOADED], capture_output=True, text=True, check=True, env=environment
+    )
+    loaded = json.loads(done.stdout)
+    assert HEAVY & {name.partition(".")[0] for name in loaded} == set()
+    assert len(loaded) <= 200
