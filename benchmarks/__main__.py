@@ -27,7 +27,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--rounds",
         type=int,
-        help=f"how often everything is measured ({ROUNDS}, or at least {ENOUGH}, as many as fit into three minutes)",
+        help=f"how often everything is measured ({ROUNDS}; {ENOUGH} or more when they take long)",
     )
     parser.add_argument(
         "--full", action="store_true", help=f"conversations of {FULL_TURNS} turns; takes long"
@@ -103,4 +103,8 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        print("stopped; nothing was written", file=sys.stderr)
+        sys.exit(130)

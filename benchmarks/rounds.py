@@ -1,4 +1,4 @@
-"""Rounds: workers of all packages side by side, one sample each in turn, again and again.
+"""Rounds: workers of all packages side by side, one sample each in turns, again and again.
 
 A sample of one package is followed at once by the next package's, so that whatever the machine does
 meanwhile happens to both; only the ratios of such neighbours are compared.
@@ -83,13 +83,13 @@ class Worker:
 
 @dataclass
 class Samples:
-    """What was measured: figures by work and package, one per round; and what went wrong."""
+    """What was measured: figures by work and package, in turns; and what went wrong."""
 
     figures: dict[tuple[str, Work], list[Figures]] = field(default_factory=dict)
     problems: dict[tuple[str, Work], str] = field(default_factory=dict)
 
     def of(self, package: str, row: Row) -> list[float]:
-        """All figures of a row, in the order of rounds."""
+        """All figures of a row, in the order in which they were taken."""
         found = self.figures.get((package, row.work), [])
         return [value for figures in found if (value := figures.get(row.figure)) is not None]
 
@@ -104,7 +104,7 @@ def run_round(
             for package, python in pythons.items()
         ]
         for work in works:
-            for worker in workers:
+            for worker in workers * work.turns:
                 _take(samples, worker, work)
 
 

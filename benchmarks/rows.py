@@ -18,11 +18,13 @@ class Work:
         name: Of its function.
         given: Its arguments by name.
         everybody: Whether all packages do it, every round; else DashFlow does, once.
+        turns: How often the packages take turns with it in a round.
     """
 
     name: str
     given: tuple[tuple[str, str | int], ...] = ()
     everybody: bool = True
+    turns: int = 1
 
 
 @dataclass(frozen=True)
@@ -56,8 +58,8 @@ def rows(turns: int) -> list[Row]:
 
 
 def _computing() -> list[Row]:
-    chain, achain, calls, send = Work("chain_sync"), Work("chain_async"), Work("calls"), Work("send")
-    loop, aloop = Work("loop_sync"), Work("loop_async")
+    chain, achain, calls = Work("chain_sync", turns=3), Work("chain_async", turns=3), Work("calls")
+    loop, aloop, send = Work("loop_sync", turns=3), Work("loop_async", turns=3), Work("send", turns=3)
     return [
         Row("chain of 10 nodes, sync: per step", "-", chain, "step", times=10, reference=171),
         Row("chain of 10 nodes, async: per step", "-", achain, "step", times=10, reference=201),
@@ -73,7 +75,7 @@ def _computing() -> list[Row]:
 
 
 def _recording() -> list[Row]:
-    memory, relaxed = Work("loop_memory"), _sqlite("async")
+    memory, relaxed = Work("loop_memory", turns=3), _sqlite("async")
     strict = _sqlite("sync")
     return [
         Row("loop, in-memory saver: per step", "memory", memory, "step", most=25, reference=269),
@@ -110,7 +112,7 @@ def _talking(turns: int) -> list[Row]:
 
 
 def _asking() -> list[Row]:
-    memory, sqlite = (Work("question", (("where", where),)) for where in ("memory", "sqlite"))
+    memory, sqlite = (Work("question", (("where", where),), turns=2) for where in ("memory", "sqlite"))
     return [
         Row("interrupt, in-memory saver: until asked", "memory", memory, "ask", unit=US),
         Row(

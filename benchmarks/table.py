@@ -86,13 +86,16 @@ def render(samples: Samples, table: Sequence[Row], rounds: int) -> str:
 
 def _notes(noisy: Sequence[str], failed: Sequence[str], rounds: int, slower: float) -> list[str]:
     notes = [
-        f"Medians of {rounds} rounds; packages take turns, sample by sample, in processes of their own.",
+        f"Medians; rounds: {rounds}; packages take turns, sample by sample, in processes of their own.",
         "ratio: LangGraph over DashFlow, median of paired samples; middle half: their quartiles.",
         "us cpu: microseconds of processor time, all threads; us, s: elapsed.",
-        f"Absolute goals were set on a machine that was {slower:.1f} times faster than this one is now, by",
-        "LangGraph's figures; scaled: reached when that is taken into account. unclear: in some rounds only.",
         "SQLite: WAL, synchronous=FULL for all. Bytes: handed to write calls until the file is closed.",
     ]
+    if slower > 1:
+        notes += [
+            f"Absolute goals were set on a machine that was {slower:.1f} times faster than this one is now,",
+            "by LangGraph's figures; scaled: reached when that is taken into account; unclear: only at best.",
+        ]
     if rounds < ENOUGH:
         notes.append(f"Fewer than {ENOUGH} rounds say nothing about noise: use --rounds 5 or more.")
     if noisy:

@@ -56,7 +56,7 @@ class Verdict:
 
 
 def slowness(samples: Samples, table: Sequence[Row]) -> float:
-    """How many times slower the machine is now than the one that goals were set on, by LangGraph's figures."""
+    """How many times slower the machine is than the one that goals were set on, by LangGraph's figures."""
     found = [
         median(theirs) / row.reference
         for row in table

@@ -40,14 +40,12 @@ def main(folder: str) -> int:
 
 def _tell(started: float, code: int) -> None:
     """Print where the report and the log are, and what to try next; the command itself said how it went."""
-    reports = [path for path in OUT.glob("*/report.md") if path.stat().st_mtime >= started - 1]
     print()
-    if code == WAITING:
-        print("The run waits for an answer; the lines above say how to give it.\n")
-    elif code:
-        print(f"The command ended with exit code {code}; docs/reference/cli.md says what that means.\n")
+    if code not in (0, WAITING):
+        print(f"The command ended with exit code {code}; docs/reference/cli.md says what that means.")
+        return
     print("Look at")
-    if reports:
+    if reports := [path for path in OUT.glob("*/report.md") if path.stat().st_mtime >= started - 1]:
         report = max(reports, key=lambda path: path.stat().st_mtime)
         print(f"  {report}\n      the report; {report.with_suffix('.json').name} beside it is for programs")
     if LOG.exists():

@@ -104,7 +104,7 @@ def _state(row: Row, proofs: dict[str, list[str]]) -> str:
     if row.id not in proofs:
         return "open"
     if row.open or not row.code:
-        return f"part; open: {row.open or 'the rest of it'}"
+        return f"part; open: {row.open or 'no test shows the whole yet'}"
     return "proven"
 
 

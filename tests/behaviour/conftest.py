@@ -7,6 +7,7 @@ each without a saver, in memory and in a SQLite file. ``recorded`` leaves out th
 import asyncio
 import functools
 import inspect
+import itertools
 import operator
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -103,7 +104,7 @@ class World:
             builder.add_node(name, function if hasattr(function, "invoke") else self.node(function))
         if edges is None:
             names = [START, *(name for name, _ in named)]
-            edges = list(zip(names, names[1:], strict=False))
+            edges = list(itertools.pairwise(names))
         for start, end in edges:
             builder.add_edge(start, end)
         return builder

@@ -155,6 +155,16 @@ def test_a_reader_that_has_enough_ends_it_quietly(folder):
     assert len(done.stdout.splitlines()) == 1
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no device that is full")
+def test_a_full_disk_under_the_output_is_said(folder):
+    with open("/dev/full", "w") as full:
+        words = [sys.executable, "-m", "dashflow", "runs", "--json"]
+        done = subprocess.run(words, cwd=folder, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert "No space left" in line
+
+
 def test_state_now_and_earlier(folder, rows):
     run = rows[1]["run"]
     now = json.loads(call(folder, "state", run, "--json").stdout)

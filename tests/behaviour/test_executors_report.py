@@ -127,7 +127,8 @@ def program(out: Path, before: str) -> list[str]:
     found = [dict(kind="todo", path=f"a{{n:05}}.py", line=1, name="", value="TODO") for n in range(20_000)]
     {before}
     print(ProcessingExecutor().execute(Execution(run="r1", task=task, folder=Path("/shop"),
-        out=Path({str(out)!r}), inputs={{"t1": {{"findings": found}}}}, tasks={{}}, goal="", idempotency_key="", progress=print,
+        out=Path({str(out)!r}), inputs={{"t1": {{"findings": found}}}},
+        tasks={{}}, goal="", idempotency_key="", progress=print,
         cancelled=lambda: False)))
     """
     return [sys.executable, "-c", textwrap.dedent(text)]

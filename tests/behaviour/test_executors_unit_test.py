@@ -1,5 +1,6 @@
 """Running real projects' tests in real processes: what is found, what is kept away, what is taken down."""
 
+import importlib
 import json
 import os
 import select
@@ -13,10 +14,14 @@ from pathlib import Path
 import pytest
 
 from dashflow.planner.core.task import Task, TaskKind
+from dashflow.planner.executors import limits
 from dashflow.planner.executors.base import Completed, Execution, Failed, Outcome
 from dashflow.planner.executors.unit_test import UnitTestExecutor
 
 pytestmark = pytest.mark.feature("EXEC-01")
+
+
+PYTEST = ("pytest", "_pytest", "pluggy", "iniconfig", "packaging", "pygments", "py")
 
 
 def write(folder: Path, files: dict[str, str]) -> Path:
@@ -24,6 +29,23 @@ def write(folder: Path, files: dict[str, str]) -> Path:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(textwrap.dedent(text))
     return folder
+
+
+def environment(folder: Path, *packages: str) -> Path:
+    """A virtual environment that has only the named ones of our packages; its interpreter."""
+    venv.create(folder, symlinks=True)
+    (inside,) = (folder / "lib").glob("python*/site-packages")
+    for package in packages:
+        place = Path(importlib.import_module(package).__file__ or "")
+        place = place.parent if place.name.startswith("__init__") else place
+        (inside / place.name).symlink_to(place)
+    return folder / "bin" / "python"
+
+
+def light(folder: Path, files: dict[str, str]) -> Path:
+    """A project with pytest in an environment of its own, without our plugins: quick to start."""
+    environment(folder / "env", *PYTEST)
+    return write(folder, files)
 
 
 def run(
@@ -145,7 +167,7 @@ def test_a_project_with_all_kinds_of_trouble(tmp_path, monkeypatch):
 
 
 def test_failing_tests_complete_the_task_unless_they_must_pass(tmp_path):
-    folder = write(tmp_path, {"test_a.py": "def test_a(): assert 0\ndef test_b(): assert 1\n"})
+    folder = light(tmp_path, {"test_a.py": "def test_a(): assert 0\ndef test_b(): assert 1\n"})
     assert [one[0] for one in found(run(folder))] == ["test_failure"]
     outcome = run(folder, must_pass=True)
     assert isinstance(outcome, Failed)
@@ -154,7 +176,7 @@ def test_failing_tests_complete_the_task_unless_they_must_pass(tmp_path):
 
 @pytest.mark.parametrize("files", [{}, {"a.py": "x = 1\n", "testing.txt": ""}, {"test_a.py": "x = 1\n"}])
 def test_no_tests_is_a_finding(tmp_path, files):
-    folder = write(tmp_path / "p", {"README": "", **files})
+    folder = light(tmp_path / "p", {"README": "", **files})
     assert found(run(folder)) == [("no_tests", ".", 0, "", "no tests were found")]
 
 
@@ -170,7 +192,7 @@ def test_no_tests_is_a_finding(tmp_path, files):
 )
 def test_tests_that_cannot_run_are_a_finding(tmp_path, files, told):
     ((kind, path, line, name, value),) = found(
-        run(write(tmp_path, {"test_a.py": "def test_a(): ...\n", **files}))
+        run(light(tmp_path, {"test_a.py": "def test_a(): ...\n", **files}))
     )
     assert (kind, path, line, name) == ("tests_unrunnable", ".", 0, "")
     assert told in value
@@ -207,22 +229,23 @@ def gone(folder: Path) -> bool:
 
 
 def test_a_cancel_takes_down_all_that_was_started(tmp_path):
-    folder = write(tmp_path, {"test_a.py": HANGS})
+    folder = light(tmp_path, {"test_a.py": HANGS})
     outcome = run(folder, cancelled=(folder / "pids").exists)
     assert outcome == Failed("Stopped: the result is no longer wanted.")
     assert gone(folder)
 
 
 def test_time_that_is_over_is_a_finding_and_nothing_is_left_running(tmp_path):
-    folder = write(tmp_path, {"test_a.py": HANGS})
+    folder = light(tmp_path, {"test_a.py": HANGS})
     ((kind, path, *_, value),) = found(run(folder, timeout_seconds=6))
     assert (kind, path) == ("tests_unrunnable", ".")
     assert value == "the tests were not done after 6 seconds and were stopped"
     assert not (folder / "pids").exists() or gone(folder)
 
 
-def test_when_we_are_killed_the_tests_go_with_us(tmp_path):
-    folder = write(tmp_path / "project", {"test_a.py": HANGS})
+@pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="waits for processes that are not its own children")
+def test_when_we_are_killed_the_tests_go_with_us_and_so_does_what_they_wrote(tmp_path):
+    folder = light(tmp_path / "project", {"test_a.py": HANGS})
     (tmp_path / "scratch").mkdir()
     program = f"""
     import sys
@@ -240,24 +263,49 @@ def test_when_we_are_killed_the_tests_go_with_us(tmp_path):
     UnitTestExecutor().execute(Execution(run="r", task=task, folder=folder, out=folder / "out", inputs={{}},
         tasks={{}}, goal="", idempotency_key="", progress=str, cancelled=cancelled))
     """
-    reading, writing = os.pipe()  # held by every process below, so its end tells of their end
     process = subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(program)],
         stdout=subprocess.PIPE,
         env={**os.environ, "TMPDIR": str(tmp_path / "scratch")},
     )
-    os.close(writing)
-    os.close(reading)
     assert process.stdout is not None
     assert process.stdout.readline() == b"running\n"
     pids = [int(pid) for pid in (folder / "pids").read_text().split()]
-    ends = [os.pidfd_open(pid) for pid in pids]
+    launcher = int(Path(f"/proc/{pids[0]}/stat").read_text().rpartition(")")[2].split()[1])
+    assert os.listdir(tmp_path / "scratch") != []
+    ends = [os.pidfd_open(pid) for pid in (*pids, launcher)]
     process.kill()
     process.wait()
     process.stdout.close()
     for end in ends:
         assert select.select([end], [], [], 60)[0], "a process outlived us"
         os.close(end)
+    assert os.listdir(tmp_path / "scratch") == []
+
+
+@pytest.mark.parametrize(
+    ("program", "code"),
+    [
+        ("while True: pass", 128 + signal.SIGXCPU),
+        ("print(open('big', 'wb').write(b'x' * 2_000_000))", 1),
+        ("bytearray(1_000_000_000)", 1),
+        ("import sys; sys.exit(len(sys.stdin.read()) + 7)", 7),
+    ],
+)
+def test_the_launcher_bounds_what_it_runs(tmp_path, program, code):
+    listening, lifeline = os.pipe()
+    launcher = [sys.executable, "-I", "-S", limits.__file__, str(listening), str(tmp_path / "scratch")]
+    bounds = ["1", "500000000", "1000000"]
+    done = subprocess.run(
+        [*launcher, *bounds, sys.executable, "-c", program],
+        pass_fds=(listening,),
+        cwd=tmp_path,
+        stderr=subprocess.DEVNULL,
+        check=False,
+    )
+    os.close(listening)
+    os.close(lifeline)
+    assert done.returncode == code
 
 
 def test_memory_and_output_are_bounded(tmp_path):
@@ -272,29 +320,17 @@ def test_memory_and_output_are_bounded(tmp_path):
                 os.write(1, b"x" * 100_000)
                 os.write(2, b"y" * 100_000)
         """
-    folder = write(tmp_path, {"test_a.py": text, "pytest.ini": "[pytest]\naddopts = -s\n"})
+    folder = light(tmp_path, {"test_a.py": text, "pytest.ini": "[pytest]\naddopts = -s\n"})
     assert found(run(folder, memory_mb=1500)) == [
         ("test_failure", "test_a.py", 5, "test_a.py::test_greedy", "MemoryError")
     ]
-
-
-def environment(folder: Path, *packages: str) -> Path:
-    """A virtual environment that has only the named ones of our packages; its interpreter."""
-    venv.create(folder, symlinks=True)
-    (inside,) = (folder / "lib").glob("python*/site-packages")
-    for package in packages:
-        module = sys.modules.get(package) or __import__(package)
-        place = Path(module.__file__ or "")
-        place = place.parent if place.name.startswith("__init__") else place
-        (inside / place.name).symlink_to(place)
-    return folder / "bin" / "python"
 
 
 def test_the_folder_s_own_environment_is_used_when_it_has_pytest(tmp_path):
     folder = write(
         tmp_path, {"test_a.py": "import sys\ndef test_a(): assert sys.prefix.endswith('/env') == 7\n"}
     )
-    environment(folder / "env", "pytest", "_pytest", "pluggy", "iniconfig", "packaging", "pygments", "py")
+    environment(folder / "env", *PYTEST)
     ((*_, value),) = found(run(folder))
     assert value.startswith("AssertionError: assert True == 7")
     (folder / "env" / "pyvenv.cfg").rename(folder / "env" / "no.cfg")
@@ -417,6 +453,6 @@ def test_ctrl_c_in_the_terminal_is_not_passed_on(tmp_path):
     text = (
         "import os\ndef test_a():\n    assert os.getsid(0) == os.getpid()\n    assert os.getpgid(0) != {}\n"
     )
-    folder = write(tmp_path, {"test_a.py": text.format(os.getpgid(0))})
+    folder = light(tmp_path, {"test_a.py": text.format(os.getpgid(0))})
     assert found(run(folder)) == []
     assert signal.getsignal(signal.SIGCHLD) == signal.SIG_DFL

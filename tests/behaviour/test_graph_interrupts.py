@@ -304,7 +304,7 @@ def test_an_edit_of_an_open_question_skips_or_repeats_it(recorded) -> None:
     assert recorded.run(graph, Command(resume="x"), recorded.config("2"))["log"] == ["a", "q:x", "z"]
 
 
-# -- in graphs inside graphs ----------------------------------------------------------------------------------
+# -- in graphs inside graphs ------------------------------------------------------------------------
 
 
 def test_a_question_inside_a_graph_inside_a_graph(recorded) -> None:

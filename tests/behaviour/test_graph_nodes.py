@@ -1,4 +1,4 @@
-"""What nodes get and how they are called: config, runtime, context, store, writer; threads, retries, errors."""
+"""What nodes get and how they are called: config, runtime, context, store, writer; threads, retries."""
 
 import asyncio
 import contextvars
@@ -178,8 +178,18 @@ def test_async_nodes_need_the_async_methods() -> None:
         (RetryPolicy(max_attempts=3, initial_interval=0.001, jitter=False), ConnectionError, 3),
         (RetryPolicy(max_attempts=3, initial_interval=0.001, jitter=False), ValueError, 1),
         (RetryPolicy(max_attempts=2, initial_interval=0.001, retry_on=KeyError, jitter=False), KeyError, 2),
-        (RetryPolicy(max_attempts=4, initial_interval=0.001, retry_on=(KeyError, ValueError), jitter=False), ValueError, 4),
-        (RetryPolicy(max_attempts=2, initial_interval=0.001, retry_on=lambda e: True, jitter=False), OSError, 2),
+        (
+            RetryPolicy(
+                max_attempts=4, initial_interval=0.001, retry_on=(KeyError, ValueError), jitter=False
+            ),
+            ValueError,
+            4,
+        ),
+        (
+            RetryPolicy(max_attempts=2, initial_interval=0.001, retry_on=lambda e: True, jitter=False),
+            OSError,
+            2,
+        ),
     ],
     ids=["default yes", "default no", "class", "classes", "function"],
 )  # fmt: skip

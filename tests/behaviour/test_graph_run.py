@@ -116,7 +116,10 @@ def test_a_conditional_edge_sees_the_writes_of_its_own_node_only(world) -> None:
         (Command(update={"n": 3, "log": ["x"]}, goto=["b", "c"]), {"n": 3, "log": ["x", "b3", "c"]}),
         (Command(goto=[Send("b", {"n": 9}), "c"]), {"n": 1, "log": ["c", "b9"]}),
         (Command(update=[("log", ["p"]), ("log", ["q"])]), {"n": 1, "log": ["p", "q"]}),
-        ([Command(update={"log": ["1"]}), Command(update={"log": ["2"]}, goto="b")], {"n": 1, "log": ["1", "2", "b1"]}),
+        (
+            [Command(update={"log": ["1"]}), Command(update={"log": ["2"]}, goto="b")],
+            {"n": 1, "log": ["1", "2", "b1"]},
+        ),
         ([Command(update={"log": ["1"]}), {"log": ["2"]}], {"n": 1, "log": ["1", "2"]}),
         (Command(goto=END), {"n": 1, "log": []}),
     ],

@@ -1,5 +1,7 @@
 """Threads: what is kept of a run, looking at it, changing it, going on from any place of its history."""
 
+import itertools
+
 import pytest
 
 from dashflow.errors import EmptyInputError, InvalidUpdateError, UnknownCheckpointError
@@ -48,7 +50,7 @@ def test_the_history_of_a_thread(recorded) -> None:
         (0, "loop", ("a",), []),
         (-1, "input", ("__start__",), []),
     ]
-    for newer, older in zip(history, history[1:], strict=False):
+    for newer, older in itertools.pairwise(history):
         assert newer.parent_config == older.config
         assert newer.created_at >= older.created_at
     assert history[-1].parent_config is None
@@ -400,8 +402,8 @@ def test_nothing_is_recorded_of_an_input_that_cannot_be(recorded) -> None:
     graph = chain(recorded)
     with pytest.raises(EmptyInputError):
         recorded.run(graph, None)
+    recorded.run(graph, {"n": 1})
     with pytest.raises(InvalidUpdateError):
-        recorded.run(graph, {"n": 1})
         recorded.run(graph, Command(goto="nowhere"))
     assert len(recorded.history(graph)) == 5
 

@@ -5,10 +5,15 @@ import random
 import shutil
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from time import perf_counter
 
 import pytest
+
+from dashflow.log.open import open_log
+from dashflow.planner.core.events import TaskDispatched, TaskStatusUpdated
+from dashflow.planner.runs import PlanRuns
 
 pytestmark = [pytest.mark.feature("DX-002", "PERSIST-000")]
 
@@ -17,6 +22,7 @@ GOAL = (
     "and write a report. Ask me which folders to leave out."
 )
 AUDIT = Path(__file__).parents[2] / "examples" / "audit"
+LOG = Path(".dashflow", "log.db")
 ROUNDS = 6
 SOAK_ROUNDS = 50
 
@@ -51,10 +57,16 @@ def killed(folder, seconds, *words):
     return False
 
 
-def events(folder, run):
-    with start(folder, "events", run) as process:
-        out, _ = process.communicate()
-    return [json.loads(line) for line in out.splitlines()]
+def recorded(folder):
+    """The runs in the folder's log, each with its state and its events."""
+    if not (folder / LOG).exists():
+        return {}
+    with closing(open_log(folder / LOG)) as log:
+        runs = PlanRuns(log, executors=())
+        return {
+            one.run: (runs.state(one.run), [event for _, event in runs.events(one.run)])
+            for one in runs.list()
+        }
 
 
 def without_run(path):
@@ -91,24 +103,21 @@ def check(project, undisturbed, folder, seed):
     seconds, report = undisturbed
     moment = random.Random(seed)
     killed(folder, moment.uniform(0, 1.1) * seconds, *goal(project))
-    rows = finish(folder, "runs")["runs"]
-    if not rows:  # killed before the request was recorded: nothing was promised yet
-        rows = [finish(folder, *goal(project))]
-    (run,) = [row["run"] for row in rows]
+    if not recorded(folder):  # killed before the request was recorded: nothing was promised yet
+        finish(folder, *goal(project))
     if moment.random() < 0.5:
         killed(folder, moment.uniform(0, 1) * seconds, "resume")
     finish(folder, "resume")
-    view = finish(folder, "show", run)
-    assert view["status"] == "completed"
-    assert without_run(view["report"]["json"]) == report
+    ((state, events),) = recorded(folder).values()
+    assert state.status == "completed"
+    assert without_run(Path(state.out, "report.json")) == report
     completed = set()
-    for event in events(folder, run):
-        data = event["data"]
-        if event["type"] in ("TaskDispatched", "TaskStatusUpdated"):
-            assert data["task"] not in completed, "a completed task was touched again"
-        if event["type"] == "TaskStatusUpdated" and data["status"] == "completed":
-            completed.add(data["task"])
-    assert completed == {task["id"] for task in view["tasks"]}
+    for event in events:
+        if isinstance(event, TaskDispatched | TaskStatusUpdated):
+            assert event.task not in completed, "a completed task was touched again"
+        if isinstance(event, TaskStatusUpdated) and event.status == "completed":
+            completed.add(event.task)
+    assert completed == set(state.tasks)
 
 
 @pytest.mark.parametrize("seed", range(ROUNDS))

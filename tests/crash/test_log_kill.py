@@ -174,6 +174,7 @@ def test_killed_while_others_go_on(path: Path, start: Callable[..., "subprocess.
             name, version = said(child).split()
             acknowledged[name] = int(version)
         child.kill()
+        child.wait()
         log = SqliteLog(path)
         for name, version in acknowledged.items():
             check_stream(log, name, version)

@@ -216,7 +216,7 @@ def check(value: Any) -> None:
     assert decode(encode({0: value})) == {0: value}
 
 
-@pytest.mark.parametrize("value", SAMPLES, ids=repr)
+@pytest.mark.parametrize("value", SAMPLES, ids=lambda value: type(value).__name__)
 def test_every_kind_of_data_survives(value):
     check(value)
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -253,6 +254,30 @@ def test_a_log_that_is_forgotten_gives_back_what_it_holds(path: Path) -> None:
     for thread in threads:
         thread.join()
     assert [file.name for file in path.parent.iterdir()] == ["log.db"]
+
+
+def test_a_log_that_is_forgotten_at_once_still_commits_and_closes(path: Path) -> None:
+    for count in range(1, 11):
+        log = SqliteLog(path)
+        log.submit(Append("run-1", new_events(1)))
+        del log  # whoever commits drops the last reference
+        for thread in threading.enumerate():
+            if thread.name.startswith("dashflow-log"):
+                thread.join()
+        assert [file.name for file in path.parent.iterdir()] == ["log.db"]
+        again = SqliteLog(path)
+        assert again.version("run-1") == count
+        again.close()
+
+
+def test_many_readers_at_once_leave_few_connections_open(log: SqliteLog) -> None:
+    log.append(Append("run-1", new_events(3)))
+    with ExitStack() as readers:
+        for _ in range(9):
+            readers.enter_context(log._reader._connection())
+        assert log.version("run-1") == 3
+    assert len(log._reader._idle) <= 4
+    assert log.version("run-1") == 3
 
 
 def test_a_program_that_just_ends_loses_nothing_that_it_submitted(path: Path) -> None:

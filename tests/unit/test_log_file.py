@@ -15,6 +15,7 @@ from dashflow.errors import (
     CorruptEventError,
     LogFormatError,
     NotALogError,
+    OwnershipConflictError,
     StorageUnavailableError,
     UsageError,
 )
@@ -163,6 +164,28 @@ def test_a_folder_is_no_log(tmp_path: Path) -> None:
         SqliteLog(tmp_path)
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs special files")
+def test_a_special_file_is_no_log(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for where in (tmp_path / "pipe", Path(os.devnull)):
+        with pytest.raises(NotALogError, match="no regular file"):
+            SqliteLog(where)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
+def test_a_link_leads_to_the_same_log_and_its_owners(tmp_path: Path, written: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    link = tmp_path / "elsewhere" / "link.db"
+    link.symlink_to(written)
+    first, second = SqliteLog(written), SqliteLog(link)
+    first.append(Append("run-1", owner=first.instance + "/r", claim=True))
+    with pytest.raises(OwnershipConflictError):
+        second.append(Append("run-1", owner=second.instance + "/r", claim=True))
+    assert second.where == str(link)
+    first.close()
+    second.close()
+
+
 def test_a_file_where_a_folder_should_be(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     with pytest.raises(StorageUnavailableError, match="folder"):
@@ -298,7 +321,13 @@ def test_a_connection_in_memory_must_be_shareable() -> None:
 
 @pytest.mark.skipif(not hasattr(os, "setuid"), reason="permissions are a matter of POSIX")
 @pytest.mark.parametrize(
-    ("what", "words"), [("file", "read-only"), ("folder", "folder"), ("unreadable", "read")]
+    ("what", "words"),
+    [
+        ("file", "read-only"),
+        ("folder", "not writable"),
+        ("unreadable", "read"),
+        ("closed folder", "Permission"),
+    ],
 )
 def test_what_may_not_be_written_is_refused_in_words(what: str, words: str) -> None:
     # Not below pytest's own folder: the test may have to give up being root to be refused anything.
@@ -308,7 +337,7 @@ def test_what_may_not_be_written_is_refused_in_words(what: str, words: str) -> N
         os.chmod(name, 0o755)
         with_events(folder / "log.db", 1)
         (folder / "log.db").chmod({"file": 0o444, "unreadable": 0}.get(what, 0o666))
-        folder.chmod(0o777 if what != "folder" else 0o555)
+        folder.chmod({"folder": 0o555, "closed folder": 0}.get(what, 0o777))
         # Everything is imported and read before, for the other user may not get at the interpreter.
         program = (
             "import os, sys\n"

@@ -124,19 +124,22 @@ def test_completion_marks_nothing_completed_that_is_not():
 
 
 class Quick:
-    """Plans two tasks and does them."""
+    """Plans two tasks, or what it was told, and does them."""
 
     kinds = frozenset(TaskKind)
 
+    def __init__(self, *tasks):
+        self.tasks = tasks or (task("a"), task("b", "a"))
+
     def plan(self, request):
-        return Proposal((task("a"), task("b", "a")), "quick")
+        return Proposal(self.tasks, "quick")
 
     def execute(self, execution):
         return Completed({})
 
 
-def quick_run(log):
-    runs = PlanRuns(log, executors=[Quick()], planning=Quick())
+def quick_run(log, *tasks):
+    runs = PlanRuns(log, executors=[Quick()], planning=Quick(*tasks))
     run = runs.accept(PlanRequest("goal"))
     runs.run(run)
     return runs, run
@@ -174,6 +177,13 @@ def test_every_event_says_what_it_belongs_to_and_what_caused_it():
     ]
     assert all(by_id[record.causation_id].version < record.version for record in records[1:])
     assert all(record.schema >= 1 for record in records)
+
+
+def test_tasks_that_start_together_have_the_same_cause():
+    runs, run = quick_run(MemoryLog(), task("a"), task("b"), task("c"))
+    dispatched = [record for record, event in runs.events(run) if isinstance(event, TaskDispatched)]
+    planned = next(record for record, event in runs.events(run) if record.type == "TasksPlanned")
+    assert [record.causation_id for record in dispatched] == [planned.event_id] * 3
 
 
 def test_two_writers_never_get_the_same_place_in_a_stream():

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from dashflow.planner import Attachment, Task, TaskKind
 from dashflow.planner.core import dag
 from dashflow.planner.planning import PlanningRequest
-from dashflow.planner.rules import RulePlanner
+from dashflow.planner.rules import MAX_CLAUSES, RulePlanner
 
 pytestmark = pytest.mark.feature("PLAN-03")
 
@@ -219,3 +219,30 @@ def test_any_text_becomes_a_plan_that_can_be_run(goal):
 def test_a_long_goal_is_planned_in_reasonable_work():
     goal = ", then ".join(f"search for topic{n} and summarize it" for n in range(150))
     assert len(propose(goal).tasks) >= 150
+
+
+HOSTILE = [
+    "'a ",
+    '"',
+    "\u201c",
+    "a/",
+    "a.",
+    "a.py",
+    "1. A ",
+    "find x and ",
+    "http://",
+    "run tests then ",
+    "when a, ",
+    "-",
+]
+
+
+@pytest.mark.parametrize("unit", HOSTILE)
+def test_hostile_text_is_no_endless_work(unit):
+    dag.validate(propose(unit * 3000).tasks)
+
+
+def test_of_an_endless_goal_the_beginning_is_planned_and_that_is_said():
+    proposal = propose(" ".join(f"Deploy service number{n}." for n in range(1000)))
+    assert len(proposal.tasks) == MAX_CLAUSES
+    assert any("only its first" in note for note in proposal.notes)

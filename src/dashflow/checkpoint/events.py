@@ -18,35 +18,37 @@ Unknown = Literal["raise", "opaque"]
 """What becomes of values of unregistered classes: an error, or an ``Opaque``."""
 
 _FIELDS: dict[type, tuple[tuple[str, Any], ...]] = {}
+"""Names and defaults of the fields of our own structs met so far."""
 
 
-def _fields(kind: type[msgspec.Struct]) -> tuple[tuple[str, Any], ...]:
-    known = _FIELDS.get(kind)
-    if known is None:
-        known = tuple(
-            (f.name, f.default_factory() if f.default_factory is not msgspec.NODEFAULT else f.default)
-            for f in msgspec.structs.fields(kind)
-        )
-        _FIELDS[kind] = known
-    return known
+def _learn(kind: type[msgspec.Struct]) -> tuple[tuple[str, Any], ...]:
+    _FIELDS[kind] = fields = tuple(
+        (f.name, f.default_factory() if f.default_factory is not msgspec.NODEFAULT else f.default)
+        for f in msgspec.structs.fields(kind)
+    )
+    return fields
 
 
 def _plain(value: Any) -> Any:
     """Our own structs as dicts without what is at its default; everything else as it is."""
-    if isinstance(value, msgspec.Struct) and type(value).__module__ == "dashflow.core.events":
-        out: dict[str, Any] = {}
-        for name, default in _fields(type(value)):
-            part = getattr(value, name)
-            if type(part) is not type(default) or part != default:
-                out[name] = _plain(part)
-        return out
-    if type(value) is list and value and isinstance(value[0], msgspec.Struct):
-        return [_plain(part) for part in value]
-    return value
+    kind = type(value)
+    fields = _FIELDS.get(kind)
+    if fields is None:
+        if kind is list and value and isinstance(value[0], msgspec.Struct):
+            return [_plain(part) for part in value]
+        if not isinstance(value, msgspec.Struct) or kind.__module__ != "dashflow.core.events":
+            return value
+        fields = _learn(kind)
+    out: dict[str, Any] = {}
+    for name, default in fields:
+        part = getattr(value, name)
+        if type(part) is not type(default) or part != default:
+            out[name] = _plain(part)
+    return out
 
 
 def _told(event: Event) -> Any:
-    """``_plain`` of an event; the one that every step makes is told without asking its class for its fields."""
+    """``_plain`` of an event; the one that every step makes without asking its class for its fields."""
     if type(event) is not StepCompleted:
         return _plain(event)
     change = event.change
@@ -97,7 +99,7 @@ def from_record(record: Record, registry: Registry, *, unknown: Unknown = "raise
         raise CorruptEventError(
             record.stream,
             record.version,
-            f"its type {record.type!r} (schema {record.schema}) is not known to this program; it may be newer",
+            f"its type {record.type!r} (schema {record.schema}) is unknown to this program; it may be newer",
         )
     plain = decode(record.data, registry, unknown=unknown)
     try:

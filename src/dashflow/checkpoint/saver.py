@@ -1,98 +1,407 @@
-"""LogSaver: LangGraph's saver interface as a view of a log. The engine itself talks to the log directly.
+"""LogSaver: LangGraph's saver as a view of a log, and a way to put checkpoints into it by hand.
 
-Shells for each kind of log are in ``memory`` and ``sqlite``.
+Graphs do not run through these methods: the engine talks to the log itself. They are for programs that
+look, copy, move threads in, and for savers that are built on these.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping
-from typing import Any
+import heapq
+import random
+import re
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any, ParamSpec, TypeVar
 
-from dashflow.checkpoint.base import Checkpoint, CheckpointTuple
-from dashflow.checkpoint.thread import ThreadReader
-from dashflow.checkpoint.view import as_tuple, checkpoints
-from dashflow.core.ids import checkpoint_id, checkpoint_version
-from dashflow.log.base import EventLog
+from dashflow._util.ids import uuid7
+from dashflow._util.langchain import RunnableConfig
+from dashflow.checkpoint.base.checkpoint import (
+    ChannelVersions,
+    Checkpoint,
+    CheckpointMetadata,
+    CheckpointTuple,
+    DeltaChannelHistory,
+    get_checkpoint_id,
+    get_checkpoint_metadata,
+)
+from dashflow.checkpoint.base.saver import BaseCheckpointSaver
+from dashflow.checkpoint.deltas import delta_history
+from dashflow.checkpoint.events import to_new
+from dashflow.checkpoint.importing import checkpoint_event, copy_events, latest_again, write_rows
+from dashflow.checkpoint.sealed import sealed
+from dashflow.checkpoint.serde.base import SerializerProtocol, UntypedSerializerProtocol
+from dashflow.checkpoint.serde.encrypted import EncryptedSerializer
+from dashflow.checkpoint.serde.jsonplus import JsonPlusSerializer
+from dashflow.checkpoint.thread import CATEGORY, SUB_CATEGORY, ThreadReader, stream_of, thread_of
+from dashflow.checkpoint.view import as_tuple, metadata_of, name_of, naming, places
+from dashflow.core.events import CheckpointsForgotten, Event, WritesImported
+from dashflow.core.fold import ThreadState
+from dashflow.errors import VersionConflictError
+from dashflow.log.base import ANY, Append, EventLog
 from dashflow.log.codec import Registry
 
-Config = Mapping[str, Any]
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_FILTER_KEY = re.compile(r"[a-zA-Z0-9_.-]+")
 
 
-class LogSaver:
+class LogSaver(BaseCheckpointSaver[str]):
     """Threads kept in an event log.
 
     Attributes:
         log: The log.
         registry: Classes that stored values may be revived as: those of the schemas of the graphs that use
             this saver, and whatever a program registers by hand. Nothing is ever imported for data.
+        serde: Makes bytes of values that are put in by hand. If it is not the usual one, all that runs
+            record goes through it too: to encrypt what is stored, give an ``EncryptedSerializer``.
         reader: Reads threads out of the log.
     """
 
-    def __init__(self, log: EventLog) -> None:
+    _whole = True
+    """Whether a checkpoint put by hand keeps all its values, or only those of channels that changed."""
+
+    def __init__(
+        self, log: EventLog, *, serde: SerializerProtocol | UntypedSerializerProtocol | None = None
+    ) -> None:
         self.log = log
         self.registry = Registry()
-        self.reader = ThreadReader(log, self.registry)
+        super().__init__(serde=serde)
 
-    def get_tuple(self, config: Config) -> CheckpointTuple | None:
+    def __setattr__(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, value)
+        if name == "serde":
+            # What runs record goes through it too; what was read with another is read again.
+            self.log = sealed(self.log, value)
+            self.reader = ThreadReader(self.log, self.registry, loads=self._loads)
+
+    def _loads(self, data: tuple[str, bytes]) -> Any:
+        """Revive with the serialiser that the saver has now, which also knows what graphs registered."""
+        serde = self.serde
+        if isinstance(serde, JsonPlusSerializer):
+            serde = serde.with_registry(self.registry)
+        elif isinstance(serde, EncryptedSerializer) and isinstance(serde.serde, JsonPlusSerializer):
+            serde = serde.with_serde(serde.serde.with_registry(self.registry))
+        return serde.loads_typed(data)
+
+    async def _apart(self, call: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Do for an asyncio caller what may take a while."""
+        return call(*args, **kwargs)
+
+    # -- reading --------------------------------------------------------------------------------
+
+    def get_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
         """The checkpoint that ``config`` names: by ``checkpoint_id``, else the thread's latest."""
-        configurable = config["configurable"]
-        thread, wanted = str(configurable["thread_id"]), configurable.get("checkpoint_id")
-        if configurable.get("checkpoint_ns"):
-            return None
-        if wanted is None:
-            head = self.reader.head(thread)
-            return as_tuple(thread, self.reader.own(head)) if head.checkpoint else None
-        version = checkpoint_version(wanted)
-        for state in checkpoints(self.reader, thread):
-            if state.checkpoint == version and _name(thread, state.checkpoint, state.at) == wanted:
-                return as_tuple(thread, state)
-        return None
+        thread, ns = _place(config)
+        stream = stream_of(thread, ns)
+        wanted = get_checkpoint_id(config)
+        if wanted:
+            state = places(self.reader, stream).get(wanted)
+            return None if state is None else as_tuple(self.reader, stream, state)._replace(config=config)
+        head = self._head(stream)
+        return None if head is None else as_tuple(self.reader, stream, head)
 
-    def get(self, config: Config) -> Checkpoint | None:
-        """The checkpoint alone."""
-        found = self.get_tuple(config)
-        return None if found is None else found.checkpoint
+    def _head(self, stream: str) -> ThreadState | None:
+        """The state at a stream's latest checkpoint."""
+        head = self.reader.head(*thread_of(stream))
+        if head.checkpoint and head.durability == "exit":
+            # Of a run that keeps only its end, an inner checkpoint is not shown.
+            return next(iter(places(self.reader, stream).values()), None)
+        return head if head.checkpoint else None
 
     def list(
         self,
-        config: Config | None,
+        config: RunnableConfig | None,
         *,
-        filter: Mapping[str, Any] | None = None,  # noqa: A002  # LangGraph's name
-        before: Config | None = None,
+        filter: dict[str, Any] | None = None,  # noqa: A002  # LangGraph's name
+        before: RunnableConfig | None = None,
         limit: int | None = None,
     ) -> Iterator[CheckpointTuple]:
-        """Checkpoints, newest first per thread; of all threads when ``config`` is None."""
-        threads = self.reader.threads() if config is None else [str(config["configurable"]["thread_id"])]
-        bound = before["configurable"].get("checkpoint_id") if before else None
-        left = limit
-        for thread in threads:
-            for state in checkpoints(self.reader, thread, before=bound, filter=filter, limit=left):
-                yield as_tuple(thread, state)
-                if left is not None:
-                    left -= 1
-            if left == 0:
-                return
+        """Checkpoints, newest first, of all threads and namespaces that ``config`` does not exclude.
 
-    async def aget_tuple(self, config: Config) -> CheckpointTuple | None:
+        Raises:
+            ValueError: A key of ``filter`` has other characters than letters, digits, ``_``, ``.``, ``-``.
+        """
+        for key in filter or ():
+            if not _FILTER_KEY.fullmatch(key):
+                raise ValueError(
+                    f"Invalid filter key: {key!r}. Filter keys must contain only letters, digits, "
+                    "underscores, dots, and hyphens."
+                )
+        found = heapq.merge(
+            *(self._listed(stream, config, filter or {}, before) for stream in self._streams(config)),
+            key=lambda named: named[0],
+            reverse=True,
+        )
+        for _, stream, state in islice(found, limit):
+            yield as_tuple(self.reader, stream, state)
+
+    def _listed(
+        self,
+        stream: str,
+        config: RunnableConfig | None,
+        wanted: Mapping[str, Any],
+        before: RunnableConfig | None,
+    ) -> Iterator[tuple[str, str, ThreadState]]:
+        """(id, stream, state) of one stream's checkpoints that are asked for, newest first."""
+        only = get_checkpoint_id(config) if config else None
+        bound = get_checkpoint_id(before) if before else None
+        for name, state in places(self.reader, stream).items():
+            if (only and name != only) or (bound and name >= bound):
+                continue
+            metadata = self._metadata(stream, name, state) if wanted else {}
+            if all(_looked_up(metadata, key) == value for key, value in wanted.items()):
+                yield name, stream, state
+
+    def _metadata(self, stream: str, name: str, state: ThreadState) -> dict[str, Any]:
+        """A checkpoint's metadata; as it was put in, if it was."""
+        imports = self.reader.imports
+        put = imports.table(stream).checkpoints.get(name) if state.id else None
+        return metadata_of(state) if put is None else imports.metadata(put.event)
+
+    def _streams(self, config: RunnableConfig | None = None) -> Sequence[str]:
+        """Streams of the threads and namespaces that ``config`` names."""
+        if config is None:
+            categories = (CATEGORY, SUB_CATEGORY)
+            return [info.stream for category in categories for info in self.log.streams(category=category)]
+        thread, _ = _place(config)
+        ns = config["configurable"].get("checkpoint_ns")
+        return [stream_of(thread, one) for one in (self.reader.namespaces(thread) if ns is None else [ns])]
+
+    async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
         """``get_tuple`` for asyncio callers."""
-        return self.get_tuple(config)
-
-    async def aget(self, config: Config) -> Checkpoint | None:
-        """``get`` for asyncio callers."""
-        return self.get(config)
+        return await self._apart(self.get_tuple, config)
 
     async def alist(
         self,
-        config: Config | None,
+        config: RunnableConfig | None,
         *,
-        filter: Mapping[str, Any] | None = None,  # noqa: A002  # LangGraph's name
-        before: Config | None = None,
+        filter: dict[str, Any] | None = None,  # noqa: A002  # LangGraph's name
+        before: RunnableConfig | None = None,
         limit: int | None = None,
     ) -> AsyncIterator[CheckpointTuple]:
         """``list`` for asyncio callers."""
-        for found in self.list(config, filter=filter, before=before, limit=limit):
+
+        def every() -> Sequence[CheckpointTuple]:
+            return [*self.list(config, filter=filter, before=before, limit=limit)]
+
+        for found in await self._apart(every):
             yield found
 
+    # -- writing --------------------------------------------------------------------------------
 
-def _name(thread: str, version: int, at: int) -> str:
-    return checkpoint_id(f"run-{thread}", version, at)
+    def put(
+        self,
+        config: RunnableConfig,
+        checkpoint: Checkpoint,
+        metadata: CheckpointMetadata,
+        new_versions: ChannelVersions,
+    ) -> RunnableConfig:
+        """Put a checkpoint in by hand; the thread goes on from it if no other has a greater id.
+
+        Raises:
+            OwnershipConflictError: A run of the thread is going on.
+        """
+        thread, ns = _place(config)
+        stream = stream_of(thread, ns)
+        event = checkpoint_event(
+            checkpoint,
+            get_checkpoint_metadata(config, metadata),
+            self.serde,
+            parent=get_checkpoint_id(config),
+            changed=None if self._whole else new_versions,
+            table=self.reader.imports.table(stream),
+        )
+        self.record(stream, lambda newest: [event(latest=event.id >= newest)])
+        given = config["configurable"]["thread_id"]
+        return naming(given, ns, checkpoint["id"])  # type: ignore[return-value]  # a config, by its keys
+
+    def put_writes(
+        self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
+    ) -> None:
+        """Put a task's writes in by hand; the checkpoint may come later.
+
+        Raises:
+            OwnershipConflictError: A run of the thread is going on.
+        """
+        thread, ns = _place(config)
+        rows = write_rows(writes, self.serde)
+        event = WritesImported(str(config["configurable"]["checkpoint_id"]), task_id, rows, task_path)
+        self.record(stream_of(thread, ns), lambda newest: [event], ordered=False)
+
+    def record(self, stream: str, decide: Callable[[str], Sequence[Event]], *, ordered: bool = True) -> None:
+        """Append to a stream what ``decide`` makes of the id of its latest checkpoint ("": none).
+
+        Args:
+            stream: Which.
+            decide: Called again when somebody else was faster.
+            ordered: Whether it matters what came before; if not, the id is "".
+
+        Raises:
+            OwnershipConflictError: A run of the thread is going on.
+        """
+        while True:
+            newest, version = "", ANY
+            if ordered:
+                head = self.reader.head(*thread_of(stream))
+                newest, version = name_of(stream, head) if head.checkpoint else "", head.version
+            now = time.time_ns()
+            new = [
+                to_new(event, uuid7(now, random.getrandbits(62)), now, "", b"", "")
+                for event in decide(newest)
+            ]
+            try:
+                self.log.append(Append(stream, new, version, unowned=True))
+            except VersionConflictError:
+                continue
+            return
+
+    async def aput(
+        self,
+        config: RunnableConfig,
+        checkpoint: Checkpoint,
+        metadata: CheckpointMetadata,
+        new_versions: ChannelVersions,
+    ) -> RunnableConfig:
+        """``put`` for asyncio callers."""
+        return await self._apart(self.put, config, checkpoint, metadata, new_versions)
+
+    async def aput_writes(
+        self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
+    ) -> None:
+        """``put_writes`` for asyncio callers."""
+        await self._apart(self.put_writes, config, writes, task_id, task_path)
+
+    def get_next_version(self, current: str | None, channel: None) -> str:
+        """The version after ``current``: a number as text that sorts, and something at random."""
+        number = int(str(current).partition(".")[0]) + 1 if current is not None else 1
+        return f"{number:032}.{random.random():016}"
+
+    # -- whole threads --------------------------------------------------------------------------
+
+    def delete_thread(self, thread_id: str) -> None:
+        """Forget a thread, in all namespaces. The log keeps its events, but nobody is shown them.
+
+        Raises:
+            OwnershipConflictError: A run of the thread is going on.
+        """
+        everything = CheckpointsForgotten(all=True, base=0)
+        for stream in self._streams(_of_thread(thread_id)):
+            if self.log.version(stream):
+                self.record(stream, lambda newest: [everything], ordered=False)
+
+    def delete_for_runs(self, run_ids: Sequence[str]) -> None:
+        """Forget the checkpoints that these runs made, and the writes at them.
+
+        Raises:
+            OwnershipConflictError: A run of one of the threads is going on.
+        """
+        runs = {str(run) for run in run_ids}
+        for stream in self._streams() if runs else ():
+            of_runs = [
+                name
+                for name, state in places(self.reader, stream).items()
+                if (self._metadata(stream, name, state).get("run_id") or state.run) in runs
+            ]
+            self.forget(stream, of_runs)
+
+    def forget(self, stream: str, names: Sequence[str]) -> None:
+        """Forget checkpoints of a stream; if the latest is among them, it goes on from the one before.
+
+        Raises:
+            OwnershipConflictError: A run of the thread is going on.
+        """
+        if not names:
+            return
+        there = places(self.reader, stream)
+        left = next((name for name in there if name not in names), None)
+        if left is None:
+            self.record(stream, lambda newest: [CheckpointsForgotten(all=True, base=0)], ordered=False)
+            return
+        events = latest_again(self.reader, stream, left, there[left], list(names))
+        self.record(
+            stream,
+            lambda newest: events if newest in names else [CheckpointsForgotten(list(names))],
+        )
+
+    def copy_thread(self, source_thread_id: str, target_thread_id: str) -> None:
+        """Add all of a thread's checkpoints and writes to another thread, with their ids.
+
+        Raises:
+            OwnershipConflictError: A run of the other thread is going on.
+        """
+        for stream in self._streams(_of_thread(source_thread_id)):
+            target = stream_of(str(target_thread_id), thread_of(stream)[1])
+            for events in copy_events(self.reader, stream, self.serde):
+                self.record(target, events)
+
+    def prune(self, thread_ids: Sequence[str], *, strategy: str = "keep_latest") -> None:
+        """Forget old checkpoints: all but the latest of each namespace, or (``delete``) all.
+
+        Raises:
+            OwnershipConflictError: A run of one of the threads is going on.
+            ValueError: There is no such strategy.
+        """
+        if strategy not in ("keep_latest", "delete"):
+            raise ValueError(f"Unknown strategy {strategy!r}; there are 'keep_latest' and 'delete'")
+        for thread in thread_ids:
+            if strategy == "delete":
+                self.delete_thread(thread)
+                continue
+            for stream in self._streams(_of_thread(thread)):
+                self.forget(stream, [*places(self.reader, stream)][1:])
+
+    async def adelete_thread(self, thread_id: str) -> None:
+        """``delete_thread`` for asyncio callers."""
+        await self._apart(self.delete_thread, thread_id)
+
+    async def adelete_for_runs(self, run_ids: Sequence[str]) -> None:
+        """``delete_for_runs`` for asyncio callers."""
+        await self._apart(self.delete_for_runs, run_ids)
+
+    async def acopy_thread(self, source_thread_id: str, target_thread_id: str) -> None:
+        """``copy_thread`` for asyncio callers."""
+        await self._apart(self.copy_thread, source_thread_id, target_thread_id)
+
+    async def aprune(self, thread_ids: Sequence[str], *, strategy: str = "keep_latest") -> None:
+        """``prune`` for asyncio callers."""
+        await self._apart(self.prune, thread_ids, strategy=strategy)
+
+    # -- channels that keep their writes --------------------------------------------------------
+
+    def get_delta_channel_history(
+        self, *, config: RunnableConfig, channels: Sequence[str]
+    ) -> Mapping[str, DeltaChannelHistory]:
+        """What the channels' values at a checkpoint are made of; forgotten checkpoints count.
+
+        Where a run's step is between two checkpoints, its outcome stands for its writes: an ``Overwrite``.
+        """
+        stream = stream_of(*_place(config))
+        return delta_history(self.reader, stream, get_checkpoint_id(config), list(channels))
+
+    async def aget_delta_channel_history(
+        self, *, config: RunnableConfig, channels: Sequence[str]
+    ) -> Mapping[str, DeltaChannelHistory]:
+        """``get_delta_channel_history`` for asyncio callers."""
+        return await self._apart(self.get_delta_channel_history, config=config, channels=channels)
+
+
+def _place(config: RunnableConfig) -> tuple[str, str]:
+    """The thread and namespace that a config names."""
+    configurable = config["configurable"]
+    return str(configurable["thread_id"]), str(configurable.get("checkpoint_ns") or "")
+
+
+def _of_thread(thread: str) -> RunnableConfig:
+    return {"configurable": {"thread_id": thread}}
+
+
+def _looked_up(metadata: Mapping[str, Any], key: str) -> Any:
+    """What metadata has under a key, or where a path with dots leads."""
+    if key in metadata:
+        return metadata[key]
+    value: Any = metadata
+    for part in key.split("."):
+        value = value.get(part) if isinstance(value, Mapping) else None
+    return value

@@ -7,14 +7,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 import msgspec
+from xxhash import xxh3_64_intdigest
 
-from dashflow._util.reserved import ERROR, INPUT, INTERRUPT
-from dashflow.checkpoint.base import Checkpoint, CheckpointTuple
-from dashflow.checkpoint.thread import ThreadReader, stream_of
-from dashflow.core.fold import EMPTY, ThreadState
+from dashflow._util.ids import path_text, task_id
+from dashflow._util.reserved import ERROR, INPUT, INTERRUPT, NO_WRITES, PULL, PUSH
+from dashflow.checkpoint.base.checkpoint import (
+    WRITES_IDX_MAP,
+    ChannelVersions,
+    Checkpoint,
+    CheckpointMetadata,
+    CheckpointTuple,
+    PendingWrite,
+    writes_sort_key,
+)
+from dashflow.checkpoint.imported import Put, Table
+from dashflow.checkpoint.thread import ThreadReader, stream_of, thread_of
+from dashflow.core.fold import EMPTY, ThreadState, fold
 from dashflow.core.ids import checkpoint_id, checkpoint_version
 from dashflow.log.base import EventLog
 from dashflow.log.codec import Registry
@@ -33,42 +44,186 @@ def timestamp(at: int) -> str:
     )
 
 
-def config_of(thread: str, version: int, at: int) -> dict[str, Any]:
-    """The config that names a checkpoint."""
-    identifier = checkpoint_id(stream_of(thread), version, at)
-    return {"configurable": {"thread_id": thread, "checkpoint_ns": "", "checkpoint_id": identifier}}
+def name_of(stream: str, state: ThreadState) -> str:
+    """The id of the checkpoint that a state is at."""
+    return state.id or checkpoint_id(stream, state.checkpoint, state.at)
+
+
+def parent_name(stream: str, state: ThreadState) -> str | None:
+    """The id of the checkpoint before; None for a thread's first."""
+    if state.parent_id:
+        return state.parent_id
+    return checkpoint_id(stream, state.parent, state.parent_at) if state.parent else None
+
+
+def config_of(thread: str, version: int, at: int, ns: str = "") -> dict[str, Any]:
+    """The config that names the checkpoint which the stream's event ``version`` made."""
+    return naming(thread, ns, checkpoint_id(stream_of(thread, ns), version, at))
+
+
+def naming(thread: str, ns: str, identifier: str) -> dict[str, Any]:
+    """The config that names a checkpoint by its id."""
+    return {"configurable": {"thread_id": thread, "checkpoint_ns": ns, "checkpoint_id": identifier}}
+
+
+def config_at(thread: str, state: ThreadState, ns: str = "") -> dict[str, Any]:
+    """The config that names the checkpoint that a state is at."""
+    return naming(thread, ns, name_of(stream_of(thread, ns), state))
 
 
 def metadata_of(state: ThreadState) -> dict[str, Any]:
     """How a checkpoint came about, and what its run's caller said of it."""
+    if state.id:
+        return dict(state.meta)
     return {**state.meta, "source": state.source, "step": state.step, "parents": {}}
 
 
-def parent_of(thread: str, state: ThreadState) -> dict[str, Any] | None:
+def parent_of(thread: str, state: ThreadState, ns: str = "") -> dict[str, Any] | None:
     """The config of the checkpoint before; None for a thread's first."""
-    return config_of(thread, state.parent, state.parent_at) if state.parent else None
+    before = parent_name(stream_of(thread, ns), state)
+    return None if before is None else naming(thread, ns, before)
 
 
-def as_tuple(thread: str, state: ThreadState) -> CheckpointTuple:
-    """A folded state as LangGraph's ``CheckpointTuple``; pending writes are named by task key."""
-    config = config_of(thread, state.checkpoint, state.at)
-    pending: list[tuple[str, str, Any]] = []
-    for key, writes in state.done.items():
-        pending.extend((key, chan, value) for chan, value in writes)
-    for key, questions in state.questions.items():
-        asked = tuple(Interrupt(q.value, q.id, response_schema=q.schema) for q in questions)
-        pending.append((key, INTERRUPT, asked))
-    pending.extend((key, ERROR, error) for key, error in state.errors.items())
+# -- as LangGraph's savers show it ----------------------------------------------------------------
+
+
+def as_tuple(reader: ThreadReader, stream: str, state: ThreadState) -> CheckpointTuple:
+    """A folded state as LangGraph's ``CheckpointTuple``, with values of its own."""
+    table = reader.imports.table(stream)
+    thread, ns = thread_of(stream)
+    identifier = name_of(stream, state)
+    before = parent_name(stream, state)
+    checkpoint, metadata = _shown(reader, stream, table, state, identifier)
+    return CheckpointTuple(
+        cast(Any, naming(thread, ns, identifier)),
+        checkpoint,
+        cast(CheckpointMetadata, metadata),
+        None if before is None else cast(Any, naming(thread, ns, before)),
+        _pending(reader, stream, state, identifier, table),
+    )
+
+
+def _shown(
+    reader: ThreadReader, stream: str, table: Table, state: ThreadState, identifier: str
+) -> tuple[Checkpoint, dict[str, Any]]:
+    """The checkpoint and its metadata: as they were put in, if that is where they come from."""
+    if state.id and (put := table.checkpoints.get(identifier)) is not None:
+        imports = reader.imports
+        told = imports.raw(put.event)
+        told["channel_values"] = imports.values(stream, put.event, told.get("channel_versions") or {})
+        return cast(Checkpoint, told), imports.metadata(put.event)
     checkpoint: Checkpoint = {
         "v": FORMAT,
-        "id": config["configurable"]["checkpoint_id"],
+        "id": identifier,
         "ts": timestamp(state.at),
-        "channel_values": dict(state.values),
-        "channel_versions": dict(state.versions),
-        "versions_seen": {INPUT: {}, **{name: dict(versions) for name, versions in state.seen.items()}},
+        "channel_values": reader.own(state).values,
+        "channel_versions": _labelled(stream, state, state.versions),
+        "versions_seen": {
+            INPUT: {},
+            **{name: _labelled(stream, state, known) for name, known in state.seen.items()},
+        },
         "updated_channels": sorted(state.updated),
     }
-    return CheckpointTuple(config, checkpoint, metadata_of(state), parent_of(thread, state), pending)
+    return checkpoint, metadata_of(state)
+
+
+def _labelled(stream: str, state: ThreadState, versions: Mapping[str, int]) -> ChannelVersions:
+    """Versions as savers call them: as an import did, else as text that sorts as the number does."""
+    shown: ChannelVersions = {}
+    for channel, number in versions.items():
+        known, label = state.labels.get(channel, (0, ""))
+        shown[channel] = label if known == number else version_text(stream, number)
+    return shown
+
+
+def version_text(stream: str, number: int) -> str:
+    """A version in LangGraph's form; what it has at random after the point is told from the stream's name."""
+    fraction = xxh3_64_intdigest(f"{stream}:{number}".encode()) / 2**64
+    return f"{number:032}.{fraction:016}"
+
+
+def _pending(
+    reader: ThreadReader, stream: str, state: ThreadState, identifier: str, table: Table
+) -> list[PendingWrite]:
+    """What tasks of the step after a checkpoint wrote, asked or failed with, in the order of their paths."""
+    found: list[tuple[tuple[str, str, int], str, Any]] = []
+    for key in {**state.done, **state.questions, **state.errors}:
+        path, task = _task(stream, state, identifier, key)
+        written = state.done.get(key)
+        for index, (channel, value) in enumerate(written or ()):
+            found.append((writes_sort_key(path, task, index), channel, value))
+        if written is not None and not written:
+            found.append((writes_sort_key(path, task, 0), NO_WRITES, None))
+        if asked := state.questions.get(key):
+            interrupts = tuple(Interrupt(q.value, q.id, response_schema=q.schema) for q in asked)
+            found.append((writes_sort_key(path, task, WRITES_IDX_MAP[INTERRUPT]), INTERRUPT, interrupts))
+        if error := state.errors.get(key):
+            found.append((writes_sort_key(path, task, WRITES_IDX_MAP[ERROR]), ERROR, error))
+    for sort, channel, stored in table.writes_of(identifier):
+        found.append((sort, channel, reader.imports.loads(stored)))
+    found.sort(key=lambda write: write[0])
+    return [(task, channel, value) for (_, task, _), channel, value in found]
+
+
+def _task(stream: str, state: ThreadState, identifier: str, key: str) -> tuple[str, str]:
+    """Path and id of the task of that key in the step after a checkpoint.
+
+    The node's channel is taken for its trigger, as it is in every graph that is made of edges.
+    """
+    name = state.names.get(key, key)
+    ns = thread_of(stream)[1]
+    outer = f"{ns}|{name}" if ns else name
+    if key.startswith("#"):
+        number = int(key[1:])
+        path, kind = path_text((PUSH, number)), (PUSH, str(number))
+    else:
+        path, kind = path_text((PULL, name)), (PULL, f"branch:to:{name}")
+    try:
+        seed = bytes.fromhex(identifier.replace("-", ""))
+    except ValueError:
+        seed = identifier.encode()
+    return path, task_id(seed, outer, str(state.step + 1), name, *kind)
+
+
+# -- all of a stream ------------------------------------------------------------------------------
+
+
+def places(reader: ThreadReader, stream: str, *, forgotten: bool = False) -> dict[str, ThreadState]:
+    """The states at a stream's checkpoints by id, newest first, each with all that happened at it.
+
+    A run with durability "exit" shows only where it ended, as with LangGraph. ``forgotten`` ones count
+    only when asked for.
+    """
+    thread, ns = thread_of(stream)
+    states = _visible(reader.history(thread, ns))
+    table = reader.imports.table(stream)
+    found = {
+        name_of(stream, state): state for state in states if state.checkpoint > table.cleared and not state.id
+    }
+    if table.checkpoints:
+        looked_at = {state.checkpoint: state for state in states if state.id}
+        for identifier, put in table.checkpoints.items():
+            found[identifier] = looked_at.get(put.version) or _imported(reader, stream, put)
+        found = {name: found[name] for name in sorted(found)}
+    for name in table.writes.keys() & found.keys():
+        found[name] = _with_writes(reader, found[name], name, table)
+    if not forgotten:
+        found = {name: state for name, state in found.items() if name not in table.forgotten}
+    return dict(reversed(found.items()))
+
+
+def _with_writes(reader: ThreadReader, state: ThreadState, name: str, table: Table) -> ThreadState:
+    """The state with all writes that were put in for its checkpoint, on whatever branch."""
+    tasks: dict[tuple[str, str], list[list[Any]]] = {}
+    for (path, task, index), channel, stored in table.writes_of(name):
+        tasks.setdefault((path, task), []).append([index, channel, reader.imports.loads(stored)])
+    return msgspec.structs.replace(state, loose={name: tasks})
+
+
+def _imported(reader: ThreadReader, stream: str, put: Put) -> ThreadState:
+    """The state at an imported checkpoint that no run went on from."""
+    event = reader.imports.understood(stream, put, 0)
+    return fold(EMPTY, msgspec.structs.replace(event, latest=True), put.version, 0)
 
 
 def checkpoints(
@@ -78,15 +233,12 @@ def checkpoints(
     before: str | None = None,
     filter: Mapping[str, Any] | None = None,  # noqa: A002  # LangGraph's name
     limit: int | None = None,
+    ns: str = "",
 ) -> Iterator[ThreadState]:
-    """The states at a thread's checkpoints, newest first, each with all that was asked and done at it.
-
-    A run with durability "exit" shows only where it ended, as with LangGraph.
-    """
-    upto = checkpoint_version(before) if before else None
+    """The states at a thread's checkpoints, newest first, each with all that was asked and done at it."""
     shown = 0
-    for state in reversed(_visible(reader.history(thread))):
-        if upto is not None and state.checkpoint >= upto:
+    for name, state in places(reader, stream_of(thread, ns)).items():
+        if before and not _is_before(name, state, before):
             continue
         metadata = metadata_of(state)
         if filter and any(metadata.get(key) != value for key, value in filter.items()):
@@ -95,6 +247,12 @@ def checkpoints(
             return
         shown += 1
         yield state
+
+
+def _is_before(name: str, state: ThreadState, bound: str) -> bool:
+    """Ids of a stream's own checkpoints are compared by what they say of it, all others as they are."""
+    version = None if state.id else checkpoint_version(bound)
+    return name < bound if version is None else state.checkpoint < version
 
 
 def _visible(states: list[ThreadState]) -> list[ThreadState]:
@@ -112,7 +270,10 @@ def _visible(states: list[ThreadState]) -> list[ThreadState]:
     shown = {
         version: state
         for version, state in best.items()
-        if state.durability != "exit" or state.source == "update" or last_of_run.get(state.run) == version
+        if state.durability != "exit"
+        or state.id
+        or state.source == "update"
+        or last_of_run.get(state.run) == version
     }
     return [_under_shown_parent(state, shown, best) for state in shown.values()]
 
@@ -129,11 +290,11 @@ def _under_shown_parent(
     return msgspec.structs.replace(state, parent=parent, parent_at=shown[parent].at if parent else 0)
 
 
-def as_shown(reader: ThreadReader, thread: str, state: ThreadState) -> ThreadState:
+def as_shown(reader: ThreadReader, thread: str, state: ThreadState, ns: str = "") -> ThreadState:
     """A thread's latest state, with the parent that history shows."""
     if state.durability != "exit" or not state.checkpoint:
         return state
-    for known in reversed(_visible(reader.history(thread))):
+    for known in reversed(_visible(reader.history(thread, ns))):
         if known.checkpoint == state.checkpoint:
             return msgspec.structs.replace(state, parent=known.parent, parent_at=known.parent_at)
     return state

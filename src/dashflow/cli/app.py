@@ -15,7 +15,8 @@ from dashflow.cli.commands import COMMANDS
 from dashflow.cli.completion import PROGRAM, VARIABLE
 from dashflow.cli.exits import Exit, exit_of
 from dashflow.cli.options import Settings, common_options
-from dashflow.cli.output import flush, report_error
+from dashflow.cli.output import report_error
+from dashflow.cli.streams import flush
 from dashflow.version import __version__
 
 __all__ = ["PROGRAM", "cli", "main"]

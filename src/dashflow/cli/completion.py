@@ -65,7 +65,7 @@ def _ids(context: click.Context, incomplete: str, *, threads: bool) -> list[Comp
 
 def _goal(records: list[Any]) -> str:
     """What the run is for, as far as it fits beside its id."""
-    from dashflow.cli.output import clean
+    from dashflow.cli.streams import clean
     from dashflow.planner.core.codec import decode
     from dashflow.planner.core.events import PlanRequested
 

@@ -13,9 +13,10 @@ import msgspec
 from rich.text import Text
 
 from dashflow.cli.interrupts import Interrupts
-from dashflow.cli.output import Output, clean
+from dashflow.cli.output import Output
 from dashflow.cli.progress import Display, Follower, display_for
 from dashflow.cli.stopping import StoppableHost, StopRequested
+from dashflow.cli.streams import clean
 from dashflow.log.base import EventLog
 from dashflow.planner.core.state import PlannerState
 from dashflow.planner.runs import PlanRuns
@@ -129,7 +130,7 @@ class Conductor:
         """The first line that is not empty; None at the end of the input."""
         while True:
             self._output.err.write("> ")
-            line = sys.stdin.readline()
+            line = self._interrupts.read_line()
             if not line:
                 self._output.say("")
                 return None

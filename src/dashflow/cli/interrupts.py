@@ -6,6 +6,7 @@ Leaving at once is safe: what counts is in the log already. Knows nothing of run
 from __future__ import annotations
 
 import os
+import select
 import signal
 import sys
 from collections.abc import Callable
@@ -35,8 +36,15 @@ class Interrupts:
         self.stop: Callable[[], None] | None = None
         self.breakable = False
         self._before: dict[signal.Signals, Any] = {}
+        self._wake: tuple[int, int] | None = None
+        self._wake_before = -1
 
     def __enter__(self) -> Interrupts:
+        if os.name == "posix":
+            self._wake = os.pipe()
+            for end in self._wake:
+                os.set_blocking(end, False)
+            self._wake_before = signal.set_wakeup_fd(self._wake[1], warn_on_full_buffer=False)
         for name in _SIGNALS:
             number = getattr(signal, name, None)
             # What the parent told us to ignore (nohup, a shell's background job) stays ignored.
@@ -49,6 +57,24 @@ class Interrupts:
     ) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
+        if self._wake is not None:
+            signal.set_wakeup_fd(self._wake_before)
+            for end in self._wake:
+                os.close(end)
+            self._wake = None
+
+    def read_line(self) -> str:
+        """One line of standard input; "" at its end. A signal breaks in, also one just before the wait.
+
+        A plain ``readline`` would not hear of a signal that comes between the interpreter's last look and
+        the system call; the pipe that signals write to makes the wait end then too.
+        """
+        if self._wake is None:
+            return sys.stdin.readline()
+        descriptor, woken = sys.stdin.fileno(), self._wake[0]
+        while descriptor not in select.select([descriptor, woken], [], [])[0]:
+            os.read(woken, 64)
+        return os.read(descriptor, 65536).decode(sys.stdin.encoding or "utf-8", "replace")
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if self.came:

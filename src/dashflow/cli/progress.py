@@ -17,8 +17,9 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from dashflow.cli.output import Output, Stream, clean
+from dashflow.cli.output import Output
 from dashflow.cli.render import console_for, duration, mark, plain, word
+from dashflow.cli.streams import Stream, clean
 from dashflow.cli.views import task_state
 from dashflow.errors import LogError
 from dashflow.log.base import EventLog, Record, Subscription

@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
-from dashflow.cli.output import Stream, clean
+from dashflow.cli.streams import Stream, clean
 from dashflow.cli.views import EventView, RunList, RunsView, RunView, StateView, TaskView
 
 _WIDE = 10_000

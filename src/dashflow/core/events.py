@@ -169,6 +169,105 @@ class StateEdited(msgspec.Struct, frozen=True, omit_defaults=True):
     ns: str = ""
 
 
+class Content(msgspec.Struct, frozen=True):
+    """What an imported checkpoint says, once its bytes are read; never recorded.
+
+    Attributes:
+        at: Its time, nanoseconds.
+        step: Its number.
+        source: As in ``StateEdited``.
+        meta: Its metadata.
+        values: Its channels.
+        versions: Their versions, numbered.
+        seen: Per node, the versions it has seen, numbered.
+        updated: Channels written by the step that made it.
+        labels: Per channel, its version's number and how the import calls it.
+        layout: Number of its layout: 1 to 4.
+    """
+
+    at: int
+    step: int
+    source: str
+    meta: dict[str, Any]
+    values: dict[str, Any]
+    versions: dict[str, int]
+    seen: dict[str, dict[str, int]]
+    updated: frozenset[str]
+    labels: dict[str, tuple[int, Any]]
+    layout: int = 4
+
+
+class CheckpointImported(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Somebody put a checkpoint into the thread as it is (``saver.put``): from elsewhere, or by hand.
+
+    What it holds is as the saver's serialiser wrote it: [tag, bytes].
+
+    Attributes:
+        id: The checkpoint's id.
+        parent: Id of the checkpoint before it; "" for none.
+        latest: Whether its id was the thread's greatest, so that the thread goes on from it.
+        checkpoint: The checkpoint without its channels' values.
+        metadata: Its metadata.
+        values: Values of channels: [channel, version, tag, bytes]; those of the same channel and version
+            in earlier imports are not repeated, unless ``whole``.
+        whole: Whether ``values`` and ``same`` say all: earlier imports do not count.
+        same: Channels with the value that the import at a version of the stream has: [channel, version].
+        content: What all that says; filled in when it is read.
+    """
+
+    type: ClassVar[str] = "CheckpointImported"
+    id: str
+    checkpoint: list[Any]
+    metadata: list[Any]
+    parent: str = ""
+    latest: bool = True
+    values: list[list[Any]] = []
+    whole: bool = False
+    same: list[list[Any]] = []
+    content: Content | None = None
+
+
+class ValuesImported(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Values of channels were put in without a checkpoint: [channel, version, tag, bytes]."""
+
+    type: ClassVar[str] = "ValuesImported"
+    values: list[list[Any]]
+
+
+class WritesImported(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Somebody put writes of a task in by hand (``saver.put_writes``).
+
+    Attributes:
+        checkpoint: Id of the checkpoint that the task's step starts from; it may come later.
+        task: Id of the task.
+        path: Where the task stands.
+        writes: [index, channel, tag, bytes].
+        read: [index, channel, value]: what the bytes say; filled in when it is read.
+    """
+
+    type: ClassVar[str] = "WritesImported"
+    checkpoint: str
+    task: str
+    writes: list[list[Any]]
+    path: str = ""
+    read: list[list[Any]] = []
+
+
+class CheckpointsForgotten(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Checkpoints are not to be shown or used any more; of these ids, or all so far.
+
+    Attributes:
+        ids: Which.
+        all: All, and everything else that the thread holds.
+        base: Version of the stream that the thread goes on from; -1: where it is.
+    """
+
+    type: ClassVar[str] = "CheckpointsForgotten"
+    ids: list[str] = []
+    all: bool = False
+    base: int = -1
+
+
 Event = (
     RunStarted
     | StepCompleted
@@ -179,6 +278,10 @@ Event = (
     | RunFinished
     | RunFailed
     | StateEdited
+    | CheckpointImported
+    | ValuesImported
+    | WritesImported
+    | CheckpointsForgotten
 )
 
 EVENTS: dict[str, type[Event]] = {
@@ -193,9 +296,17 @@ EVENTS: dict[str, type[Event]] = {
         RunFinished,
         RunFailed,
         StateEdited,
+        CheckpointImported,
+        ValuesImported,
+        WritesImported,
+        CheckpointsForgotten,
     )
 }
-OPENERS = frozenset({RunStarted.type, StateEdited.type})
+OPENERS = frozenset({RunStarted.type, StateEdited.type, CheckpointsForgotten.type})
 """Types that may go on elsewhere than at the end of the stream."""
+IMPORTS = frozenset(
+    {CheckpointImported.type, ValuesImported.type, WritesImported.type, CheckpointsForgotten.type}
+)
+"""Types that savers record, not runs."""
 SCHEMA = 1
 """Schema number of all these payloads."""

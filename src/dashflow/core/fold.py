@@ -15,6 +15,8 @@ from dashflow._util.reserved import INTERRUPT as SHOWN
 from dashflow.core.delta import patch
 from dashflow.core.events import (
     Change,
+    CheckpointImported,
+    CheckpointsForgotten,
     Event,
     Question,
     Ran,
@@ -27,6 +29,8 @@ from dashflow.core.events import (
     TaskCompleted,
     TaskFailed,
     TaskInterrupted,
+    ValuesImported,
+    WritesImported,
 )
 
 
@@ -55,6 +59,12 @@ class ThreadState(msgspec.Struct, frozen=True):
         status: ``idle``, ``running``, ``paused``, ``failed`` or ``finished``.
         durability: Of the last run.
         replay: Whether results recorded for the present step are to be made again.
+        names: Nodes of the tasks above, by task key.
+        id: The checkpoint's id if it was imported; "" when it follows from ``checkpoint`` and ``at``.
+        parent_id: The same of the checkpoint before it.
+        labels: Per channel, a version's number and how an import calls it.
+        layout: Number of the imported checkpoint's layout; below 4, names of channels may be old ones.
+        loose: Imported writes: [index, channel, value], by checkpoint id, then (task path, task id).
     """
 
     version: int = 0
@@ -79,6 +89,11 @@ class ThreadState(msgspec.Struct, frozen=True):
     durability: str = "async"
     replay: bool = False
     names: dict[str, str] = {}
+    id: str = ""
+    parent_id: str = ""
+    labels: dict[str, tuple[int, Any]] = {}
+    layout: int = 4
+    loose: dict[str, dict[tuple[str, str], list[list[Any]]]] = {}
 
 
 EMPTY = ThreadState()
@@ -97,23 +112,23 @@ def _advance(state: ThreadState, change: Change, ran: list[Ran], **fields: Any) 
     """The next checkpoint: seen versions, then the changed channels with one new version."""
     seen = state.seen
     if ran:
-        seen = dict(seen)
+        seen, before = dict(seen), state.versions
         for name, triggers in map(_triggers, ran):
-            known = {t: state.versions[t] for t in triggers if t in state.versions}
-            seen[name] = {**seen.get(name, {}), **known}
+            known = seen[name] = dict(seen.get(name, ()))
+            for trigger in triggers:
+                if trigger in before:
+                    known[trigger] = before[trigger]
     values, versions = _alter(state, change)
+    if state.done or state.questions or state.answers or state.answer or state.errors or state.names:
+        state = replace(state, done={}, questions={}, answers={}, answer=[], errors={}, names={})
+    if state.id or state.parent_id or state.loose:
+        state = replace(state, id="", parent_id=state.id, loose={}, layout=4)
     return replace(
         state,
         values=values,
         versions=versions,
         seen=seen,
         updated=frozenset((*change.put, *change.ops, *change.kept)),
-        done={},
-        questions={},
-        answers={},
-        answer=[],
-        errors={},
-        names={},
         replay=False,
         **fields,
     )
@@ -122,7 +137,7 @@ def _advance(state: ThreadState, change: Change, ran: list[Ran], **fields: Any) 
 def _alter(state: ThreadState, change: Change) -> tuple[dict[str, Any], dict[str, int]]:
     """Values and versions after a change; all changed channels get the same new version."""
     values, versions = dict(state.values), dict(state.versions)
-    top = max(versions.values(), default=0) + 1
+    top = (max(versions.values()) if versions else 0) + 1
     for chan, value in change.put.items():
         values[chan] = value
         versions[chan] = top
@@ -253,6 +268,52 @@ def _run_failed(state: ThreadState, event: RunFailed, version: int, at: int) -> 
     return replace(state, version=version, status="failed")
 
 
+def _checkpoint_imported(state: ThreadState, event: CheckpointImported, version: int, at: int) -> ThreadState:
+    if not event.latest:
+        return replace(state, version=version)
+    if (told := event.content) is None:
+        raise ValueError("the import was not read")
+    return ThreadState(
+        version=version,
+        checkpoint=version,
+        at=told.at,
+        step=told.step,
+        source=told.source,
+        meta=told.meta,
+        values=told.values,
+        versions=told.versions,
+        seen=told.seen,
+        updated=told.updated,
+        id=event.id,
+        parent_id=event.parent,
+        labels=told.labels,
+        layout=told.layout,
+        loose=state.loose,
+    )
+
+
+def _values_imported(state: ThreadState, event: ValuesImported, version: int, at: int) -> ThreadState:
+    return replace(state, version=version)
+
+
+def _writes_imported(state: ThreadState, event: WritesImported, version: int, at: int) -> ThreadState:
+    """Special writes (negative indexes) replace what was there, others do not."""
+    there = state.loose.get(event.checkpoint, {})
+    task = (event.path, event.task)
+    writes = {write[0]: write for write in there.get(task, ())}
+    for write in event.read:
+        if write[0] < 0 or write[0] not in writes:
+            writes[write[0]] = write
+    loose = {**state.loose, event.checkpoint: {**there, task: list(writes.values())}}
+    return replace(state, version=version, loose=loose)
+
+
+def _checkpoints_forgotten(
+    state: ThreadState, event: CheckpointsForgotten, version: int, at: int
+) -> ThreadState:
+    return replace(EMPTY if event.all else state, version=version)
+
+
 _TABLE: dict[type[Event], Callable[[ThreadState, Any, int, int], ThreadState]] = {
     RunStarted: _run_started,
     StepCompleted: _step_completed,
@@ -263,6 +324,10 @@ _TABLE: dict[type[Event], Callable[[ThreadState, Any, int, int], ThreadState]] =
     RunPaused: _run_paused,
     RunFinished: _run_finished,
     RunFailed: _run_failed,
+    CheckpointImported: _checkpoint_imported,
+    ValuesImported: _values_imported,
+    WritesImported: _writes_imported,
+    CheckpointsForgotten: _checkpoints_forgotten,
 }
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from dashflow.checkpoint.thread import ThreadReader, stream_of
-from dashflow.checkpoint.view import checkpoints
+from dashflow.checkpoint.view import checkpoints, name_of, places
 from dashflow.core.fold import EMPTY, ThreadState
-from dashflow.core.ids import checkpoint_id, checkpoint_version
+from dashflow.core.ids import checkpoint_version
 from dashflow.errors import UnknownCheckpointError
 from dashflow.types.commands import Command
 
@@ -22,7 +22,7 @@ class Place(NamedTuple):
 
 def checkpoint_name(thread: str, state: ThreadState) -> str:
     """The checkpoint id of a state."""
-    return checkpoint_id(stream_of(thread), state.checkpoint, state.at)
+    return name_of(stream_of(thread), state)
 
 
 def locate(reader: ThreadReader, thread: str, checkpoint: str | None, given: Any) -> Place:
@@ -54,9 +54,17 @@ def find(reader: ThreadReader, thread: str, checkpoint: str) -> ThreadState:
         UnknownCheckpointError: The thread has no such checkpoint.
     """
     version = checkpoint_version(checkpoint)
+    stream = stream_of(thread)
     state = EMPTY
-    if version is not None and 0 < version <= reader.log.version(stream_of(thread)):
+    if version is not None and 0 < version <= reader.log.version(stream):
         state = reader.at(thread, version)
+    table = reader.imports.table(stream)
+    if table.checkpoints or table.forgotten or table.cleared:
+        found = places(reader, stream).get(checkpoint)
+        if found is None:
+            raise UnknownCheckpointError(thread, checkpoint)
+        if found.id:
+            return reader.own(found)
     if state.checkpoint != version or version is None or checkpoint_name(thread, state) != checkpoint:
         raise UnknownCheckpointError(thread, checkpoint)
     return state

@@ -12,6 +12,7 @@ from typing import Any
 
 from dashflow._util.drive import drive
 from dashflow._util.sentinel import MISSING
+from dashflow.checkpoint.imported_layout import upcast
 from dashflow.checkpoint.thread import ThreadReader, stream_of
 from dashflow.core.events import (
     Event,
@@ -30,6 +31,7 @@ from dashflow.core.ids import checkpoint_id
 from dashflow.core.plan import GraphPlan
 from dashflow.core.superstep import Live, Task, apply, next_tasks, read, revive, stops_at
 from dashflow.engine.accept import accept, told
+from dashflow.engine.imported import adopt
 from dashflow.engine.journal import Changes, Journal
 from dashflow.engine.locate import Place, locate
 from dashflow.engine.parts import Audience, Part, Parts
@@ -115,6 +117,8 @@ class GraphRun:
             (parts.keys,) if isinstance(parts.keys, str) else parts.keys
         )
         self._last: Any = None
+        # Imported checkpoints have names of their own.
+        self._names: dict[tuple[int, int], str] = {}
         self._attentive = "custom" in parts.modes or self.audience is not None
 
     # -- what tasks ask ---------------------------------------------------------------------
@@ -122,11 +126,12 @@ class GraphRun:
     @property
     def checkpoint_id(self) -> str:
         """The checkpoint that the present step starts from."""
-        return checkpoint_id(self._named, *self._place)
+        return self._names.get(self._place) or checkpoint_id(self._named, *self._place)
 
     def look_at(self, state: ThreadState) -> None:
         """Name tasks and checkpoints as at ``state``, for somebody who looks and does not run."""
         self._place = (state.checkpoint, state.at)
+        self._names[self._place] = state.id
         self._named = stream_of(self.options.thread)
 
     def answer(self, question: str, task: Task) -> Any:
@@ -264,13 +269,17 @@ class GraphRun:
             place = await self.host.read(
                 lambda: locate(reader, options.thread, options.checkpoint, self._given)
             )
-        state = place.state
+        state = upcast(place.state, self.plan.nodes, {})
         live.versions = dict(state.versions)
         live.seen = {name: dict(versions) for name, versions in state.seen.items()}
         live.top = max(live.versions.values(), default=0)
         live.step = state.step + 1
         live.stop = live.step + options.recursion_limit + 1
         revive(self.plan, state.values, live)
+        if state.loose:
+            self.look_at(state)
+            due = next_tasks(self.plan, live)
+            state = adopt(state, self.checkpoint_id, due, lambda task: Scope(self, task))
         changes = self._changes = None if reader is None else Changes(self.plan, state.values)
         base = RunStarted(
             self.id,
@@ -283,6 +292,7 @@ class GraphRun:
         started = accepted.started
         if state.checkpoint:
             self._place = (state.checkpoint, state.at)
+            self._names[self._place] = state.id
         if accepted.resumes and not started.replay:
             self._done = state.done
             self._answers = {**state.answers, **started.answers}

@@ -7,14 +7,24 @@ from typing import Any
 
 from dashflow._util.reserved import INPUT, INTERRUPT, PULL
 from dashflow.checkpoint.events import to_new
+from dashflow.checkpoint.imported_layout import upcast
 from dashflow.checkpoint.thread import ThreadReader, stream_of
-from dashflow.checkpoint.view import as_shown, checkpoints, config_of, metadata_of, parent_of, timestamp
+from dashflow.checkpoint.view import (
+    as_shown,
+    checkpoints,
+    config_at,
+    config_of,
+    metadata_of,
+    parent_of,
+    timestamp,
+)
 from dashflow.constants import END
 from dashflow.core.events import Change, StateEdited
 from dashflow.core.fold import ThreadState
 from dashflow.core.plan import GraphPlan
 from dashflow.core.superstep import Live, Task, apply, next_tasks, read, revive
 from dashflow.engine.accept import told
+from dashflow.engine.imported import adopt
 from dashflow.engine.journal import Changes
 from dashflow.engine.locate import find
 from dashflow.engine.ports import Host
@@ -48,9 +58,12 @@ def snapshot(
         latest: Show where the thread stands now: with the results of tasks that are done already, and
             only the others as next. Else show the step as a record: as it began, with all its tasks.
     """
+    state = upcast(state, plan.nodes, {})
     live = run.live = live_of(plan, state)
     run.look_at(state)
     due = next_tasks(plan, live)
+    if state.loose:
+        state = adopt(state, run.checkpoint_id, due, lambda task: Scope(run, task))
     tasks: list[PregelTask] = []
     for task in due:
         asked = tuple(
@@ -61,12 +74,15 @@ def snapshot(
         error = state.errors.get(task.key)
         identity = (Scope(run, task).id, task.name, task.path)
         tasks.append(PregelTask(*identity, error, asked, None, result))  # type: ignore[arg-type]  # its text
-    if latest:
-        live = _with_results(plan, live, state, due)
+    waiting = [task for task in due if not latest or task.writes is None]
+    if latest and len(waiting) < len(due):
+        live, joined = _with_results(plan, live, state, due)
+        if not waiting:  # all are done, and whoever wrote that did not come to complete the step
+            waiting = next_tasks(plan, live) if joined else due
     return StateSnapshot(
         read(live.channels, plan.stream),
-        tuple(task.name for task in due if not latest or task.writes is None),
-        config_of(thread, state.checkpoint, state.at),  # type: ignore[arg-type]  # a config, by its keys
+        tuple(task.name for task in waiting),
+        config_at(thread, state),  # type: ignore[arg-type]  # a config, by its keys
         metadata_of(state),
         timestamp(state.at),
         parent_of(thread, state),  # type: ignore[arg-type]  # as above
@@ -75,16 +91,13 @@ def snapshot(
     )
 
 
-def _with_results(plan: GraphPlan, live: Live, state: ThreadState, due: Sequence[Task]) -> Live:
-    """The channels with the writes of the tasks that are done."""
-    finished = [task for task in due if task.writes]
-    if not finished:
-        return live
+def _with_results(plan: GraphPlan, live: Live, state: ThreadState, due: Sequence[Task]) -> tuple[Live, bool]:
+    """The channels with the writes of the tasks that are done; and whether those can be joined."""
     try:
-        apply(plan, live, finished)
-    except Exception:  # writes that cannot be joined fail the run; who looks sees the state before them
-        return live_of(plan, state)
-    return live
+        apply(plan, live, [task for task in due if task.writes is not None])
+    except Exception:  # such writes fail the run; who looks sees the state before them
+        return live_of(plan, state), False
+    return live, True
 
 
 def _result(plan: GraphPlan, writes: Sequence[tuple[str, Any]]) -> Any:

@@ -118,7 +118,10 @@ class Scope:
     def id(self) -> str:
         """The task's id."""
         task, run = self.task, self.run
-        kind = (PUSH, path_text(task.path[1])) if task.path[0] == PUSH else (task.path[0], *task.triggers)
+        kind = (task.path[0], *task.triggers)
+        if task.path[0] == PUSH:
+            place = task.path[1]
+            kind = (PUSH, str(place) if isinstance(place, int) else path_text(place))
         outer = f"{run.namespace}{NS_SEP}{task.name}" if run.namespace else task.name
         seed = run.checkpoint_id
         return task_id(bytes.fromhex(seed.replace("-", "")), outer, str(run.live.step), task.name, *kind)

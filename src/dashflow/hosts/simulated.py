@@ -176,10 +176,11 @@ class SimulatedHost:
         doomed = self.calls == self._crash_at
         if doomed and not self._crash_after:
             self._die()
-        result = act()
-        if doomed:
-            self._die()
-        return result
+        try:
+            return act()
+        finally:
+            if doomed:
+                self._die()
 
     def _die(self) -> None:
         self.crashed = True

@@ -145,14 +145,13 @@ class Journal:
 
     def _sealed(self, events: Sequence[Event]) -> list[tuple[NewEvent, Event]]:
         """The events in their envelopes, each naming the one that led to it."""
-        last, last_of = self._last, dict(self._last_of)
+        last, last_of = self._last, self._last_of
         sealed: list[tuple[NewEvent, Event]] = []
         for event in events:
             cause = last_of.get(event.task, last) if isinstance(event, _ANSWERS_A_TASK) else last
-            last = uuid7(event.at, self._host.entropy())
-            if isinstance(event, _ABOUT_A_TASK):
-                last_of[event.task] = last
-            sealed.append(codec.checked(event, event_id=last, correlation_id=self._run, causation_id=cause))
+            name = uuid7(event.at, self._host.entropy())
+            last, last_of = _led_to(last, last_of, event, name)
+            sealed.append(codec.checked(event, event_id=name, correlation_id=self._run, causation_id=cause))
         return sealed
 
     def _adopt(self, stored: NewEvent | Record, event: Event) -> Event:

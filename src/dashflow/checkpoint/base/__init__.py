@@ -1,42 +1,63 @@
-"""Checkpoints as LangGraph shows them, and what they are called. Types only."""
+"""Checkpoints as LangGraph shows them, and the base of all savers."""
 
-from __future__ import annotations
+from dashflow.checkpoint.base.checkpoint import (
+    EXCLUDED_METADATA_KEYS,
+    LATEST_VERSION,
+    WRITES_IDX_MAP,
+    ChannelVersions,
+    Checkpoint,
+    CheckpointMetadata,
+    CheckpointTuple,
+    DeltaChannelHistory,
+    PendingWrite,
+    copy_checkpoint,
+    create_checkpoint,
+    empty_checkpoint,
+    get_checkpoint_id,
+    get_checkpoint_metadata,
+    get_serializable_checkpoint_metadata,
+    writes_sort_key,
+)
+from dashflow.checkpoint.base.id import uuid6
+from dashflow.checkpoint.base.saver import BaseCheckpointSaver, V
+from dashflow.checkpoint.serde.base import SerializerProtocol, maybe_add_typed_methods
+from dashflow.checkpoint.serde.jsonplus import JsonPlusSerializer
+from dashflow.checkpoint.serde.types import (
+    ERROR,
+    INTERRUPT,
+    RESUME,
+    SCHEDULED,
+    ChannelProtocol,
+)
+from dashflow.errors import EmptyChannelError
 
-from typing import Any, NamedTuple, TypedDict
-
-__all__ = ("Checkpoint", "CheckpointMetadata", "CheckpointTuple")
-
-
-class Checkpoint(TypedDict):
-    """A thread's state at one position.
-
-    ``v`` is the layout's version, ``ts`` ISO 8601; the channels' values, versions and what each node has
-    seen of them are as in LangGraph.
-    """
-
-    v: int
-    id: str
-    ts: str
-    channel_values: dict[str, Any]
-    channel_versions: dict[str, int]
-    versions_seen: dict[str, dict[str, int]]
-    updated_channels: list[str] | None
-
-
-class CheckpointMetadata(TypedDict, total=False):
-    """How a checkpoint came about: ``input`` (step -1), ``loop``, ``update`` or ``fork``."""
-
-    source: str
-    step: int
-    parents: dict[str, str]
-    run_id: str
-
-
-class CheckpointTuple(NamedTuple):
-    """A checkpoint with where it is, where it came from, and what tasks wrote after it."""
-
-    config: dict[str, Any]
-    checkpoint: Checkpoint
-    metadata: dict[str, Any]
-    parent_config: dict[str, Any] | None = None
-    pending_writes: list[tuple[str, str, Any]] | None = None
+__all__ = (
+    "ERROR",
+    "EXCLUDED_METADATA_KEYS",
+    "INTERRUPT",
+    "LATEST_VERSION",
+    "RESUME",
+    "SCHEDULED",
+    "WRITES_IDX_MAP",
+    "BaseCheckpointSaver",
+    "ChannelProtocol",
+    "ChannelVersions",
+    "Checkpoint",
+    "CheckpointMetadata",
+    "CheckpointTuple",
+    "DeltaChannelHistory",
+    "EmptyChannelError",
+    "JsonPlusSerializer",
+    "PendingWrite",
+    "SerializerProtocol",
+    "V",
+    "copy_checkpoint",
+    "create_checkpoint",
+    "empty_checkpoint",
+    "get_checkpoint_id",
+    "get_checkpoint_metadata",
+    "get_serializable_checkpoint_metadata",
+    "maybe_add_typed_methods",
+    "uuid6",
+    "writes_sort_key",
+)

@@ -2,23 +2,92 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Callable, MutableMapping
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, ExitStack
+from types import TracebackType
+from typing import Any, Self
+
+from dashflow.checkpoint.memory.mappings import Blobs, Storage, Writes
+from dashflow.checkpoint.memory.persistent import PersistentDict
 from dashflow.checkpoint.saver import LogSaver
+from dashflow.checkpoint.serde.base import SerializerProtocol, UntypedSerializerProtocol
 from dashflow.log.memory import MemoryLog
 
-__all__ = ("InMemorySaver", "MemorySaver")
+__all__ = ("InMemorySaver", "MemorySaver", "PersistentDict")
 
 
-class InMemorySaver(LogSaver):
-    """Threads in memory: for tests and trying things out."""
+class InMemorySaver(
+    LogSaver, AbstractContextManager["InMemorySaver"], AbstractAsyncContextManager["InMemorySaver"]
+):
+    """Threads in memory: for tests and trying things out.
 
-    def __init__(self) -> None:
-        super().__init__(MemoryLog())
+    Args:
+        serde: Makes bytes of values that are put in by hand, and reads them.
+        factory: Makes mappings that what is stored is copied into when the ``with`` block ends, and taken
+            from when it begins; such as ``partial(PersistentDict, filename=...)``.
 
-    def __enter__(self) -> InMemorySaver:
+    Attributes:
+        stack: Closed when the ``with`` block ends.
+    """
+
+    _whole = False
+
+    def __init__(
+        self,
+        *,
+        serde: SerializerProtocol | UntypedSerializerProtocol | None = None,
+        factory: Callable[..., MutableMapping[Any, Any]] = defaultdict,
+    ) -> None:
+        super().__init__(MemoryLog(), serde=serde)
+        self.stack = ExitStack()
+        if factory is not defaultdict:
+            for view in (self.storage, self.writes, self.blobs):
+                kept: Any = self.stack.enter_context(factory())  # type: ignore[arg-type]  # it is, or fails
+                view.update(kept)
+                self.stack.callback(self._keep, kept, view)
+
+    @property
+    def storage(self) -> Storage:
+        """Checkpoints: thread, then namespace, then id, to (checkpoint, metadata, id of the one before)."""
+        return Storage(self)
+
+    @property
+    def writes(self) -> Writes:
+        """Writes: (thread, namespace, checkpoint id), then (task, index), to (task, channel, value, path)."""
+        return Writes(self)
+
+    @property
+    def blobs(self) -> Blobs:
+        """Values: (thread, namespace, channel, version) to the value."""
+        return Blobs(self)
+
+    @staticmethod
+    def _keep(kept: MutableMapping[Any, Any], view: Storage | Writes | Blobs) -> None:
+        kept.update(view.plain())
+
+    def __enter__(self) -> Self:
+        self.stack.__enter__()
         return self
 
-    def __exit__(self, *error: object) -> None:
-        self.log.close()
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool | None:
+        return self.stack.__exit__(exc_type, exc_value, traceback)
+
+    async def __aenter__(self) -> Self:
+        return self.__enter__()
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool | None:
+        return self.__exit__(exc_type, exc_value, traceback)
 
 
 MemorySaver = InMemorySaver

@@ -5,9 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from threading import Lock
-from typing import TypedDict
-
-from typing_extensions import NotRequired
+from typing import NotRequired, TypedDict
 
 __all__ = ("SerdeEvent", "SerdeEventListener", "emit_serde_event", "register_serde_event_listener")
 

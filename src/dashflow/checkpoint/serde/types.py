@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol, TypeVar, runtime_checkable
-
-from typing_extensions import Self
+from typing import Any, Protocol, Self, TypeVar, runtime_checkable
 
 from dashflow._util.reserved import ERROR, INTERRUPT, RESUME, SCHEDULED, TASKS
 from dashflow.types.snapshots import DeltaSnapshot

@@ -3,34 +3,52 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import ParamSpec, Self, TypeVar
 
 from dashflow.checkpoint.saver import LogSaver
+from dashflow.checkpoint.serde.base import SerializerProtocol, UntypedSerializerProtocol
 from dashflow.log.sqlite import SqliteLog
 
 __all__ = ("SqliteSaver",)
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_NOT_ASYNC = (
+    "The SqliteSaver does not support async methods. Consider using AsyncSqliteSaver instead:\n"
+    "from dashflow.checkpoint.sqlite.aio import AsyncSqliteSaver"
+)
 
 
 class SqliteSaver(LogSaver):
     """Threads in a SQLite database.
 
+    Graphs may run on it from asyncio too; only its own methods are not for asyncio.
+
     Args:
         conn: Path of the file, ``":memory:"``, or an open connection to it (made with
             ``check_same_thread=False``).
+        serde: Makes bytes of values that are put in by hand, and reads them.
 
     Raises:
         NotALogError: The file is some other database, or none at all.
         LogFormatError: It was written by a newer DashFlow.
     """
 
-    def __init__(self, conn: str | Path | sqlite3.Connection) -> None:
-        super().__init__(SqliteLog(conn))
+    def __init__(
+        self,
+        conn: str | Path | sqlite3.Connection,
+        *,
+        serde: SerializerProtocol | UntypedSerializerProtocol | None = None,
+    ) -> None:
+        super().__init__(SqliteLog(conn), serde=serde)
 
     @classmethod
     @contextmanager
-    def from_conn_string(cls, conn_string: str) -> Iterator[SqliteSaver]:
+    def from_conn_string(cls, conn_string: str) -> Iterator[Self]:
         """A saver on a file, closed at the end of the ``with`` block."""
         saver = cls(conn_string)
         try:
@@ -44,3 +62,6 @@ class SqliteSaver(LogSaver):
     def close(self) -> None:
         """Commit what is on its way and close the file."""
         self.log.close()
+
+    async def _apart(self, call: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+        raise NotImplementedError(_NOT_ASYNC)

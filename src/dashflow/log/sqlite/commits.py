@@ -63,7 +63,7 @@ class Pending:
 
 
 class CommitQueue:
-    """The queue, the leader's baton and the background thread.
+    """The queue, who leads it, and the background thread.
 
     ``commit`` is called by one thread at a time; it sets ``result`` or ``error`` of every append it
     is given, or raises when none of them was written.

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import stat
 import threading
 import time
 from collections.abc import Callable
@@ -60,8 +61,9 @@ class Database:
             self._owned = bool(file)
         else:
             where = os.fspath(where)
-            # Absolute, for connections that are opened after the program has changed its folder.
-            self.path = None if where == ":memory:" else Path(os.path.abspath(where))
+            # Absolute, for connections that are opened after the program has changed its folder, and
+            # without links, so that all who open the file look for its owners in the same place.
+            self.path = None if where == ":memory:" else Path(os.path.realpath(where))
             file = where
         self._path = str(self.path)
         self.where = ":memory:" if self.path is None else file
@@ -293,10 +295,10 @@ def _make_folder(path: Path) -> None:
     """Create the missing folders above a file so that a crash of the machine does not lose them."""
     missing = []
     folder = path.parent
-    while not folder.exists() and folder != folder.parent:
-        missing.append(folder)
-        folder = folder.parent
     try:
+        while not folder.exists() and folder != folder.parent:
+            missing.append(folder)
+            folder = folder.parent
         for folder in reversed(missing):
             folder.mkdir(exist_ok=True)
             _sync_folder(folder.parent)
@@ -336,9 +338,12 @@ def _check_header(path: Path) -> None:
 
 def _problem_of(path: Path) -> LogError | None:
     """Why a path cannot be a log; None for a log, an empty file or none at all."""
-    if path.is_dir():
-        return NotALogError(str(path), "it is a folder")
     try:
+        kind = path.stat().st_mode
+        if not stat.S_ISREG(kind):
+            return NotALogError(
+                str(path), "it is a folder" if stat.S_ISDIR(kind) else "it is no regular file"
+            )
         with path.open("rb") as file:
             head = file.read(108)
     except FileNotFoundError:

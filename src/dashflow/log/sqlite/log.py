@@ -150,7 +150,7 @@ class SqliteLog:
                 owner=owner if owner and self._owners.alive(owner, lease) else "",
             )
             for name, of, version, created_at, updated_at, owner, lease in self._reader.rows(
-                "streams", category
+                "streams", category, category
             )
         ]
 

@@ -86,9 +86,9 @@ SELECT coalesce(max(version), 0) FROM events
 WHERE stream_id = (SELECT stream_id FROM streams WHERE name = ?) AND position <= ?;
 
 -- name: streams
--- Streams with events, most recently written first; NULL stands for every category.
+-- Streams with events, most recently written first; NULL (given twice) stands for every category.
 SELECT name, category, version, created_at, updated_at, owner, lease FROM streams
-WHERE version > 0 AND (?1 IS NULL OR category = ?1) ORDER BY position DESC;
+WHERE version > 0 AND (? IS NULL OR category = ?) ORDER BY position DESC;
 
 -- name: set_meta
 INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?);

@@ -63,40 +63,51 @@ class Reader:
             streams.clear()
         records: list[Record] = []
         add = records.append
-        for row in rows:
-            position, number, version, kind, schema, event_id, correlation, causation_id = row[:8]
-            at, epoch, fingerprint, checksum, data = row[8:]
-            try:
-                if crc32(data) != checksum:
+        number = version = 0
+        try:
+            # One unpacking and no further call but the checksum's: this runs once per event read.
+            for (
+                position,
+                number,
+                version,
+                kind,
+                schema,
+                one,
+                correlation,
+                cause,
+                at,
+                epoch,
+                mark,
+                crc,
+                data,
+            ) in rows:
+                if crc32(data) != crc:
                     raise CorruptEventError(
                         streams[number][0], version, "its data does not match its checksum"
                     )
                 stream, category = streams[number]
-                record = Record(
-                    position,
-                    stream,
-                    version,
-                    category,
-                    words[kind],
-                    schema,
-                    event_id,
-                    words[correlation],
-                    causation_id,
-                    at,
-                    epoch,
-                    words[fingerprint],
-                    checksum,
-                    data,
+                add(
+                    Record(
+                        position,
+                        stream,
+                        version,
+                        category,
+                        words[kind],
+                        schema,
+                        one,
+                        words[correlation],
+                        cause,
+                        at,
+                        epoch,
+                        words[mark],
+                        crc,
+                        data,
+                    )
                 )
-            except (TypeError, LookupError) as error:
-                name = streams.get(number, (f"number {number}",))[0]
-                raise CorruptEventError(name, version, f"its row makes no sense ({error})") from error
-            add(record)
+        except (TypeError, LookupError) as error:
+            name = streams.get(number, (f"number {number}",))[0]
+            raise CorruptEventError(name, version, f"its row makes no sense ({error})") from error
         return records
-
-    def connection(self) -> sqlite3.Connection:
-        """A connection to keep; whoever takes it closes it."""
-        return self._database.reader()
 
     def close(self) -> None:
         """Close what is idle; what is in use is closed when it comes back."""

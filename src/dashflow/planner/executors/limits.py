@@ -27,10 +27,9 @@ _ROUNDS = 200
 def main(argv: list[str]) -> int:
     """Run ``argv`` as described above; the exit code."""
     lifeline, scratch = int(argv[0]), argv[1]
-    for kind, most in zip(
-        (resource.RLIMIT_CPU, resource.RLIMIT_AS, resource.RLIMIT_FSIZE), argv[2:5], strict=True
-    ):
-        _limit(kind, int(most))
+    _limit(resource.RLIMIT_CPU, int(argv[2]), grace=5)  # first the signal that tells why, then the end
+    _limit(resource.RLIMIT_AS, int(argv[3]))
+    _limit(resource.RLIMIT_FSIZE, int(argv[4]))
     _limit(resource.RLIMIT_CORE, 0)
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_BECOME_REAPER, 1, 0, 0, 0)
@@ -56,13 +55,12 @@ def main(argv: list[str]) -> int:
     return child.returncode if child.returncode >= 0 else 128 - child.returncode
 
 
-def _limit(kind: int, most: int) -> None:
+def _limit(kind: int, most: int, grace: int = 0) -> None:
     """Lower a limit, never raise one; systems that do not know it go without."""
     _, hard = resource.getrlimit(kind)
-    if hard != resource.RLIM_INFINITY:
-        most = min(most, hard)
+    last = most + grace if hard == resource.RLIM_INFINITY else min(most + grace, hard)
     try:
-        resource.setrlimit(kind, (most, most))
+        resource.setrlimit(kind, (min(most, last), last))
     except (ValueError, OSError):
         sys.stderr.write(f"limit {kind} is not available here\n")
 

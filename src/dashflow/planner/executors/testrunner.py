@@ -22,6 +22,11 @@ from dashflow.planner.regularfile import Unread, read_regular
 _UNITTEST_RUNNER: Final = str(Path(__file__).with_name("unittest_runner.py"))
 _CONFIGURATIONS: Final = ("pytest.ini", ".pytest.ini", "pyproject.toml", "tox.ini", "setup.cfg")
 _ENVIRONMENTS: Final = (".venv", "venv", "env", ".env")
+_UNWANTED: Final = {"randomly": "randomly", "langsmith_plugin": "langsmith"}
+"""Plugins that a run goes without, unless the project's configuration has the word: the first shuffles the
+tests, the second is there wherever we are, takes longer to load than most tests to run, and is for reporting
+to a service."""
+
 _MAX_BYTES: Final = 64_000_000
 _IGNORED_AT_MOST: Final = 2_000
 _QUESTION_SECONDS: Final = 30
@@ -128,8 +133,9 @@ class Pytest:
         ]
         if "--cov" in self._configuration:
             options.append("--no-cov")  # its reports would be written into the folder
-        if "randomly" not in self._configuration:
-            options += ["-p", "no:randomly"]
+        for plugin, word in _UNWANTED.items():
+            if word not in self._configuration:
+                options += ["-p", f"no:{plugin}"]
         ignored = [f"--ignore={folder}" for folder in left_out[:_IGNORED_AT_MOST]]
         return [self._python, "-m", "pytest", *options, *ignored]
 

@@ -1,0 +1,84 @@
+"""Work that was put in with a checkpoint: results, questions and answers of tasks, by the tasks' ids.
+
+A saver's ``put_writes`` names tasks by LangGraph's ids; a run knows its tasks by keys. Pure but for asking
+the graph's readers which tasks are due.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import msgspec
+
+from dashflow._util.ids import interrupt_id
+from dashflow._util.reserved import ERROR, INTERRUPT, NO_WRITES, NULL_TASK_ID, RESUME
+from dashflow.core.events import Question
+from dashflow.core.fold import ThreadState
+from dashflow.core.superstep import Task
+from dashflow.engine.task import Scope
+
+
+def adopt(
+    state: ThreadState, name: str, due: Sequence[Task], scope_of: Callable[[Task], Scope]
+) -> ThreadState:
+    """The state with what was put in for the tasks that are due.
+
+    Args:
+        state: Where a run goes on, or what somebody looks at.
+        name: The checkpoint's id.
+        due: Tasks of the step after it.
+        scope_of: A task's scope, which knows its id.
+    """
+    given: dict[str, list[list[Any]]] = {}
+    for (_, task_id), writes in state.loose.get(name, {}).items():
+        given.setdefault(task_id, []).extend(writes)
+    if not given:
+        return state
+    done, questions, errors = dict(state.done), dict(state.questions), dict(state.errors)
+    answers, names = dict(state.answers), dict(state.names)
+    answer = [value for _, channel, value in given.pop(NULL_TASK_ID, []) if channel == RESUME]
+    if any(channel == RESUME for writes in given.values() for _, channel, _ in writes):
+        answer = []  # it was given to a task, which took it
+    for task in due:
+        scope = scope_of(task)
+        writes = given.get(scope.id, [])
+        if task.key in done or not writes:
+            continue
+        names[task.key] = task.name
+        special = {channel: value for index, channel, value in writes if index < 0}
+        for number, value in enumerate(special.get(RESUME, ())):
+            answers[interrupt_id(scope.namespace, number)] = value
+        if INTERRUPT in special:
+            questions[task.key] = _questions(special[INTERRUPT], answers)
+        elif ERROR in special:
+            errors[task.key] = str(special[ERROR])
+        elif any(index >= 0 for index, _, _ in writes):
+            done[task.key] = [(ch, v) for index, ch, v in sorted(writes, key=_index) if _counts(index, ch)]
+    return msgspec.structs.replace(
+        state,
+        done=done,
+        questions=questions,
+        errors=errors,
+        answers=answers,
+        answer=state.answer or answer[-1:],
+        names=names,
+    )
+
+
+def _index(write: list[Any]) -> int:
+    index: int = write[0]
+    return index
+
+
+def _counts(index: int, channel: str) -> bool:
+    return index >= 0 and channel != NO_WRITES
+
+
+def _questions(asked: Iterable[Any], answers: dict[str, Any]) -> list[Question]:
+    """Those that are not answered yet."""
+    return [
+        Question(one.id, one.value, one.response_schema)
+        for one in asked
+        if hasattr(one, "response_schema") and one.id not in answers
+    ]
