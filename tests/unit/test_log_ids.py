@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dashflow.log.ids import EventIds, uuid7
+from dashflow._util.ids import uuid7
+from dashflow.log.ids import EventIds
 
 pytestmark = pytest.mark.feature("LOG-01")
 

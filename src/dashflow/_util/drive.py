@@ -6,6 +6,7 @@ May not know hosts or flows; a coroutine that does suspend is a fault of the hos
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Coroutine, Iterator
+from contextlib import suppress
 from typing import Any, NoReturn, TypeVar
 
 T = TypeVar("T")
@@ -40,13 +41,16 @@ def iterate(agen: AsyncGenerator[T, None]) -> Iterator[T]:
     """
     try:
         while True:
+            step = agen.__anext__()
             try:
-                agen.__anext__().send(None)
+                step.send(None)
             except StopIteration as item:
                 yield item.value
             except StopAsyncIteration:
                 return
             else:
+                with suppress(GeneratorExit, StopAsyncIteration):
+                    step.throw(GeneratorExit())  # else the generator counts as running and cannot be closed
                 _suspended(agen)
     finally:
         drive(agen.aclose())

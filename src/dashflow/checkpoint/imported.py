@@ -239,14 +239,26 @@ def numbering(labels: Iterable[Any]) -> dict[Any, int]:
     """A number for each version: the whole number it starts with, else its rank, counted from 1."""
     known = set(labels)
     try:
-        numbers = {
-            label: label if isinstance(label, int) else int(str(label).partition(".")[0]) for label in known
-        }
+        numbers = {label: _number(label) for label in known}
     except ValueError:
         numbers = {}
-    if len(set(numbers.values())) < len(known):
+    texts = sorted(label for label in known if isinstance(label, str))
+    if len(set(numbers.values())) < len(known) or texts != sorted(texts, key=numbers.__getitem__):
         numbers = {label: rank for rank, label in enumerate(sorted(known, key=_order), start=1)}
     return numbers
+
+
+def _number(label: Any) -> int:
+    """The whole number that a version is, or, as text, starts with.
+
+    Raises:
+        ValueError: There is none.
+    """
+    if isinstance(label, str):
+        return int(label.partition(".")[0])
+    if int(label) != label:
+        raise ValueError("a version between whole numbers")
+    return int(label)
 
 
 def _order(label: Any) -> tuple[float, str]:

@@ -1,4 +1,4 @@
-"""Event ids: UUIDv7 built from a time and random bits that the caller brings.
+"""Event ids of a run: UUIDv7 from a time and random bits that the caller brings, counted up.
 
 Pure: reads no clock and draws no randomness, so that the same run under simulation gets the same
 ids. Nothing here touches a log.
@@ -10,21 +10,9 @@ from typing import Final
 
 _VERSION: Final = 0x7 << 76
 _VARIANT: Final = 0b10 << 62
-_RANDOM: Final = (1 << 62) - 1
 _SEED: Final = (1 << 61) - 1
 _LOW: Final = (1 << 64) - 1
 _NS_PER_MS: Final = 1_000_000
-
-
-def uuid7(at: int, random_bits: int) -> bytes:
-    """One UUIDv7 as 16 bytes.
-
-    Args:
-        at: Nanoseconds since the Unix epoch. The milliseconds go into the first 48 bits, the rest of
-            the millisecond, in steps of about 244 ns, into the twelve bits behind the version.
-        random_bits: 62 bits are used.
-    """
-    return _number(at, random_bits & _RANDOM).to_bytes(16, "big")
 
 
 class EventIds:

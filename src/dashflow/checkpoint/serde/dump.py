@@ -25,6 +25,10 @@ Parts = tuple[int, Any]
 """An extension's number, and what its payload says."""
 
 
+_INLINE = 6
+"""Values inside of values that the first way goes down; each takes a part of the stack."""
+
+
 def dumps(value: Any) -> bytes:
     """``value`` as msgpack.
 
@@ -34,16 +38,12 @@ def dumps(value: Any) -> bytes:
     """
     try:
         return _Writer().pack(value)
-    except ormsgpack.MsgpackEncodeError as problem:
-        place, culprit = _culprit(value, "")
-        raise ormsgpack.MsgpackEncodeError(
-            f"Value at {place.removeprefix('.') or 'the top'!r} is a {type(culprit).__module__}."
-            f"{type(culprit).__qualname__}, which is not serializable: {problem}"
-        ) from problem
+    except ormsgpack.MsgpackEncodeError:
+        return _pack_with_care(value, "", 0)
 
 
 class _Writer:
-    """One encoding; knows how deep it is, for each level takes a part of the stack."""
+    """One encoding by the packer, which asks about every value that it has no type for."""
 
     __slots__ = ("_depth",)
 
@@ -56,14 +56,65 @@ class _Writer:
     def _extend(self, value: Any) -> Ext | str:
         if isinstance(value, BaseException):
             return repr(value)
-        if self._depth == wire.MAX_DEPTH:
-            raise TypeError(f"nested more than {wire.MAX_DEPTH} values deep")
+        if self._depth == _INLINE:
+            raise TypeError("nested deeply")
         self._depth += 1
         try:
             code, payload = parts_of(value)
             return Ext(code, self.pack(payload))
         finally:
             self._depth -= 1
+
+
+def _pack_with_care(value: Any, place: str, depth: int) -> bytes:
+    """What ``dumps`` does for a value that the packer refused: part by part, so that it can say which."""
+    if depth == wire.MAX_DEPTH:
+        raise _fault(place, value, f"it is nested more than {depth} levels deep, or contains itself")
+    if type(value) is list or type(value) is tuple:
+        parts = [_part(part, f"{place}[{index}]", depth) for index, part in enumerate(value)]
+        return ormsgpack.packb(parts)
+    if type(value) is dict:
+        told = {key: _part(part, f"{place}[{key!r}]", depth) for key, part in value.items()}
+        try:
+            return ormsgpack.packb(told, option=wire.PACKING)
+        except ormsgpack.MsgpackEncodeError as problem:
+            raise _fault(place, value, f"a key of it cannot be stored: {problem}") from problem
+    try:
+        code, payload = parts_of(value)
+    except Exception as problem:
+        raise _fault(place, value, str(problem)) from problem
+    return ormsgpack.packb(Ext(code, _pack_payload(value, payload, place, depth)))
+
+
+def _pack_payload(value: Any, payload: Any, place: str, depth: int) -> bytes:
+    """What an extension says; a class's fields are at the value's own place."""
+    if type(payload) is tuple and len(payload) > 2 and type(payload[2]) is dict:
+        fields = {name: _part(part, f"{place}.{name}", depth) for name, part in payload[2].items()}
+        told = ormsgpack.Fragment(ormsgpack.packb(fields, option=wire.PACKING))
+        return ormsgpack.packb([*payload[:2], told, *payload[3:]])
+    if type(payload) is tuple and len(payload) > 2 and type(payload[0]) is str:
+        told = _part(payload[2], place, depth)
+        return ormsgpack.packb([*payload[:2], told, *payload[3:]])
+    return _pack(payload, place, depth)
+
+
+def _part(value: Any, place: str, depth: int) -> ormsgpack.Fragment:
+    return ormsgpack.Fragment(_pack(value, place, depth + 1))
+
+
+def _pack(value: Any, place: str, depth: int) -> bytes:
+    """A part of a value that the packer refused; most parts it does not refuse."""
+    try:
+        return _Writer().pack(value)
+    except ormsgpack.MsgpackEncodeError:
+        return _pack_with_care(value, place, depth + 1)
+
+
+def _fault(place: str, value: Any, problem: str) -> ormsgpack.MsgpackEncodeError:
+    kind = f"{type(value).__module__}.{type(value).__qualname__}"
+    return ormsgpack.MsgpackEncodeError(
+        f"Value at {place or 'the top'} is a {kind}, which is not serializable: {problem}"
+    )
 
 
 def parts_of(value: Any) -> Parts:
@@ -207,20 +258,3 @@ _BY_TRAIT: tuple[tuple[Callable[[Any], bool], Callable[[Any], Parts]], ...] = (
     (_is_of("numpy", "ndarray"), _array),
 )
 """In this order: what a value can do counts before what it is."""
-
-
-def _culprit(value: Any, place: str) -> tuple[str, Any]:
-    """The innermost part of ``value`` that cannot be packed, and where it is."""
-    inside: list[tuple[str, Any]] = []
-    if isinstance(value, dict):
-        inside = [(f"{place}[{key!r}]", part) for key, part in value.items()]
-    elif isinstance(value, list | tuple | set | frozenset | deque):
-        inside = [(f"{place}[{index}]", part) for index, part in enumerate(value)]
-    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
-        inside = [(f"{place}.{name}", part) for name, part in _fields(value).items()]
-    for below, part in inside:
-        try:
-            _Writer().pack(part)
-        except TypeError:
-            return _culprit(part, below)
-    return place, value
