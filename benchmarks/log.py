@@ -40,9 +40,9 @@ class Appender:
 
     def next(self, batch: int) -> Append:
         """The next append of so many events."""
+        now = time.time_ns()
         events = [
-            NewEvent("StepCompleted", DATA, self.ids.next(), time.time_ns(), 1, self.name)
-            for _ in range(batch)
+            NewEvent("StepCompleted", DATA, self.ids.next(now), now, 1, self.name) for _ in range(batch)
         ]
         append = Append(self.name, events, self.version, self.owner, self.epoch)
         self.version += batch

@@ -1,19 +1,23 @@
 """One thread has one run at a time: a second is refused before a node of it runs, whoever starts it."""
 
 import asyncio
+import operator
 import os
 import subprocess
 import sys
 import textwrap
 import threading
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TypedDict
 
 import pytest
 
+from dashflow.checkpoint.saver import LogSaver
 from dashflow.checkpoint.sqlite import SqliteSaver
-from dashflow.errors import OwnershipConflictError
+from dashflow.errors import OwnershipConflictError, StorageUnavailableError
 from dashflow.graph import START, StateGraph
+from dashflow.log.base import Append, Appended
+from dashflow.log.memory import MemoryLog
 
 pytestmark = pytest.mark.feature("PERSIST-000", "NEW-08")
 
@@ -60,16 +64,26 @@ def test_a_second_run_of_a_thread_is_refused(recorded) -> None:
     assert ran == [1, 9, 4]
 
 
-def test_a_thread_is_free_after_a_run_however_it_ended(recorded) -> None:
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])
+@pytest.mark.parametrize("beside", [False, True])
+def test_a_thread_is_free_after_a_run_however_it_ended(recorded, error, beside) -> None:
+    if recorded.kind == "asyncio" and error is not ValueError:
+        return  # these end the loop itself
+    broken = [True]
+
     def fail(state: Any) -> Any:
-        if state["n"] == 1:
-            raise ValueError("boom")
+        if broken[0]:
+            raise error("boom")
         return {"log": ["ok"]}
 
-    graph = recorded.compile(recorded.graph([fail]))
-    with pytest.raises(ValueError, match="boom"):
+    nodes = [recorded.says("first"), ("fail", fail)]
+    edges = [(START, "first"), (START, "fail")] if beside else None
+    graph = recorded.compile(recorded.graph(nodes, edges))
+    with pytest.raises(error, match="boom"):
         recorded.run(graph, {"n": 1})
-    assert recorded.run(graph, {"n": 2})["log"] == ["ok"]
+    broken[0] = False
+    assert sorted(recorded.run(graph, None)["log"]) == ["first", "ok"]
+    assert recorded.run(graph, {"n": 2})["n"] == 2
 
 
 def test_two_loops_on_one_thread(recorded) -> None:
@@ -94,6 +108,81 @@ def test_two_loops_on_one_thread(recorded) -> None:
 
     began, leave = asyncio.Event(), asyncio.Event()
     assert recorded._runner.run(both())["log"] == ["slow"]
+
+
+def test_a_second_run_of_the_same_id_is_a_second_run(recorded) -> None:
+    if recorded.kind != "sync":
+        return
+    inside, leave = threading.Event(), threading.Event()
+
+    def slow(state: Any) -> Any:
+        inside.set()
+        assert leave.wait(30)
+        return {"log": ["slow"]}
+
+    builder = recorded.graph([], [(START, "slow")])
+    graph = recorded.compile(builder.add_node("slow", slow))
+    config = recorded.config(run_id="the same")
+    first = threading.Thread(target=lambda: graph.invoke({"n": 1}, config))
+    first.start()
+    assert inside.wait(30)
+    with pytest.raises(OwnershipConflictError):
+        graph.invoke(None, config)
+    leave.set()
+    first.join()
+
+
+class State(TypedDict, total=False):
+    n: int
+    log: Annotated[list[str], operator.add]
+
+
+class FullFor(MemoryLog):
+    """A log whose disk is full for some of its appends."""
+
+    full: range = range(0)
+    appends = 0
+
+    def append(self, append: Append) -> Appended:
+        self.appends += 1
+        if self.appends in self.full:
+            raise StorageUnavailableError(self.where, "the disk is full")
+        return super().append(append)
+
+
+@pytest.mark.parametrize("durability", ["sync", "async", "exit"])
+@pytest.mark.parametrize("first", range(1, 7))
+@pytest.mark.parametrize("times", [1, 4])
+def test_a_log_that_could_not_be_written_for_a_while(durability, first, times) -> None:
+    log = FullFor()
+    log.full = range(first, first + times)
+    ran: list[str] = []
+    builder = StateGraph(State)
+    for before, name in zip([START, "a", "b"], ["a", "b", "c"], strict=True):
+        builder.add_node(name, lambda s, name=name: ran.append(name) or {"log": [name]})
+        builder.add_edge(before, name)
+    graph = builder.compile(checkpointer=LogSaver(log))
+    config = {"configurable": {"thread_id": "t"}}
+    for _ in range(20):
+        state = graph.get_state(config)
+        if state.metadata is not None and not state.next:
+            break
+        recorded = set(state.values.get("log", ()))
+        before = list(ran)
+        try:
+            graph.invoke({"n": 1} if state.metadata is None else None, config, durability=durability)
+        except StorageUnavailableError as error:
+            assert "What was recorded before is safe" in str(error)  # noqa: PT017  # it may also not be raised
+        assert not recorded & set(ran[len(before) :])
+    assert graph.get_state(config).values == {"n": 1, "log": ["a", "b", "c"]}
+    for attempt in range(6):
+        try:
+            graph.update_state(config, {"n": 2})
+        except StorageUnavailableError:
+            assert attempt < 4
+            continue
+        break
+    assert graph.get_state(config).values["n"] == 2
 
 
 PROGRAM = """

@@ -47,14 +47,17 @@ def test_the_largest_seed_does_not_spill_over() -> None:
 
 
 @given(times, bits, st.lists(times, max_size=20))
-def test_advance_never_goes_back(at: int, seed: int, later: list[int]) -> None:
+def test_ids_tell_the_time_they_are_given_and_never_go_back(at: int, seed: int, later: list[int]) -> None:
     ids = EventIds(seed, at)
-    made = [ids.next()]
+    made, latest = [ids.next()], at
     for time in later:
-        ids.advance(time)
-        made.append(ids.next())
+        made.append(ids.next(time))
+        latest = max(latest, time)
+        assert 0 <= latest // 1_000_000 - (uuid.UUID(bytes=made[-1]).int >> 80) <= 1
     assert made == sorted(set(made))
-    assert uuid.UUID(bytes=made[-1]).int >> 80 == max([at, *later]) // 1_000_000
+    assert {(uuid.UUID(bytes=one).version, uuid.UUID(bytes=one).variant) for one in made} == {
+        (7, uuid.RFC_4122)
+    }
 
 
 def test_the_same_seed_gives_the_same_ids_and_another_seed_others() -> None:

@@ -55,6 +55,8 @@ class ThreadReader:
 
     Attributes:
         imports: What was put into the threads by hand.
+        left: By stream, the owner of a run that ended and could not give the stream back, since the log
+            could not be written. Whoever comes next does it.
     """
 
     def __init__(
@@ -68,6 +70,7 @@ class ThreadReader:
         self.log = log
         self.registry = registry
         self.imports = Imports(log, loads)
+        self.left: dict[str, str] = {}
         self._unknown = unknown
         self._heads: OrderedDict[str, ThreadState] = OrderedDict()
         self._lock = threading.Lock()

@@ -12,8 +12,18 @@ from typing import Any, cast
 import msgspec
 from xxhash import xxh3_64_intdigest
 
-from dashflow._util.ids import path_text, task_id
-from dashflow._util.reserved import ERROR, INPUT, INTERRUPT, NO_WRITES, PULL, PUSH
+from dashflow._util.ids import interrupt_id, path_text, task_id
+from dashflow._util.reserved import (
+    ERROR,
+    INPUT,
+    INTERRUPT,
+    NO_WRITES,
+    NS_END,
+    NS_SEP,
+    PULL,
+    PUSH,
+    RESUME,
+)
 from dashflow.checkpoint.base.checkpoint import (
     WRITES_IDX_MAP,
     ChannelVersions,
@@ -147,8 +157,10 @@ def _pending(
 ) -> list[PendingWrite]:
     """What tasks of the step after a checkpoint wrote, asked or failed with, in the order of their paths."""
     found: list[tuple[tuple[str, str, int], str, Any]] = []
-    for key in {**state.done, **state.questions, **state.errors}:
+    for key in {**state.done, **state.questions, **state.errors, **state.names}:
         path, task = _task(stream, state, identifier, key)
+        if answers := _answers(stream, state, key, task):
+            found.append((writes_sort_key(path, task, WRITES_IDX_MAP[RESUME]), RESUME, answers))
         written = state.done.get(key)
         for index, (channel, value) in enumerate(written or ()):
             found.append((writes_sort_key(path, task, index), channel, value))
@@ -165,6 +177,18 @@ def _pending(
     return [(task, channel, value) for (_, task, _), channel, value in found]
 
 
+def _answers(stream: str, state: ThreadState, key: str, task: str) -> list[Any]:
+    """What a task was answered so far, in the order of its questions."""
+    found: list[Any] = []
+    if state.answers:
+        ns = thread_of(stream)[1]
+        own = f"{state.names.get(key, key)}{NS_END}{task}"
+        namespace = f"{ns}{NS_SEP}{own}" if ns else own
+        while (question := interrupt_id(namespace, len(found))) in state.answers:
+            found.append(state.answers[question])
+    return found
+
+
 def _task(stream: str, state: ThreadState, identifier: str, key: str) -> tuple[str, str]:
     """Path and id of the task of that key in the step after a checkpoint.
 
@@ -172,7 +196,7 @@ def _task(stream: str, state: ThreadState, identifier: str, key: str) -> tuple[s
     """
     name = state.names.get(key, key)
     ns = thread_of(stream)[1]
-    outer = f"{ns}|{name}" if ns else name
+    outer = f"{ns}{NS_SEP}{name}" if ns else name
     if key.startswith("#"):
         number = int(key[1:])
         path, kind = path_text((PUSH, number)), (PUSH, str(number))

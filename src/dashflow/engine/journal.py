@@ -11,14 +11,14 @@ from typing import Any
 
 from dashflow._util.sentinel import MISSING
 from dashflow.checkpoint.events import to_new
-from dashflow.checkpoint.thread import stream_of
+from dashflow.checkpoint.thread import ThreadReader, stream_of
 from dashflow.core.delta import Shadow, diff, shade
 from dashflow.core.events import Change, Event
 from dashflow.core.plan import GraphPlan
 from dashflow.core.superstep import Live
 from dashflow.engine.ports import Host
 from dashflow.errors import LogError
-from dashflow.log.base import Append, EventLog, NewEvent, Ticket
+from dashflow.log.base import Append, NewEvent, Ticket
 from dashflow.log.codec import encode
 from dashflow.log.ids import EventIds
 from dashflow.types.commands import overwrite_of
@@ -93,7 +93,7 @@ class Journal:
 
     Args:
         host: The world.
-        log: Where to.
+        reader: The log's threads.
         thread: Id of the thread.
         run: Id of the run.
         version: The stream's version that the run was decided on.
@@ -104,7 +104,7 @@ class Journal:
     def __init__(
         self,
         host: Host,
-        log: EventLog,
+        reader: ThreadReader,
         *,
         thread: str,
         run: str,
@@ -113,7 +113,7 @@ class Journal:
         fingerprint: str = "",
     ) -> None:
         self.host = host
-        self.log = log
+        self.log = reader.log
         self.stream = stream_of(thread)
         self.version = version
         self.at = 0
@@ -122,7 +122,9 @@ class Journal:
         self._gather = durability == "exit"
         self._fingerprint = fingerprint
         self._ids = EventIds(host.entropy(), host.now())
-        self._owner = f"{self.log.instance}/{run}"
+        self._owner = f"{self.log.instance}/{run}/{host.entropy():016x}"  # callers may use a run's id twice
+        self._reader = reader
+        self._lost = False
         self._epoch = 0
         self._cause = b""
         self._tickets: deque[Ticket] = deque()
@@ -142,6 +144,7 @@ class Journal:
             OwnershipConflictError: Another run of this thread is going on.
             VersionConflictError: Somebody wrote since the run was decided on.
         """
+        await give_back(self.host, self._reader, self.stream)
         version = self.version
         new = self._event(event)
         try:
@@ -150,6 +153,9 @@ class Journal:
             )
         except LogError:
             self.version = version
+            raise
+        except BaseException:  # stopped while it waited: whether the claim was made is not known
+            self._lost = True
             raise
         self._epoch = result.epoch
         self._cause = new.event_id
@@ -170,7 +176,7 @@ class Journal:
             try:
                 await self.host.append(self.log, append)
             except LogError:
-                self.open = False
+                self._lose()
                 raise
         else:
             await self._hand_over(version, (new,))
@@ -187,8 +193,13 @@ class Journal:
             if len(tickets) > AHEAD or tickets[0].done:
                 await self._settle(AHEAD)
         except LogError:
-            self.open = False
+            self._lose()
             raise
+
+    def _lose(self) -> None:
+        """A record was refused: nothing can be written behind it."""
+        self.open = False
+        self._lost = True
 
     async def _settle(self, keep: int) -> None:
         """Wait until at most ``keep`` records are on their way; look at those that arrived."""
@@ -202,9 +213,18 @@ class Journal:
 
     async def end(self, *events: Event) -> None:
         """Record the run's last events, wait for everything, give the thread back."""
+        if self._lost:
+            self._reader.left[self.stream] = self._owner
         if not self.open:
             return
         self.open = False
+        try:
+            await self._end(events)
+        except BaseException:
+            self._reader.left[self.stream] = self._owner
+            raise
+
+    async def _end(self, events: Sequence[Event]) -> None:
         version = self.version - len(self._held)
         last = [*self._held, *map(self._event, events)]
         self._held = []
@@ -215,3 +235,16 @@ class Journal:
         # Handed over before anything is waited for, so that all of it can share one commit.
         self._tickets.append(await self.host.submit(self.log, append))
         await self._settle(0)
+
+
+async def give_back(host: Host, reader: ThreadReader, stream: str) -> None:
+    """Do what a run could not when it ended: release its stream.
+
+    Raises:
+        OwnershipConflictError: Somebody else has the stream by now.
+        StorageUnavailableError: The log still cannot be written.
+    """
+    owner = reader.left.get(stream)
+    if owner is not None:
+        await host.append(reader.log, Append(stream, owner=owner, claim=True, release=True))
+        reader.left.pop(stream, None)

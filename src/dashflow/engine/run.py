@@ -300,7 +300,7 @@ class GraphRun:
         if reader is not None:
             journal = self._journal = Journal(
                 self.host,
-                reader.log,
+                reader,
                 thread=options.thread,
                 run=self.id,
                 version=place.end,

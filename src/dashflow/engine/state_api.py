@@ -25,7 +25,7 @@ from dashflow.core.plan import GraphPlan
 from dashflow.core.superstep import Live, Task, apply, next_tasks, read, revive
 from dashflow.engine.accept import told
 from dashflow.engine.imported import adopt
-from dashflow.engine.journal import Changes
+from dashflow.engine.journal import Changes, give_back
 from dashflow.engine.locate import find
 from dashflow.engine.ports import Host
 from dashflow.engine.run import GraphRun
@@ -179,6 +179,7 @@ async def update(
     at = host.now()
     new = to_new(event, EventIds(host.entropy(), at).next(), at, run.id, b"", "")
     stream = stream_of(options.thread)
+    await give_back(host, reader, stream)
     appended = await host.append(reader.log, Append(stream, (new,), head.version, unowned=True))
     return config_of(options.thread, appended.version, at)
 

@@ -22,22 +22,25 @@ class EventIds:
     end. Two runs that start at the same moment differ in 61 random bits. Not for several threads.
     """
 
-    __slots__ = ("_last",)
+    __slots__ = ("_last", "_until")
 
     def __init__(self, seed_bits: int, at: int) -> None:
         """Start at ``at`` (nanoseconds since the Unix epoch) with ``seed_bits`` (64 random bits)."""
         # The top bit of the random field stays clear: counting up cannot spill into the variant.
         self._last = _number(at, seed_bits & _SEED)
+        self._until = at + _NS_PER_MS
 
-    def next(self) -> bytes:
-        """The next id, 16 bytes."""
+    def next(self, at: int = 0) -> bytes:
+        """The next id, 16 bytes; with ``at`` it tells the time, to the millisecond.
+
+        Give the time where many runs write to one log: their ids then stand beside each other in the
+        log's index, which costs fewer written pages. An earlier time than the last one's is ignored.
+        """
+        if at >= self._until:
+            self._last = max(self._last, _number(at, 0) & ~_LOW | self._last & _LOW)
+            self._until = at + _NS_PER_MS
         self._last = number = self._last + 1
         return number.to_bytes(16, "big")
-
-    def advance(self, at: int) -> None:
-        """Let later ids tell the time ``at``; an earlier time than the last one's changes nothing."""
-        moved = _number(at, 0) & ~_LOW | self._last & _LOW
-        self._last = max(self._last, moved)
 
 
 def _number(at: int, random: int) -> int:

@@ -42,8 +42,8 @@ class InMemorySaver(
         super().__init__(MemoryLog(), serde=serde)
         self.stack = ExitStack()
         if factory is not defaultdict:
-            for view in (self.storage, self.writes, self.blobs):
-                kept: Any = self.stack.enter_context(factory())  # type: ignore[arg-type]  # it is, or fails
+            for view, made_of in ((self.storage, (dict,)), (self.writes, (dict,)), (self.blobs, ())):
+                kept: Any = self.stack.enter_context(factory(*made_of))  # type: ignore[arg-type]  # or fails
                 view.update(kept)
                 self.stack.callback(self._keep, kept, view)
 

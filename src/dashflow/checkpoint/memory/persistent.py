@@ -54,7 +54,7 @@ class PersistentDict(defaultdict[Any, Any]):
 
     def dump(self, fileobj: IO[bytes]) -> None:
         """Write all to an open file."""
-        pickle.dump(dict(self), fileobj, 2)
+        pickle.dump(dict(self), fileobj)
 
     def load(self) -> None:
         """Add what the file has: plain data only. An empty file has nothing.

@@ -13,7 +13,8 @@ from typing import Any
 from dashflow.checkpoint.serde.names import Allowed, allowed_class
 
 _NAMES: dict[str, str] = {
-    "builtins": "bytearray complex frozenset range set slice",
+    "__builtin__": "bytearray bytes frozenset set",
+    "builtins": "bytearray bytes complex frozenset range set slice",
     "collections": "Counter OrderedDict deque",
     "datetime": "date datetime time timedelta timezone",
     "decimal": "Decimal",
@@ -90,6 +91,13 @@ def loads(data: bytes, allowed: Allowed) -> Any:
     return _Reader(io.BytesIO(data), allowed).load()
 
 
+def _latin(text: str, encoding: str) -> bytes:
+    """How old pickles say bytes; of all encodings only the one they use."""
+    if encoding != "latin1":
+        raise pickle.UnpicklingError(f"A stored pickle asks for the encoding {encoding!r}")
+    return text.encode("latin1")
+
+
 class _Reader(pickle.Unpickler):
     def __init__(self, file: io.BytesIO, allowed: Allowed) -> None:
         super().__init__(file)
@@ -101,6 +109,8 @@ class _Reader(pickle.Unpickler):
         Raises:
             pickle.UnpicklingError: It is not in the table, nor allowed by the program.
         """
+        if (module, name) == ("_codecs", "encode"):
+            return _latin
         if (module, name) in TABLE:
             return super().find_class(module, name)
         if (module, name) in self._allowed:
