@@ -37,6 +37,14 @@ def _no_leaking_settings(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.delenv(name)
 
 
+@pytest.fixture
+def _uncounted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For tests of what a new process loads: coverage must not start in it and load modules of its own."""
+    for name in list(os.environ):
+        if name.startswith("COV"):
+            monkeypatch.delenv(name)
+
+
 @pytest.fixture(scope="session")
 def soak() -> bool:
     """Whether this run has the full counts."""

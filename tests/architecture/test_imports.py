@@ -110,11 +110,13 @@ def test_every_exported_name_exists(tree):
         "import dashflow.planner.core",
     ],
 )
+@pytest.mark.usefixtures("_uncounted")
 def test_the_api_loads_no_heavy_package(statement):
     assert [name for name in loaded_by(statement) if name.startswith(HEAVY)] == []
 
 
 @pytest.mark.feature("DX-002")
+@pytest.mark.usefixtures("_uncounted")
 def test_help_and_version_load_no_runtime():
     loaded = loaded_by("import dashflow.cli.app")
     assert [name for name in loaded if name.startswith((*HEAVY, "sqlite3", "rich"))] == []

@@ -106,6 +106,7 @@ def test_what_an_overwrite_holds_is_stored_though_its_parts_are_the_old_ones(rec
 
 
 @pytest.mark.feature("NEW-07")
+@pytest.mark.usefixtures("_uncounted")
 def test_importing_the_graph_api_imports_no_langchain_pydantic_httpx_or_asyncio() -> None:
     program = (
         "import sys\n"
