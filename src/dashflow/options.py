@@ -11,11 +11,12 @@ from typing import Any, Literal
 
 import msgspec
 
+from dashflow._util.reserved import CONFIG_KEY_DURABILITY, CONFIG_KEY_STRICT_RESUME
 from dashflow.errors import UsageError
 
 DEFAULT_RECURSION_LIMIT = int(os.environ.get("LANGGRAPH_DEFAULT_RECURSION_LIMIT", "10007"))
 Durability = Literal["sync", "async", "exit"]
-_UNLISTED = frozenset(
+UNLISTED = frozenset(
     {
         "thread_id",
         "checkpoint_id",
@@ -43,6 +44,8 @@ class RunOptions(msgspec.Struct, frozen=True):
         context: What the caller passed as ``context``.
         interrupt_before: Static breakpoints before these nodes, or ``"*"``.
         interrupt_after: The same after them.
+        around: ``configurable["checkpoint_map"]``: checkpoints by namespace, to go back to graphs inside tasks.
+        strict_resume: Whether an answer to no pending question is refused.
     """
 
     thread: str
@@ -54,6 +57,8 @@ class RunOptions(msgspec.Struct, frozen=True):
     context: Any = None
     interrupt_before: Sequence[str] | str = ()
     interrupt_after: Sequence[str] | str = ()
+    around: Mapping[str, str] = {}
+    strict_resume: bool = False
 
     @property
     def metadata(self) -> dict[str, Any]:
@@ -62,7 +67,7 @@ class RunOptions(msgspec.Struct, frozen=True):
         sources = (self.config.get("configurable") or {}, self.config.get("metadata") or {})
         for source in sources:
             for key, value in source.items():
-                if key in _UNLISTED or key.startswith("__"):
+                if key in UNLISTED or key.startswith("__"):
                     continue
                 if isinstance(value, str):
                     merged[key] = value.replace("\0", "")
@@ -108,14 +113,20 @@ def parse_options(
     if durability not in (None, "sync", "async", "exit"):
         raise UsageError(f"durability must be 'sync', 'async' or 'exit', not {durability!r}.")
     thread = configurable.get("thread_id")
+    around = configurable.get("checkpoint_map") or {}
+    checkpoint = configurable.get("checkpoint_id") or None
+    if around:
+        checkpoint = around.get(configurable.get("checkpoint_ns") or "", checkpoint)
     return RunOptions(
         thread="" if thread is None else str(thread),
-        checkpoint=configurable.get("checkpoint_id") or None,
+        checkpoint=checkpoint,
         recursion_limit=limit,
-        durability=durability or "async",  # type: ignore[arg-type]  # checked above
+        durability=durability or configurable.get(CONFIG_KEY_DURABILITY) or "async",
         max_concurrency=config.get("max_concurrency"),
         config=config,
         context=context,
         interrupt_before=interrupt_before or (),
         interrupt_after=interrupt_after or (),
+        around=around,
+        strict_resume=bool(configurable.get(CONFIG_KEY_STRICT_RESUME)),
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-from dashflow._util.reserved import PULL, TASKS
+from dashflow._util.reserved import PULL, RETURN, TASKS
 from dashflow.channels.base import BaseChannel
 from dashflow.channels.binop import BinaryOperatorAggregate
 from dashflow.channels.last_value import LastValue
@@ -81,12 +81,15 @@ class GraphPlan:
         input_channel: Where a run's input is written.
         output: The key or keys that ``values`` shows.
         stream: The key or keys that ``get_state`` shows.
+        pure_reducers: Reducers that build a new value and leave the parts of the old one alone.
+        follows: For each node, those that an edge leads to from it: to understand old checkpoints.
     """
 
     __slots__ = (
         "channels",
         "consuming",
         "finishing",
+        "follows",
         "input_channel",
         "managed",
         "name",
@@ -94,6 +97,7 @@ class GraphPlan:
         "output",
         "output_set",
         "stream",
+        "told",
         "triggered_by",
         "triggers",
         "trusted",
@@ -111,6 +115,7 @@ class GraphPlan:
         output: Sequence[str] | str,
         stream: Sequence[str] | str,
         pure_reducers: Sequence[Callable[..., Any]] = (),
+        follows: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         self.name = name
         self.nodes = dict(nodes)
@@ -120,6 +125,8 @@ class GraphPlan:
         self.output = output
         self.output_set = frozenset((output,) if isinstance(output, str) else output)
         self.stream = stream
+        self.told = frozenset((RETURN, *((stream,) if isinstance(stream, str) else stream)))
+        self.follows = dict(follows or {})
         triggered: dict[str, list[str]] = {}
         for node in self.nodes.values():
             for trigger in node.triggers:

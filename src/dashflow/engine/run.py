@@ -1,7 +1,7 @@
 """GraphRun: drives one run of a graph, superstep by superstep. Written once for all hosts.
 
-Every ``await`` here is a port call or a node's own code. What happened is recorded by the journal,
-what the caller sees goes through the parts; this file decides only in which order.
+Every ``await`` here is a port call or a node's own code. What happened is recorded by a pen, what the caller sees
+goes through the parts; this file decides only in which order.
 """
 
 from __future__ import annotations
@@ -11,12 +11,10 @@ from contextlib import aclosing
 from typing import Any
 
 from dashflow._util.drive import drive
-from dashflow._util.sentinel import MISSING
 from dashflow.checkpoint.imported_layout import upcast
-from dashflow.checkpoint.thread import ThreadReader, stream_of
 from dashflow.core.events import (
+    Change,
     Event,
-    Question,
     RunFailed,
     RunFinished,
     RunPaused,
@@ -27,15 +25,17 @@ from dashflow.core.events import (
     TaskInterrupted,
 )
 from dashflow.core.fold import EMPTY, ThreadState
-from dashflow.core.ids import checkpoint_id
 from dashflow.core.plan import GraphPlan
-from dashflow.core.superstep import Live, Task, apply, next_tasks, read, revive, stops_at
-from dashflow.engine.accept import accept, told
+from dashflow.core.superstep import Task, apply, next_tasks, read, revive, stops_at
+from dashflow.core.written import tell
+from dashflow.engine.accept import Terms, accept, told
+from dashflow.engine.history import History, Pen, Place
 from dashflow.engine.imported import adopt
-from dashflow.engine.journal import Changes, Journal
-from dashflow.engine.locate import Place, locate
-from dashflow.engine.parts import Audience, Part, Parts
-from dashflow.engine.ports import Crew, Done, Host, Posted
+from dashflow.engine.journal import Changes
+from dashflow.engine.parts import Parts
+from dashflow.engine.ports import Done, Host, Posted
+from dashflow.engine.replay import Replay
+from dashflow.engine.setting import Setting
 from dashflow.engine.task import Scope, execute
 from dashflow.errors import (
     ErrorCode,
@@ -49,10 +49,13 @@ from dashflow.errors import (
     is_invalid_resume,
 )
 from dashflow.options import RunOptions
+from dashflow.types.commands import Command
 from dashflow.types.interrupts import Interrupt
 
+_UNKNOWN = Change()
 
-class GraphRun:
+
+class GraphRun(Setting):
     """One run: from accepting its input to its end, pause or failure.
 
     Args:
@@ -61,10 +64,10 @@ class GraphRun:
         options: How to run it.
         given: The input, a ``Command``, or None.
         parts: Receives what the caller wants to see.
-        reader: The log's threads; None runs without a log and without cost for one.
+        history: Where the thread is kept; None runs without a record and without cost for one.
         store: Lent to the nodes.
         outer: The task that this graph runs inside of, for a graph used by a node.
-        fingerprint: Of the graph.
+        namespace: Of a graph inside a task.
     """
 
     def __init__(
@@ -75,127 +78,28 @@ class GraphRun:
         given: Any,
         parts: Parts,
         *,
-        reader: ThreadReader | None = None,
+        history: History | None = None,
         store: Any = None,
         outer: Scope | None = None,
-        fingerprint: str = "",
+        namespace: str = "",
     ) -> None:
-        self.host = host
-        self.plan = plan
-        self.options = options
-        self.store = store
-        self.outer = outer
-        self.namespace = outer.next_namespace() if outer is not None else ""
-        self.recorded = reader is not None
-        self.audience = outer.run.audience if outer is not None else None
-        if self.audience is not None:
-            parts.overheard_by(self.audience, self.namespace)
-        self.interrupts: list[Interrupt[Any]] = []
-        self.live = Live({}, {}, {}, None, -1)
-        given_id = options.config.get("run_id")
-        self.id = str(given_id) if given_id else f"{host.now():x}-{host.entropy():016x}"
+        super().__init__(host, plan, options, parts, history, store, outer, namespace)
         self._given = given
-        self._parts = parts
-        self._reader = reader
-        self._fingerprint = fingerprint
         self._done: dict[str, list[tuple[str, Any]]] = {}
-        self._answers: dict[str, Any] = {}
-        self._journal: Journal | None = None
+        self._pen: Pen | None = None
         self._changes: Changes | None = None
-        self._spare: list[Any] = []
-        self._named = stream_of(options.thread) if reader is not None else self.namespace or self.id
         self._held: tuple[str, list[str]] = ("", [])
-        self._crew: Crew | None = None
         self._shown = False
-        # A graph inside a task gets the same names whenever that task runs again.
-        self._place = (0, host.now() if outer is None else 0)
-        self._consumed: dict[str, dict[str, Any]] = {}
-        self._firsts: dict[str, str] = {}
-        self._refused: dict[str, list[Interrupt[Any]]] = {}
         # Shown keys that do not stay: a run's output is what they held when they were last shown.
         self._fleeting = not plan.volatile.isdisjoint(
             (parts.keys,) if isinstance(parts.keys, str) else parts.keys
         )
         self._last: Any = None
-        # Imported checkpoints have names of their own.
-        self._names: dict[tuple[int, int], str] = {}
-        self._attentive = "custom" in parts.modes or self.audience is not None
-
-    # -- what tasks ask ---------------------------------------------------------------------
-
-    @property
-    def checkpoint_id(self) -> str:
-        """The checkpoint that the present step starts from."""
-        return self._names.get(self._place) or checkpoint_id(self._named, *self._place)
-
-    def look_at(self, state: ThreadState) -> None:
-        """Name tasks and checkpoints as at ``state``, for somebody who looks and does not run."""
-        self._place = (state.checkpoint, state.at)
-        self._names[self._place] = state.id
-        self._named = stream_of(self.options.thread)
-
-    def answer(self, question: str, task: Task) -> Any:
-        """The answer to the question of that id, or to whoever asks first; MISSING when there is none."""
-        if question in self._answers:
-            return self._answers[question]
-        try:
-            spare = self._spare.pop()
-        except IndexError:
-            return MISSING
-        self._answers[question] = spare
-        self._consumed.setdefault(task.key, {})[question] = spare
-        return spare
-
-    def note_first(self, question: str, first: str) -> None:
-        """Remember the id of the first question of the task that asks ``question``."""
-        if question != first:
-            self._firsts[question] = first
-
-    def refuse(self, question: Interrupt[Any], first: str, task: Task) -> None:
-        """The answer to this question did not fit: forget it, the question is open again."""
-        self.note_first(question.id, first)
-        self._answers.pop(question.id, None)
-        self._refused.setdefault(task.key, []).append(question)
-
-    def write_custom(self, value: Any) -> None:
-        """Send a value to the ``custom`` stream, if anybody listens."""
-        if "custom" in self._parts.modes:
-            if self._crew is not None:
-                self._crew.post((None, value))
-            else:
-                self._parts.put("custom", value)
-
-    def listen(self, modes: frozenset[str]) -> None:
-        """Let graphs inside this one's tasks send their parts of these modes to this run's caller."""
-        self.audience = Audience(modes, self._overhear)
-        self._attentive = True
-
-    def _overhear(self, part: Part) -> None:
-        if self._crew is not None:
-            self._crew.post((part, None))
-        else:
-            self._parts.waiting.append(part)
-
-    def task_config(self, scope: Scope) -> dict[str, Any]:
-        """A new ``RunnableConfig`` for a task."""
-        given, task, namespace = self.options.config, scope.task, scope.namespace
-        metadata = {
-            "langgraph_step": self.live.step,
-            "langgraph_node": task.name,
-            "langgraph_triggers": task.triggers,
-            "langgraph_path": task.path,
-            "langgraph_checkpoint_ns": namespace,
-        }
-        return {
-            **given,
-            "metadata": {**given.get("metadata", {}), **metadata, **task.node.metadata},
-            "tags": [*given.get("tags", ()), *task.node.tags],
-            "configurable": {**given["configurable"], "checkpoint_ns": namespace, "checkpoint_id": None},
-        }
+        self._tasks: Sequence[Task] = ()
 
     # -- the flow ---------------------------------------------------------------------------
 
-    async def supersteps(self) -> AsyncGenerator[Part, None]:
+    async def supersteps(self) -> AsyncGenerator[Any, None]:
         """Run to the end; yields parts as they come."""
         ending: tuple[Event, ...] = ()
         try:
@@ -221,15 +125,16 @@ class GraphRun:
             ending = (RunFailed(self.id, type(error).__name__, str(error)),)
             raise
         finally:
-            if self._journal is not None:
-                await self._journal.end(*ending)
+            if self._pen is not None:
+                await self._pen.end(*ending)
 
-    async def _loop(self) -> AsyncGenerator[Part, None]:
+    async def _loop(self) -> AsyncGenerator[Any, None]:
         """Superstep after superstep: run the tasks, apply what they wrote, record it, show it."""
         live, parts, take = self.live, self._parts, self._parts.take
-        for part in take():
-            yield part
         while tasks := self._next_tasks():
+            if parts.waiting:
+                for part in take():
+                    yield part
             if len(tasks) == 1 and not self._attentive:
                 await self._alone(tasks[0])
             else:
@@ -239,37 +144,48 @@ class GraphRun:
             bumped = apply(self.plan, live, tasks)
             if parts.modes or self._fleeting or not self._shown:
                 self._show(tasks)
-            if self._journal is not None:
-                await self._record(self._journal, tasks, bumped)
+            if self._pen is not None:
+                await self._record(self._pen, tasks, bumped)
             else:
                 self._place = (live.step + 2, self._place[1])
             live.step += 1
+            self.resuming = None
             if parts.waiting:
                 for part in take():
                     yield part
             if self.options.interrupt_after:
                 self._breakpoint(self.options.interrupt_after, tasks, "after")
+        for part in take():
+            yield part
 
-    def _next_tasks(self) -> list[Task]:
+    def _next_tasks(self) -> Sequence[Task]:
         """The tasks of the next superstep, with the results that were recorded of them before."""
+        tasks = self._tasks = next_tasks(self.plan, self.live)
+        parts = self._parts
+        if parts.modes:
+            self.show_checkpoint(tasks)
         if self.live.step > self.live.stop:
             raise self._out_of_steps()
-        tasks = next_tasks(self.plan, self.live)
+        if not tasks:
+            return tasks
         if self._done:
-            self._reuse(tasks)
-        if tasks and self.options.interrupt_before:
+            for task in tasks:
+                if task.key in self._done:
+                    task.writes = self._done[task.key]
+        if self.options.interrupt_before:
             self._breakpoint(self.options.interrupt_before, tasks, "before")
+        if parts.modes:
+            self.show_started(tasks)
+            for task in tasks:
+                if task.writes is not None:
+                    parts.update(task, cached=True)
         return tasks
 
     async def _begin(self) -> None:
         """Find where to go on, accept the input, make that durable."""
-        reader, options, live = self._reader, self.options, self.live
-        place = Place(EMPTY, False, 0)
-        if reader is not None:
-            place = await self.host.read(
-                lambda: locate(reader, options.thread, options.checkpoint, self._given)
-            )
-        state = upcast(place.state, self.plan.nodes, {})
+        history, options, live = self._history, self.options, self.live
+        place = Place(EMPTY, 0) if history is None else await self._locate(history)
+        state = upcast(place.state, self.plan.nodes, self.plan.follows)
         live.versions = dict(state.versions)
         live.seen = {name: dict(versions) for name, versions in state.seen.items()}
         live.top = max(live.versions.values(), default=0)
@@ -280,47 +196,74 @@ class GraphRun:
             self.look_at(state)
             due = next_tasks(self.plan, live)
             state = adopt(state, self.checkpoint_id, due, lambda task: Scope(self, task))
-        changes = self._changes = None if reader is None else Changes(self.plan, state.values)
+        terms, travels = self._terms(state, place)
+        changes = self._changes = Changes(self.plan, state.values) if history and history.diffs else None
+        replays = travels or place.superseded
         base = RunStarted(
             self.id,
             base=state.version,
             durability=options.durability,
             meta=options.metadata,
-            replay=place.replays,
+            replay=travels,
+            parents=self.around,
         )
-        accepted = accept(self.plan, live, state, self._given, changes=changes, base=base)
+        accepted = accept(self.plan, live, state, self._given, terms, changes=changes, base=base)
         started = accepted.started
         if state.checkpoint:
             self._place = (state.checkpoint, state.at)
             self._names[self._place] = state.id
-        if accepted.resumes and not started.replay:
-            self._done = state.done
-            self._answers = {**state.answers, **started.answers}
-            self._spare = list(started.answer or state.answer)
-        if reader is not None:
-            journal = self._journal = Journal(
-                self.host,
-                reader,
-                thread=options.thread,
-                run=self.id,
-                version=place.end,
-                durability=options.durability,
-                fingerprint=self._fingerprint,
-            )
-            await journal.begin(started)
+            self.origin = state
+        if terms.resumes:
+            if not replays:
+                self._done = state.done
+            spare = started.answer if travels else started.answer or state.answer
+            self.answers.give({**({} if travels else state.answers), **started.answers}, spare)
+        self._replays(state, place, travels)
+        if history is not None:
+            pen = self._pen = history.pen(self.plan, place, self.id, options.durability, options.config)
+            await pen.begin(started, live, accepted.writes)
             if started.kind in ("input", "fork"):
-                self._place = (journal.version, journal.at)
-        if accepted.resumes:
+                self.made(started.kind, pen)
+        if terms.resumes:
             self._see()
 
-    def _reuse(self, tasks: Sequence[Task]) -> None:
-        """Results that were recorded before a crash, failure or question are not made again."""
-        done = self._done
-        if done:
-            for task in tasks:
-                if task.key in done:
-                    task.writes = done[task.key]
-                    self._parts.update(task, cached=True)
+    async def _locate(self, history: History) -> Place:
+        replay, options = self.replay, self.options
+        checkpoint = options.checkpoint if self.outer is None else options.around.get(self.namespace)
+        if checkpoint is None and replay is not None and replay.first_visit(self.namespace):
+            return await history.locate(None, replay.checkpoint)
+        return await history.locate(checkpoint)
+
+    def _terms(self, state: ThreadState, place: Place) -> tuple[Terms, bool]:
+        """How the run begins; and whether it makes again what was done from an old checkpoint on."""
+        given, options = self._given, self.options
+        command = isinstance(given, Command)
+        answers = command and given.resume is not None
+        flag = self.resuming
+        if self.outer is None:
+            flag = given is None or command or self._goes_on(state)
+        elif flag is None:
+            flag = given is None or command
+        resumes = bool(state.checkpoint) and flag
+        named = self.outer is not None and self.namespace in options.around
+        addressed = place.addressed or self.replay is not None
+        travels = addressed and (named or not (answers or (self.outer is not None and bool(self.resuming))))
+        forks = resumes and travels and (state.source not in ("update", "fork") or place.superseded)
+        if self.outer is None:
+            self.resuming = resumes
+        strict = self.outer is None and options.strict_resume and not place.superseded
+        return Terms(resumes, forks, strict, self.outer is not None), travels
+
+    def _goes_on(self, state: ThreadState) -> bool:
+        """Whether the caller's run is the one that is recorded: it comes back to it."""
+        run = (self.options.config.get("metadata") or {}).get("run_id")
+        return run is not None and state.meta.get("run_id") == run
+
+    def _replays(self, state: ThreadState, place: Place, travels: bool) -> None:
+        """Graphs inside this one's tasks go on from what they were before the checkpoint."""
+        if self.outer is None and travels:
+            before = self.parent_of(state) if state.source in ("update", "fork") else None
+            self.replay = Replay(before or self.checkpoint_id)
 
     async def _alone(self, task: Task) -> None:
         """Run the only task of a step, here and now."""
@@ -338,8 +281,9 @@ class GraphRun:
             raise
         if self._parts.modes:
             self._parts.update(task)
+            self.show_ended(task)
 
-    async def _together(self, tasks: Sequence[Task]) -> AsyncGenerator[Part, None]:
+    async def _together(self, tasks: Sequence[Task]) -> AsyncGenerator[Any, None]:
         """Run several tasks beside each other; yields parts while they run."""
         by_key = {task.key: task for task in tasks}
         free = self.host.asynchronous
@@ -354,7 +298,7 @@ class GraphRun:
             while crew.pending and (failure is None or is_invalid_resume(failure)):
                 happened = await crew.next()
                 if isinstance(happened, Posted):
-                    self._put(*happened.item)
+                    self.put_posted(happened.item)
                 else:
                     error = await self._ended(by_key[happened.key], happened, asked, len(tasks) > 1)  # type: ignore[index]
                     failure = failure or error
@@ -371,17 +315,10 @@ class GraphRun:
             self._show_partial(tasks)
             raise GraphInterrupt(tuple(asked))
 
-    def _put(self, part: Part | None, custom: Any) -> None:
-        """Add what running work handed over: a part of a graph inside a task, or a custom value."""
-        if part is not None:
-            self._parts.waiting.append(part)
-        else:
-            self._parts.put("custom", custom)
-
     def _show_partial(self, tasks: Sequence[Task]) -> None:
         """What the tasks that did finish would change is shown, though the step is not complete."""
         finished = [task for task in tasks if task.writes]
-        if finished:
+        if finished and self.outer is None:
             apply(self.plan, self.live, finished)
             self._show(finished)
 
@@ -394,12 +331,15 @@ class GraphRun:
         self, task: Task, done: Done, asked: list[Interrupt[Any]], several: bool
     ) -> BaseException | None:
         """Record what a task came to; returns the error that ends the step, if it is one."""
-        error = done.error
+        error, pen = done.error, self._pen
         if error is None:
             task.writes = done.value
-            if several and self._journal is not None and self._journal.open:
-                await self._journal.record(TaskCompleted(task.key, task.name, [list(w) for w in done.value]))
-            self._parts.update(task)
+            if pen is not None and several and pen.open:
+                completed = TaskCompleted(task.key, task.name, [list(w) for w in done.value])
+                await pen.record(completed, worker=self._worker(pen, task))
+            if self._parts.modes:
+                self._parts.update(task)
+                self.show_ended(task)
             return None
         if isinstance(error, GraphInterrupt):
             await self._asked(task, error)
@@ -409,30 +349,38 @@ class GraphRun:
             await self._failed(task, error)
         return error
 
+    def _worker(self, pen: Pen, task: Task) -> Scope | None:
+        return (task.scope or Scope(self, task)) if pen.detailed else None
+
     async def _asked(self, task: Task, asked: GraphInterrupt) -> None:
         interrupts: tuple[Interrupt[Any], ...] = tuple(asked.args[0])
-        if self._journal is not None:
-            questions = self._questions(interrupts)
-            used = self._consumed.pop(task.key, {})
-            refused = [question.id for question in self._refused.pop(task.key, ())]
-            await self._journal.record(TaskInterrupted(task.key, task.name, questions, used, refused))
+        answers, pen = self.answers, self._pen
+        if pen is not None:
+            questions = answers.questions(interrupts)
+            refused = [question.id for question in answers.refused(task.key)]
+            event = TaskInterrupted(task.key, task.name, questions, answers.taken(task.key), refused)
+            await pen.record(event, worker=self._worker(pen, task))
         self.interrupts.extend(interrupts)
         self._parts.interrupted(interrupts, self.live.channels)
-
-    def _questions(self, interrupts: Sequence[Interrupt[Any]]) -> list[Question]:
-        return [Question(i.id, i.value, i.response_schema, self._firsts.get(i.id, "")) for i in interrupts]
+        if self._parts.modes:
+            self.show_ended(task, interrupts=interrupts)
 
     async def _failed(self, task: Task, error: Exception) -> None:
         """Say which task it was; a log that cannot be written must not hide the error itself."""
-        error.add_note(f"During task with name '{task.name}' and id '{Scope(self, task).id}'")
-        journal = self._journal
-        if journal is not None and journal.open and not isinstance(error, LogError):
-            if refused := self._refused.pop(task.key, None):
-                questions = self._questions(refused)
-                used = self._consumed.pop(task.key, {})
+        scope = task.scope or Scope(self, task)
+        error.add_note(f"During task with name '{task.name}' and id '{scope.id}'")
+        pen, answers = self._pen, self.answers
+        if pen is not None and pen.open and not isinstance(error, LogError):
+            worker = scope if pen.detailed else None
+            if refused := answers.refused(task.key):
+                questions = answers.questions(refused)
                 ids = [question.id for question in questions]
-                await journal.record(TaskInterrupted(task.key, task.name, questions, used, ids))
-            await journal.record(TaskFailed(task.key, task.name, type(error).__name__, repr(error)))
+                event = TaskInterrupted(task.key, task.name, questions, answers.taken(task.key), ids)
+                await pen.record(event, worker=worker)
+            failed = TaskFailed(task.key, task.name, type(error).__name__, repr(error))
+            await pen.record(failed, worker=worker, error=error)
+        if self._parts.modes:
+            self.show_ended(task, error=error)
 
     def _show(self, tasks: Sequence[Task]) -> None:
         """Let the caller see the state, when the step changed something that is shown."""
@@ -445,15 +393,27 @@ class GraphRun:
         if self._fleeting:
             self._last = read(self.live.channels, self._parts.keys)
 
-    async def _record(self, journal: Journal, tasks: Sequence[Task], bumped: set[str]) -> None:
+    async def _record(self, pen: Pen, tasks: Sequence[Task], bumped: set[str]) -> None:
         """The step is complete: what it changed becomes a record, what waited for it is done with."""
-        assert self._changes is not None
-        writes = tasks[0].writes if len(tasks) == 1 else [w for t in tasks for w in t.writes or ()]
-        change = self._changes.take(self.live, bumped, writes or ())
-        await journal.record(StepCompleted(self.live.step, [told(task) for task in tasks], change))
-        self._place = (journal.version, journal.at)
-        if self._done or self._answers or self._spare:
-            self._done, self._answers, self._spare = {}, {}, []
+        task, live = tasks[0], self.live
+        alone = len(tasks) == 1
+        writes = task.writes or () if alone else [w for t in tasks for w in t.writes or ()]
+        if self._changes is not None:
+            change = self._changes.take(live, bumped, writes)
+            wrote: list[Any] = []
+            if alone and task.key not in self._done:
+                name = task.name if task.name != task.key else ""
+                wrote = [task.key, name, tell(writes, self.plan.told, live.value_of)]
+            await pen.record(StepCompleted(live.step, [told(t) for t in tasks], change, wrote))
+        else:
+            if alone and pen.detailed and task.key not in self._done:
+                completed = TaskCompleted(task.key, task.name, [list(w) for w in writes])
+                await pen.record(completed, worker=self._worker(pen, task))
+            await pen.record(StepCompleted(live.step, [told(t) for t in tasks], _UNKNOWN))
+        self.made("loop", pen)
+        if self._done:
+            self._done = {}
+        self.answers.clear()
 
     # -- ends -------------------------------------------------------------------------------
 
@@ -461,12 +421,15 @@ class GraphRun:
         held = stops_at(self.live, nodes, tasks)
         if held:
             self._held = (when, [task.name for task in held])
+            if when == "after" and self._parts.modes:
+                self.show_checkpoint(next_tasks(self.plan, self.live))
             raise GraphInterrupt(())
 
     def _pause(self, asked: GraphInterrupt) -> RunPaused:
-        if asked.args[0]:
+        if asked.args and asked.args[0]:
             return RunPaused(self.id, "interrupt")
-        self._parts.interrupted((), self.live.channels)
+        if self.outer is None:
+            self._parts.interrupted((), self.live.channels)
         return RunPaused(self.id, *self._held)
 
     def _out_of_steps(self) -> GraphRecursionError:

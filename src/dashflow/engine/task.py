@@ -14,8 +14,11 @@ from dashflow._util.reserved import NS_END, NS_SEP, PUSH
 from dashflow._util.scope import CURRENT
 from dashflow._util.sentinel import MISSING
 from dashflow.core.superstep import Live, Task
+from dashflow.engine.answers import Answers
+from dashflow.engine.history import History
 from dashflow.engine.parts import Audience
 from dashflow.engine.ports import Host
+from dashflow.engine.replay import Replay
 from dashflow.engine.retry import delay_before, matching_policy
 from dashflow.errors import GraphBubbleUp, GraphInterrupt, NodeCancelledError, ParentCommand
 from dashflow.options import RunOptions
@@ -25,7 +28,7 @@ from dashflow.types.policies import RetryPolicy
 
 
 class Surroundings(Protocol):
-    """What a task may ask of the run it is part of (``dashflow.engine.run.GraphRun``)."""
+    """What a task may ask of the run it is part of (``dashflow.engine.setting.Setting``)."""
 
     id: str
     live: Live
@@ -34,7 +37,11 @@ class Surroundings(Protocol):
     store: Any
     outer: Scope | None
     audience: Audience | None
-    recorded: bool
+    answers: Answers
+    lent: History | None
+    around: dict[str, str]
+    replay: Replay | None
+    resuming: bool | None
 
     @property
     def checkpoint_id(self) -> str:
@@ -47,18 +54,6 @@ class Surroundings(Protocol):
 
     def write_custom(self, value: Any) -> None:
         """Send a value to the ``custom`` stream."""
-        ...
-
-    def answer(self, question: str, task: Task) -> Any:
-        """The answer to the question of that id, or to whoever asks first; MISSING when there is none."""
-        ...
-
-    def note_first(self, question: str, first: str) -> None:
-        """Remember the id of the first question of the task that asks ``question``."""
-        ...
-
-    def refuse(self, question: Interrupt[Any], first: str, task: Task) -> None:
-        """The answer to this question did not fit: forget it, the question is open again."""
         ...
 
 
@@ -102,7 +97,7 @@ class Body(Protocol):
 class Scope:
     """What a running task can be asked for; everything costly is made when somebody asks."""
 
-    __slots__ = ("_config", "_runtime", "asked", "attempt", "extra", "graphs", "run", "task")
+    __slots__ = ("_config", "_id", "_runtime", "asked", "attempt", "extra", "graphs", "run", "task")
 
     def __init__(self, run: Surroundings, task: Task) -> None:
         self.run = run
@@ -111,12 +106,22 @@ class Scope:
         self.graphs = 0
         self.attempt = 1
         self.extra: list[tuple[str, Any]] | None = None
+        self._id = ""
         self._config: dict[str, Any] | None = None
         self._runtime: Runtime[Any] | None = None
 
     @property
     def id(self) -> str:
         """The task's id."""
+        if not self._id:
+            self._id = self._identity()
+        return self._id
+
+    def call_it(self, identifier: str) -> None:
+        """Let the task's id be this one: its result is put in by hand."""
+        self._id = identifier
+
+    def _identity(self) -> str:
         task, run = self.task, self.run
         kind = (task.path[0], *task.triggers)
         if task.path[0] == PUSH:
@@ -133,12 +138,9 @@ class Scope:
         return f"{self.run.namespace}{NS_SEP}{own}" if self.run.namespace else own
 
     @property
-    def outermost(self) -> Scope:
-        """The task of the outermost graph that this one runs inside of; itself, when it is that."""
-        scope = self
-        while scope.run.outer is not None:
-            scope = scope.run.outer
-        return scope
+    def path(self) -> str:
+        """Where the task stands, as text that sorts."""
+        return path_text(self.task.path)
 
     def next_namespace(self) -> str:
         """Namespace for a graph that starts inside this task; later ones are numbered."""
@@ -189,19 +191,19 @@ class Scope:
 
     def interrupt(self, value: Any, response_schema: Any) -> Any:
         """The answer to the task's next question, or ``GraphInterrupt`` when there is none yet."""
-        namespace, number, home = self.namespace, self.asked, self.outermost
+        namespace, number, answers = self.namespace, self.asked, self.run.answers
         self.asked += 1
         identifier = interrupt_id(namespace, number)
         first = interrupt_id(namespace)
-        answer = home.run.answer(identifier, home.task)
+        answer = answers.find(identifier, self.task.key)
         if answer is not MISSING:
             try:
                 return validate_response(response_schema, answer)
             except Exception:  # the question stays open, whatever becomes of the error
                 question = self._question(value, identifier, response_schema)
-                home.run.refuse(question, first, home.task)
+                answers.refuse(question, first, self.task.key)
                 raise
-        home.run.note_first(identifier, first)
+        answers.note_first(identifier, first)
         raise GraphInterrupt((self._question(value, identifier, response_schema),))
 
     def _question(self, value: Any, identifier: str, response_schema: Any) -> Interrupt[Any]:
@@ -218,7 +220,7 @@ async def execute(host: Host, run: Surroundings, task: Task) -> list[tuple[str, 
     body: Body = task.node.body
     if body.inline:
         return body.writes(task.input)
-    scope = Scope(run, task)
+    scope = task.scope = task.scope or Scope(run, task)
     token = CURRENT.set(scope)
     try:
         if not body.retry:

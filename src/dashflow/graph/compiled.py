@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, Generic
 
-from dashflow.checkpoint.saver import LogSaver
 from dashflow.core.plan import GraphPlan
 from dashflow.pregel.main import Pregel
 from dashflow.typing import ContextT, InputT, OutputT, StateT
@@ -16,6 +15,10 @@ class CompiledStateGraph(Pregel, Generic[StateT, ContextT, InputT, OutputT]):
     def __init__(self, builder: Any, plan: GraphPlan, **options: Any) -> None:
         super().__init__(plan, **options)
         self.builder = builder
-        if isinstance(self.checkpointer, LogSaver):
+        self.stream_mode = "updates"
+        self.output_mapper = builder.schemas[builder.output_schema].coerce
+        self.state_mapper = builder.schemas[builder.state_schema].coerce
+        registry = getattr(self.checkpointer, "registry", None)
+        if registry is not None:
             for schema in builder.schemas:
-                self.checkpointer.registry.register_schema(schema)
+                registry.register_schema(schema)

@@ -52,6 +52,7 @@ class NodeBody:
         "routes",
         "scoped",
         "static",
+        "subgraphs",
     )
 
     def __init__(
@@ -68,6 +69,7 @@ class NodeBody:
         self._extra: tuple[Provider, ...] = () if self._invoke or action is None else wants(action)
         self._awaits = not self._invoke and is_asynchronous(action)
         self.asynchronous = self._awaits or (self._invoke and hasattr(action, "ainvoke"))
+        self.subgraphs: tuple[Any, ...] = (action,) if hasattr(action, "get_subgraphs") else ()
         self.inline = False
         self.scoped = bool(self._extra)
 
