@@ -115,8 +115,9 @@ def parse_options(
     thread = configurable.get("thread_id")
     around = configurable.get("checkpoint_map") or {}
     checkpoint = configurable.get("checkpoint_id") or None
-    if around:
-        checkpoint = around.get(configurable.get("checkpoint_ns") or "", checkpoint)
+    if configurable.get("checkpoint_ns"):  # it names a graph inside; the map says where the outermost is
+        checkpoint = None
+    checkpoint = around.get("", checkpoint)
     return RunOptions(
         thread="" if thread is None else str(thread),
         checkpoint=checkpoint,

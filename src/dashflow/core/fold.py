@@ -209,7 +209,7 @@ def _told(state: ThreadState, wrote: list[list[Any]]) -> ThreadState:
     return replace(
         state,
         wrote={key: resolve(writes, state.values) for key, _, writes in wrote},
-        wrote_names={key: name for key, name, _ in wrote},
+        wrote_names={key: name or key for key, name, _ in wrote},
     )
 
 

@@ -42,7 +42,6 @@ from dashflow.errors import (
     GraphBubbleUp,
     GraphInterrupt,
     GraphRecursionError,
-    InvalidUpdateError,
     LogError,
     ParentCommand,
     create_error_message,
@@ -118,8 +117,6 @@ class GraphRun(Setting):
             raise
         except ParentCommand:
             ending = (RunFinished(self.id),)
-            if self.outer is None:
-                raise InvalidUpdateError("There is no parent graph") from None
             raise
         except BaseException as error:
             ending = (RunFailed(self.id, type(error).__name__, str(error)),)
@@ -288,7 +285,7 @@ class GraphRun(Setting):
         by_key = {task.key: task for task in tasks}
         free = self.host.asynchronous
         crew = self._crew = self.host.crew(self.options.max_concurrency, attentive=self._attentive)
-        asked: list[Interrupt[Any]] = []
+        asked: list[GraphInterrupt] = []
         failure: BaseException | None = None
         try:
             for task in tasks:
@@ -313,7 +310,7 @@ class GraphRun(Setting):
             raise failure
         if asked:
             self._show_partial(tasks)
-            raise GraphInterrupt(tuple(asked))
+            raise GraphInterrupt(tuple(one for stop in asked for one in stop.args[0]))
 
     def _show_partial(self, tasks: Sequence[Task]) -> None:
         """What the tasks that did finish would change is shown, though the step is not complete."""
@@ -328,7 +325,7 @@ class GraphRun(Setting):
         return lambda: drive(execute(self.host, self, task))
 
     async def _ended(
-        self, task: Task, done: Done, asked: list[Interrupt[Any]], several: bool
+        self, task: Task, done: Done, asked: list[GraphInterrupt], several: bool
     ) -> BaseException | None:
         """Record what a task came to; returns the error that ends the step, if it is one."""
         error, pen = done.error, self._pen
@@ -343,7 +340,7 @@ class GraphRun(Setting):
             return None
         if isinstance(error, GraphInterrupt):
             await self._asked(task, error)
-            asked.extend(error.args[0])
+            asked.append(error)
             return None
         if isinstance(error, Exception) and not isinstance(error, GraphBubbleUp):
             await self._failed(task, error)
@@ -354,6 +351,8 @@ class GraphRun(Setting):
 
     async def _asked(self, task: Task, asked: GraphInterrupt) -> None:
         interrupts: tuple[Interrupt[Any], ...] = tuple(asked.args[0])
+        if not interrupts:  # a breakpoint in a graph inside
+            return
         answers, pen = self.answers, self._pen
         if pen is not None:
             questions = answers.questions(interrupts)

@@ -70,6 +70,7 @@ class Setting:
         self.id = str(given_id) if given_id else f"{host.now():x}-{host.entropy():016x}"
         if outer is None:
             self.answers = Answers()
+            self.around = dict(options.around)
         else:
             around = outer.run
             self.answers = Answers(around.answers, outer.task.key)
@@ -110,7 +111,7 @@ class Setting:
 
     def made(self, source: str, pen: Pen) -> None:
         """A checkpoint was made."""
-        if self._parts.modes:
+        if self._parts.modes and self.options.durability != "exit":
             self._before = self.checkpoint_id if self._place[0] else None
         self._place = (pen.version, pen.at)
         self._source = source
