@@ -236,6 +236,22 @@ def read(channels: Mapping[str, BaseChannel[Any, Any, Any]], keys: Sequence[str]
     return {k: channels[k].get() for k in keys if channels[k].is_available()}
 
 
+def written(
+    channels: Mapping[str, BaseChannel[Any, Any, Any]], writes: Sequence[tuple[str, Any]]
+) -> Mapping[str, BaseChannel[Any, Any, Any]]:
+    """The channels as they would be with these writes; those that are written to are copies."""
+    by_channel: dict[str, list[Any]] = {}
+    for chan, value in writes:
+        if chan in channels:
+            by_channel.setdefault(chan, []).append(value)
+    if not by_channel:
+        return channels
+    copies = {chan: channels[chan].copy() for chan in by_channel}
+    for chan, values in by_channel.items():
+        copies[chan].update(values)
+    return {**channels, **copies}
+
+
 def pass_breakpoints(live: Live) -> None:
     """Remember all present versions as shown to a person, so the same breakpoint does not stop again."""
     live.seen[SHOWN] = dict(live.versions)

@@ -55,8 +55,10 @@ def accept(
         return _go_on(plan, live, state, command, changes, base)
     if given is None:
         raise EmptyInputError(f"Received no input for {plan.input_channel}")
+    writes = plan.input_writes(given)
+    if not writes:
+        raise EmptyInputError(f"Received no input for {plan.input_channel}")
     waiting = next_tasks(plan, live)
-    writes = [(plan.input_channel, given)]
     for task in waiting:
         task.writes = ()
     bumped = apply(plan, live, waiting, writes)

@@ -11,6 +11,7 @@ from contextlib import aclosing
 from typing import Any
 
 from dashflow._util.drive import drive
+from dashflow._util.reserved import CONFIG_KEY_READ, CONFIG_KEY_SEND
 from dashflow._util.sentinel import MISSING
 from dashflow.checkpoint.imported_layout import upcast
 from dashflow.checkpoint.thread import ThreadReader, stream_of
@@ -190,7 +191,13 @@ class GraphRun:
             **given,
             "metadata": {**given.get("metadata", {}), **metadata, **task.node.metadata},
             "tags": [*given.get("tags", ()), *task.node.tags],
-            "configurable": {**given["configurable"], "checkpoint_ns": namespace, "checkpoint_id": None},
+            "configurable": {
+                **given["configurable"],
+                "checkpoint_ns": namespace,
+                "checkpoint_id": None,
+                CONFIG_KEY_SEND: scope.send,
+                CONFIG_KEY_READ: scope.read,
+            },
         }
 
     # -- the flow ---------------------------------------------------------------------------

@@ -168,7 +168,7 @@ async def update(
     changes = Changes(plan, state.values)
     live = run.live = live_of(plan, state)
     run.look_at(state)
-    source, ran, extra = await _edit(run, plan, state, values, as_node)
+    source, ran, extra = await _edit(host, run, plan, state, values, as_node)
     change = Change()
     if ran or extra:
         bumped = apply(plan, live, ran, extra)
@@ -185,7 +185,7 @@ async def update(
 
 
 async def _edit(
-    run: GraphRun, plan: GraphPlan, state: ThreadState, values: Any, as_node: str | None
+    host: Host, run: GraphRun, plan: GraphPlan, state: ThreadState, values: Any, as_node: str | None
 ) -> tuple[str, list[Task], list[tuple[str, Any]]]:
     """What an edit comes to: its source, the tasks that count as run, and writes that belong to none."""
     if as_node == END and values is None:  # nothing is waiting any more
@@ -196,7 +196,7 @@ async def _edit(
     if as_node == INPUT:
         if values is None:
             raise InvalidUpdateError(f"Received no input writes for {plan.input_channel}")
-        return "input", [], [(plan.input_channel, values)]
+        return "input", [], plan.input_writes(values)
     if as_node == "__copy__":
         if not state.checkpoint:
             raise InvalidUpdateError("Cannot copy a non-existent checkpoint")
@@ -209,8 +209,9 @@ async def _edit(
     scope = Scope(run, task)
     task.writes = own = node.body.writes(values)
     for route in node.body.routes:
-        decision = route.decide(route.read(run.live, own), values, scope)
-        own.extend(route.writes(await decision if route.asynchronous else decision))
+        free = route.asynchronous and host.asynchronous
+        decision = route.decide(route.read(run.live, own), values, scope, free)
+        own.extend(route.writes(await decision if free else decision))
     return "update", [task], []
 
 
@@ -222,7 +223,9 @@ def _last_node(plan: GraphPlan, state: ThreadState) -> str:
     """
     seen = [(v, name) for name, memory in state.seen.items() if name in plan.nodes for v in memory.values()]
     if not seen:
-        return plan.input_channel
+        if isinstance(plan.input_channel, str) and plan.input_channel in plan.nodes:
+            return plan.input_channel
+        raise InvalidUpdateError("Ambiguous update, specify as_node")
     seen.sort()
     if len(seen) == 1 or seen[-1][0] != seen[-2][0] or seen[-1][1] == seen[-2][1]:
         return seen[-1][1]

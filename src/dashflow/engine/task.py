@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, Protocol
 
 from dashflow._util.ids import interrupt_id, path_text, task_id
 from dashflow._util.reserved import NS_END, NS_SEP, PUSH
 from dashflow._util.scope import CURRENT
 from dashflow._util.sentinel import MISSING
-from dashflow.core.superstep import Live, Task
+from dashflow.core.plan import GraphPlan
+from dashflow.core.superstep import Live, Task, read, written
 from dashflow.engine.parts import Audience
 from dashflow.engine.ports import Host
 from dashflow.engine.retry import delay_before, matching_policy
@@ -28,6 +30,7 @@ class Surroundings(Protocol):
     """What a task may ask of the run it is part of (``dashflow.engine.run.GraphRun``)."""
 
     id: str
+    plan: GraphPlan
     live: Live
     options: RunOptions
     namespace: str
@@ -72,8 +75,8 @@ class Route(Protocol):
         """What the path function is given: the state with this task's own writes."""
         ...
 
-    def decide(self, state: Any, value: Any, scope: Scope) -> Any:
-        """Call the path function; may return an awaitable when ``asynchronous``."""
+    def decide(self, state: Any, value: Any, scope: Scope, asynchronous: bool = False) -> Any:
+        """Call the path function; an awaitable when it and the caller are asynchronous."""
         ...
 
     def writes(self, decision: Any) -> Sequence[tuple[str, Any]]:
@@ -182,10 +185,24 @@ class Scope:
             )
         return self._runtime
 
+    def send(self, writes: Sequence[tuple[str, Any]]) -> None:
+        """Write to channels beside what the node returns."""
+        self.extra = [*(self.extra or ()), *writes]
+
+    def read(self, select: Sequence[str] | str, fresh: bool = False) -> Any:
+        """The values of these keys; ``fresh``: with what this task has sent so far."""
+        live, managed = self.run.live, self.run.plan.managed
+        channels = written(live.channels, self.extra or ()) if fresh else live.channels
+        if isinstance(select, str):
+            return managed[select].get(live) if select in managed else read(channels, select)
+        values = read(channels, [key for key in select if key not in managed])
+        values.update((key, managed[key].get(live)) for key in select if key in managed)
+        return values
+
     def push_message(self, message: Any, state_key: str | None) -> None:
         """Write a message to the state beside what the node returns."""
         if state_key is not None:
-            self.extra = [*(self.extra or ()), (state_key, message)]
+            self.send([(state_key, message)])
 
     def interrupt(self, value: Any, response_schema: Any) -> Any:
         """The answer to the task's next question, or ``GraphInterrupt`` when there is none yet."""
@@ -246,14 +263,9 @@ async def _attempt(
         writes.extend(scope.extra)
     for route in body.routes:
         state = route.read(run.live, writes)
-        if route.asynchronous:
-            if not host.asynchronous:
-                raise TypeError(
-                    f'No synchronous function provided to "{route.name}".'
-                    "\nEither initialize with a synchronous function or invoke via the async API "
-                    "(ainvoke, astream, etc.)"
-                )
-            decision = await host.call(lambda r=route, s=state: r.decide(s, result, scope), blocking=False)  # type: ignore[misc]
+        if route.asynchronous and host.asynchronous:
+            asked = partial(route.decide, state, result, scope, True)
+            decision = await host.call(asked, blocking=False)
         else:
             decision = route.decide(state, result, scope)
         writes.extend(route.writes(decision))

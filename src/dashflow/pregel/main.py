@@ -22,67 +22,19 @@ from dashflow.engine.run import GraphRun
 from dashflow.engine.task import Scope
 from dashflow.hosts.sync import SyncHost
 from dashflow.options import RunOptions, parse_options
-from dashflow.types.checkpointer import ensure_valid_checkpointer
+from dashflow.pregel.shape import GraphShape
 from dashflow.types.interrupts import Interrupt
 from dashflow.types.snapshots import StateSnapshot
 
 Config = Mapping[str, Any]
 
 
-class Pregel:
-    """A compiled graph.
-
-    Args:
-        plan: The graph as data.
-        checkpointer: Keeps its threads; None: those of the graph it is used in; False: never.
-        store: Lent to nodes.
-        interrupt_before: Static breakpoints before these nodes, or ``"*"``.
-        interrupt_after: The same after them.
-        name: For people.
-        debug: Print every part.
-        config: Defaults for every run's config.
-        context_schema: A dataclass or model that a dict given as ``context`` is made into.
-        host: Runs it somewhere else than where its caller is; for simulations.
-
-    Raises:
-        TypeError: ``checkpointer`` is no saver of DashFlow's.
-    """
-
-    def __init__(
-        self,
-        plan: GraphPlan,
-        *,
-        checkpointer: Any = None,
-        store: Any = None,
-        interrupt_before: Sequence[str] | str = (),
-        interrupt_after: Sequence[str] | str = (),
-        name: str = "LangGraph",
-        debug: bool = False,
-        config: Config | None = None,
-        context_schema: Any = None,
-        host: Host | None = None,
-    ) -> None:
-        self.plan = plan
-        self.checkpointer = _known_saver(checkpointer)
-        self.store = store
-        self.interrupt_before_nodes = interrupt_before
-        self.interrupt_after_nodes = interrupt_after
-        self.name = name
-        self.debug = debug
-        self.config = dict(config or {})
-        self.context_schema = context_schema
-        self._host = host
+class Pregel(GraphShape):
+    """A compiled graph: see ``GraphShape`` for how one is made of nodes and channels."""
 
     def with_config(self, config: Config | None = None, **more: Any) -> Pregel:
         """A copy with other defaults for its runs' config."""
         return self.copy({"config": {**self.config, **(config or {}), **more}})
-
-    def copy(self, update: Mapping[str, Any] | None = None) -> Pregel:
-        """A copy with some attributes changed."""
-        twin = object.__new__(type(self))
-        twin.__dict__.update(self.__dict__)
-        twin.__dict__.update(update or {})
-        return twin
 
     def with_host(self, host: Host) -> Pregel:
         """A copy whose synchronous methods run in another world than the caller's: a simulated one."""
@@ -176,7 +128,7 @@ class Pregel:
         With a list of modes, yields pairs of mode and data; with ``subgraphs``, the namespace before them.
         """
         options = self._options(config, context, interrupt_before, interrupt_after, durability)
-        modes, shape = _modes(stream_mode, "updates", subgraphs)
+        modes, shape = _modes(stream_mode, self.stream_mode, subgraphs)
         run = self._run(self._host or SyncHost(), options, input, modes, output_keys or self.plan.stream)
         if subgraphs:
             run.listen(modes)
@@ -198,7 +150,7 @@ class Pregel:
     ) -> AsyncIterator[Any]:
         """``stream`` for asyncio callers."""
         options = self._options(config, context, interrupt_before, interrupt_after, durability)
-        modes, shape = _modes(stream_mode, "updates", subgraphs)
+        modes, shape = _modes(stream_mode, self.stream_mode, subgraphs)
         run = self._run(_loop_host(), options, input, modes, output_keys or self.plan.stream)
         if subgraphs:
             run.listen(modes)
@@ -357,18 +309,6 @@ def _loop_host() -> Host:
     from dashflow.hosts.aio import AioHost
 
     return AioHost()
-
-
-def _known_saver(checkpointer: Any) -> Any:
-    if isinstance(checkpointer, LogSaver):
-        return checkpointer
-    checked = ensure_valid_checkpointer(checkpointer)
-    if checked not in (None, True, False):
-        raise TypeError(
-            f"{type(checkpointer).__name__} is no saver of DashFlow's; this version takes InMemorySaver, "
-            "SqliteSaver and AsyncSqliteSaver from dashflow.checkpoint."
-        )
-    return checked
 
 
 def _as_schema(kind: Any, context: Any) -> Any:
