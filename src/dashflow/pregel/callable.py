@@ -236,7 +236,7 @@ class RunnableCallable(Runnable[Any, Any]):
         else:
             tagged = {**config, "tags": [*(config.get("tags") or ()), *self.tags]} if self.tags else config
             run = await world.tell(
-                world.manager(tagged).on_chain_start,  # type: ignore[arg-type]  # a config with its tags replaced
+                world.manager(tagged).on_chain_start,
                 None,
                 value,
                 name=config.get("run_name") or self.get_name(),
@@ -284,7 +284,7 @@ def _task_config() -> RunnableConfig:
     """The config that holds here: of the enclosing Runnable, else of the running task, else an empty one."""
     scope = CURRENT.get()
     if scope is not None and var_child_runnable_config.get() is None:
-        return ensure_config(scope.config)
+        return ensure_config(scope.config)  # type: ignore[arg-type]  # built as one
     return ensure_config()
 
 
