@@ -6,17 +6,44 @@ Nothing here runs a node: a node's code sits in ``NodePlan.body``, which only th
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
+
+import msgspec
 
 from dashflow._util.reserved import PULL, TASKS
 from dashflow.channels.base import BaseChannel
 from dashflow.channels.binop import BinaryOperatorAggregate
 from dashflow.channels.last_value import LastValue
 from dashflow.managed.base import Progress
+from dashflow.types.policies import CachePolicy, RetryPolicy, TimeoutPolicy, TracePolicy
 
 Channels = Mapping[str, BaseChannel[Any, Any, Any]]
 Reader = Callable[[Channels, Progress], Any]
 """Builds a node's input from the channels (and how far the run is); an empty channel is left out."""
+
+
+class NodePolicies(msgspec.Struct, frozen=True):
+    """How the engine treats a node: see the classes of its attributes.
+
+    Attributes:
+        retry: When to try again; of several policies, the first that fits an error.
+        timeout: Limits of one attempt.
+        cache: Whether results are kept and used again.
+        handler: The node that runs in the place of this one when it failed; "" when that ends the run.
+        trace: What traces show of the node.
+        identity: Names the node's code, for the cache.
+    """
+
+    retry: Sequence[RetryPolicy] = ()
+    timeout: TimeoutPolicy | None = None
+    cache: CachePolicy[Any] | None = None
+    handler: str = ""
+    trace: TracePolicy | None = None
+    identity: str = ""
+
+
+PLAIN = NodePolicies()
+"""A node without policies."""
 
 
 class NodePlan:
@@ -47,7 +74,7 @@ class NodePlan:
         hidden: bool = False,
         tags: Sequence[str] = (),
         metadata: Mapping[str, Any] | None = None,
-        policies: NodePolicies | None = None,
+        policies: NodePolicies = PLAIN,
     ) -> None:
         self.name = name
         self.path = (PULL, name)
@@ -59,15 +86,6 @@ class NodePlan:
         self.tags = tuple(tags)
         self.metadata = dict(metadata) if metadata else {}
         self.policies = policies
-
-
-class NodePolicies(Protocol):
-    """Retry, time-out and cache policies of a node; only the engine looks inside."""
-
-    @property
-    def retry(self) -> Sequence[Any]:
-        """Retry policies, first match wins."""
-        ...
 
 
 class GraphPlan:

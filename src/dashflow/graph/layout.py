@@ -23,6 +23,7 @@ from dashflow.core.superstep import Live
 from dashflow.graph.branch import Branch, BranchRoute
 from dashflow.graph.message import add_messages
 from dashflow.graph.node import NodeBody, reader
+from dashflow.graph.policies import Wishes, settle, with_default_handler
 from dashflow.graph.schema import ROOT, Schema
 from dashflow.types.commands import Send
 
@@ -34,6 +35,8 @@ class Builder(Protocol):
     """What a plan is made from (``dashflow.graph.state.StateGraph``)."""
 
     nodes: dict[str, Any]
+    node_defaults: Wishes
+    default_handler: Any
     edges: set[tuple[str, str]]
     waiting_edges: set[tuple[tuple[str, ...], str]]
     branches: dict[str, dict[str, Branch]]
@@ -57,12 +60,13 @@ def plan_of(builder: Builder, name: str) -> GraphPlan:
     triggers: dict[str, list[str]] = {START: [START]}
     bodies = {START: _start_body(builder)}
     keys = [*builder.channels, *builder.managed]
-    for node, spec in builder.nodes.items():
+    specs = with_default_handler(builder.nodes, builder.default_handler)
+    for node, spec in specs.items():
         channels[_branch_to(node)] = (
             LastValueAfterFinish(Any) if spec.defer else EphemeralValue(Any, guard=False)
         )
         triggers[node] = [_branch_to(node)]
-        bodies[node] = NodeBody(node, spec.action, keys, spec.retry)
+        bodies[node] = NodeBody(node, spec.action, keys)
     for start, end in sorted(builder.edges):
         if end != END:
             bodies[start].static.append((_branch_to(end), None))
@@ -86,7 +90,7 @@ def plan_of(builder: Builder, name: str) -> GraphPlan:
         channel.key = key
     return GraphPlan(
         name,
-        nodes=_nodes(builder, triggers, bodies),
+        nodes=_nodes(specs, builder.node_defaults, triggers, bodies),
         channels=channels,
         managed=builder.managed,
         input_channel=START,
@@ -110,7 +114,10 @@ def _read_start(channels: Any, progress: Live | Any) -> Any:
 
 
 def _nodes(
-    builder: Builder, triggers: Mapping[str, list[str]], bodies: Mapping[str, NodeBody]
+    specs: Mapping[str, Any],
+    defaults: Wishes,
+    triggers: Mapping[str, list[str]],
+    bodies: Mapping[str, NodeBody],
 ) -> dict[str, NodePlan]:
     nodes = {
         START: NodePlan(
@@ -123,7 +130,7 @@ def _nodes(
             tags=(TAG_HIDDEN,),
         )
     }
-    for node, spec in builder.nodes.items():
+    for node, spec in specs.items():
         schema = spec.schema
         nodes[node] = NodePlan(
             node,
@@ -132,5 +139,6 @@ def _nodes(
             read=reader(schema),
             body=bodies[node],
             metadata=spec.metadata,
+            policies=settle(node, spec, defaults),
         )
     return nodes

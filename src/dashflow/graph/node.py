@@ -20,7 +20,6 @@ from dashflow.graph.schema import ROOT, Schema
 from dashflow.graph.signature import Provider, is_asynchronous, wants
 from dashflow.managed.base import Progress
 from dashflow.types.commands import Command, Send, annotated_keys, fields_as_tuples
-from dashflow.types.policies import RetryPolicy
 
 Writes = list[tuple[str, Any]]
 _PLAIN = (LastValue, BinaryOperatorAggregate)
@@ -35,7 +34,6 @@ class NodeBody:
         action: A function, a callable object, or anything with ``invoke``/``ainvoke``; None passes the
             input on (the graph's start).
         keys: State keys it may write.
-        retry: Retry policies.
     """
 
     __slots__ = (
@@ -48,17 +46,13 @@ class NodeBody:
         "asynchronous",
         "inline",
         "name",
-        "retry",
         "routes",
         "scoped",
         "static",
     )
 
-    def __init__(
-        self, name: str, action: Any, keys: Sequence[str], retry: Sequence[RetryPolicy] = ()
-    ) -> None:
+    def __init__(self, name: str, action: Any, keys: Sequence[str]) -> None:
         self.name = name
-        self.retry = tuple(retry)
         self.routes: list[Route] = []
         self.static: Writes = []
         self._keys = frozenset(keys)

@@ -7,6 +7,7 @@ from inspect import Parameter, iscoroutinefunction, isfunction, ismethod, signat
 from typing import Any, get_type_hints
 
 from dashflow.engine.task import Scope
+from dashflow.errors import NodeError
 
 _WANTED: dict[str, Callable[[Scope], Any]] = {
     "config": lambda scope: scope.config,
@@ -26,8 +27,10 @@ def wants(function: Callable[..., Any]) -> tuple[Provider, ...]:
         parameters = list(signature(function).parameters.values())
     except (TypeError, ValueError):  # builtins without a signature take the state only
         return ()
-    found = []
+    found: list[Provider] = []
     for parameter in parameters[1:] if parameters else ():
+        if parameter.name == "error" and parameter.annotation in (NodeError, "NodeError"):
+            found.append((parameter.name, lambda scope: scope.error))
         provider = _WANTED.get(parameter.name)
         if provider is not None and parameter.kind is not Parameter.VAR_KEYWORD:
             found.append((parameter.name, provider))

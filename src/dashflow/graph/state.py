@@ -6,6 +6,7 @@ Checks what it can as soon as it is told; ``validate`` checks the rest. Runs not
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from datetime import timedelta
 from typing import Any, Generic, Literal, Self, get_args, get_origin
 
 from dashflow._util.reserved import NS_END, NS_SEP, RESERVED
@@ -14,11 +15,12 @@ from dashflow.constants import END, START
 from dashflow.graph.branch import Branch
 from dashflow.graph.compiled import CompiledStateGraph
 from dashflow.graph.layout import plan_of
+from dashflow.graph.policies import DEFAULT_HANDLER, HANDLER, NOTHING, Retry, Wishes, handler_name, wishes
 from dashflow.graph.schema import Schema
 from dashflow.graph.signature import first_parameter_hint, hints_of
 from dashflow.types.checkpointer import Checkpointer
 from dashflow.types.commands import Command
-from dashflow.types.policies import RetryPolicy
+from dashflow.types.policies import CachePolicy, TimeoutPolicy, TracePolicy
 from dashflow.typing import ContextT, InputT, OutputT, StateT
 
 __all__ = ("StateGraph",)
@@ -27,7 +29,7 @@ __all__ = ("StateGraph",)
 class NodeSpec:
     """A node as the builder keeps it."""
 
-    __slots__ = ("action", "defer", "ends", "metadata", "retry", "schema")
+    __slots__ = ("action", "defer", "ends", "metadata", "schema", "wishes")
 
     def __init__(
         self,
@@ -36,14 +38,14 @@ class NodeSpec:
         *,
         ends: Mapping[str, str] | tuple[str, ...] = (),
         metadata: Mapping[str, Any] | None = None,
-        retry: Sequence[RetryPolicy] = (),
+        wishes: Wishes = NOTHING,
         defer: bool = False,
     ) -> None:
         self.action = action
         self.schema = schema
         self.ends = ends
         self.metadata = metadata
-        self.retry = retry
+        self.wishes = wishes
         self.defer = defer
 
 
@@ -73,6 +75,8 @@ class StateGraph(Generic[StateT, ContextT, InputT, OutputT]):
         output_schema: type[OutputT] | None = None,
     ) -> None:
         self.nodes: dict[str, NodeSpec] = {}
+        self.node_defaults = NOTHING
+        self.default_handler: NodeSpec | None = None
         self.edges: set[tuple[str, str]] = set()
         self.waiting_edges: set[tuple[tuple[str, ...], str]] = set()
         self.branches: dict[str, dict[str, Branch]] = {}
@@ -118,8 +122,12 @@ class StateGraph(Generic[StateT, ContextT, InputT, OutputT]):
         defer: bool = False,
         metadata: Mapping[str, Any] | None = None,
         input_schema: Any = None,
-        retry_policy: RetryPolicy | Sequence[RetryPolicy] | None = None,
+        retry_policy: Retry | None = None,
+        cache_policy: CachePolicy[Any] | None = None,
+        error_handler: Any = None,
         destinations: Mapping[str, str] | tuple[str, ...] | None = None,
+        timeout: float | timedelta | TimeoutPolicy | None = None,
+        trace_policy: TracePolicy | None = None,
     ) -> Self:
         """Add a node.
 
@@ -131,7 +139,12 @@ class StateGraph(Generic[StateT, ContextT, InputT, OutputT]):
             metadata: Plain values, shown in configs and drawings.
             input_schema: What the node reads, when it is not the annotation of its first parameter.
             retry_policy: When and how often to try again; of several, the first that fits an error.
+            cache_policy: Keep its results in the graph's cache, and use them again for the same input.
+            error_handler: Runs in its place, in the same step and with its input, when it has failed for
+                good; a parameter ``error: NodeError`` tells it what happened.
             destinations: Where its commands may go, for drawings.
+            timeout: Limits of each attempt of an async node; a number is seconds in all.
+            trace_policy: What traces show of it.
 
         Raises:
             ValueError: The name is taken, reserved, or has ``|`` or ``:`` in it.
@@ -149,15 +162,49 @@ class StateGraph(Generic[StateT, ContextT, InputT, OutputT]):
             )
         self._check_name(node)
         schema = self.add_schema(input_schema or self._input_of(action))
-        policies = (retry_policy,) if isinstance(retry_policy, RetryPolicy) else tuple(retry_policy or ())
+        asked = wishes(retry=retry_policy, timeout=timeout, cache=cache_policy, trace=trace_policy)
+        if error_handler is not None:
+            handler = handler_name(node)
+            if handler in self.nodes:
+                raise ValueError(f"Auto-generated error handler node `{handler}` already exists.")
+            self.nodes[handler] = NodeSpec(error_handler, schema, wishes=HANDLER)
+            asked = asked._replace(handler=handler)
         self.nodes[node] = NodeSpec(
             action,
             schema,
             ends=_destinations(action) if destinations is None else destinations,
             metadata=metadata,
-            retry=policies,
+            wishes=asked,
             defer=defer,
         )
+        return self
+
+    def set_node_defaults(
+        self,
+        *,
+        retry_policy: Retry | None = None,
+        cache_policy: CachePolicy[Any] | None = None,
+        error_handler: Any = None,
+        timeout: float | timedelta | TimeoutPolicy | None = None,
+    ) -> Self:
+        """Set policies for all nodes that do not say otherwise, added before or after; not in subgraphs.
+
+        Args:
+            retry_policy: See ``add_node``; for error handlers too.
+            cache_policy: See ``add_node``; not for error handlers.
+            error_handler: See ``add_node``; not for error handlers: when one fails, the run fails.
+            timeout: See ``add_node``; for error handlers too.
+
+        Raises:
+            ValueError: A time limit is not greater than 0.
+        """
+        asked = wishes(retry=retry_policy, timeout=timeout, cache=cache_policy)
+        if error_handler is not None:
+            asked = asked._replace(handler=DEFAULT_HANDLER)
+            schema = self.add_schema(self.state_schema)
+            self.default_handler = NodeSpec(error_handler, schema, wishes=HANDLER)
+        given = {name: wish for name, wish in asked._asdict().items() if wish}
+        self.node_defaults = self.node_defaults._replace(**given)
         return self
 
     def _check_name(self, name: str) -> None:
@@ -298,6 +345,7 @@ class StateGraph(Generic[StateT, ContextT, InputT, OutputT]):
         self,
         checkpointer: Checkpointer = None,
         *,
+        cache: Any = None,
         store: Any = None,
         interrupt_before: Literal["*"] | list[str] | None = None,
         interrupt_after: Literal["*"] | list[str] | None = None,
@@ -308,6 +356,7 @@ class StateGraph(Generic[StateT, ContextT, InputT, OutputT]):
 
         Args:
             checkpointer: Where threads are kept; without one nothing is recorded.
+            cache: A ``BaseCache`` for the results of nodes that have a cache policy.
             store: Lent to nodes as ``store``.
             interrupt_before: Stop before these nodes (``"*"``: all) until the run is continued.
             interrupt_after: The same after them.
@@ -327,6 +376,7 @@ class StateGraph(Generic[StateT, ContextT, InputT, OutputT]):
             plan_of(self, name or "LangGraph"),
             checkpointer=checkpointer,
             store=store,
+            cache=cache,
             context_schema=self.context_schema,
             interrupt_before=interrupt_before or (),
             interrupt_after=interrupt_after or (),
