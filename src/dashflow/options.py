@@ -12,6 +12,7 @@ from typing import Any, Literal
 import msgspec
 
 from dashflow.errors import UsageError
+from dashflow.runtime import RunControl
 
 DEFAULT_RECURSION_LIMIT = int(os.environ.get("LANGGRAPH_DEFAULT_RECURSION_LIMIT", "10007"))
 Durability = Literal["sync", "async", "exit"]
@@ -43,6 +44,8 @@ class RunOptions(msgspec.Struct, frozen=True):
         context: What the caller passed as ``context``.
         interrupt_before: Static breakpoints before these nodes, or ``"*"``.
         interrupt_after: The same after them.
+        control: Can be asked to drain the run; None: the one of the run around, or one nobody else has.
+        step_timeout: Seconds that a superstep may take; None: any.
     """
 
     thread: str
@@ -54,6 +57,8 @@ class RunOptions(msgspec.Struct, frozen=True):
     context: Any = None
     interrupt_before: Sequence[str] | str = ()
     interrupt_after: Sequence[str] | str = ()
+    control: RunControl | None = None
+    step_timeout: float | None = None
 
     @property
     def metadata(self) -> dict[str, Any]:
@@ -93,6 +98,8 @@ def parse_options(
     context: Any = None,
     interrupt_before: Sequence[str] | str | None = None,
     interrupt_after: Sequence[str] | str | None = None,
+    control: RunControl | None = None,
+    step_timeout: float | None = None,
 ) -> RunOptions:
     """Parse config dicts (defaults first) and keyword arguments.
 
@@ -118,4 +125,6 @@ def parse_options(
         context=context,
         interrupt_before=interrupt_before or (),
         interrupt_after=interrupt_after or (),
+        control=control,
+        step_timeout=step_timeout,
     )

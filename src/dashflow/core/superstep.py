@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from dashflow._util.reserved import INPUT, PUSH, TASKS
+from dashflow._util.reserved import ERROR, ERROR_SOURCE_NODE, INPUT, PUSH, TASKS
 from dashflow._util.reserved import INTERRUPT as SHOWN
 from dashflow._util.sentinel import MISSING
 from dashflow.channels.base import BaseChannel
@@ -216,6 +216,8 @@ def _tell_others(plan: GraphPlan, live: Live, bumped: set[str], updated: set[str
 
 
 def _unknown(plan: GraphPlan, chan: str, tasks: Sequence[Task]) -> None:
+    if chan in (ERROR, ERROR_SOURCE_NODE):  # says what became of the task, and is no update
+        return
     writer = next((t.name for t in tasks if any(c == chan for c, _ in t.writes or ())), INPUT)
     prefix = "branch:to:"
     if chan.startswith(prefix):

@@ -32,24 +32,28 @@ from dashflow.core.ids import checkpoint_id
 from dashflow.core.plan import GraphPlan
 from dashflow.core.superstep import Live, Task, apply, next_tasks, read, revive, stops_at
 from dashflow.engine.accept import accept, told
+from dashflow.engine.cache import Kept
+from dashflow.engine.handlers import failure as failure_of
+from dashflow.engine.handlers import handler_of, is_failure, resumed
 from dashflow.engine.imported import adopt
 from dashflow.engine.journal import Changes, Journal
 from dashflow.engine.locate import Place, locate
 from dashflow.engine.parts import Audience, Part, Parts
-from dashflow.engine.ports import Crew, Done, Host, Posted
+from dashflow.engine.ports import Crew, Done, Host, Overdue, Posted
 from dashflow.engine.task import Scope, execute
 from dashflow.errors import (
     ErrorCode,
     GraphBubbleUp,
+    GraphDrained,
     GraphInterrupt,
     GraphRecursionError,
-    InvalidUpdateError,
     LogError,
     ParentCommand,
     create_error_message,
     is_invalid_resume,
 )
 from dashflow.options import RunOptions
+from dashflow.runtime import RunControl
 from dashflow.types.interrupts import Interrupt
 
 
@@ -64,6 +68,7 @@ class GraphRun:
         parts: Receives what the caller wants to see.
         reader: The log's threads; None runs without a log and without cost for one.
         store: Lent to the nodes.
+        cache: Keeps results of nodes that have a cache policy.
         outer: The task that this graph runs inside of, for a graph used by a node.
         fingerprint: Of the graph.
     """
@@ -78,6 +83,7 @@ class GraphRun:
         *,
         reader: ThreadReader | None = None,
         store: Any = None,
+        cache: Any = None,
         outer: Scope | None = None,
         fingerprint: str = "",
     ) -> None:
@@ -88,6 +94,8 @@ class GraphRun:
         self.outer = outer
         self.namespace = outer.next_namespace() if outer is not None else ""
         self.recorded = reader is not None
+        self.control = options.control or (outer.run.control if outer is not None else None) or RunControl()
+        self.stopping = False
         self.audience = outer.run.audience if outer is not None else None
         if self.audience is not None:
             parts.overheard_by(self.audience, self.namespace)
@@ -107,6 +115,8 @@ class GraphRun:
         self._named = stream_of(options.thread) if reader is not None else self.namespace or self.id
         self._held: tuple[str, list[str]] = ("", [])
         self._crew: Crew | None = None
+        self.cache = cache
+        self._kept = None if cache is None else Kept(host, cache)
         self._shown = False
         # A graph inside a task gets the same names whenever that task runs again.
         self._place = (0, host.now() if outer is None else 0)
@@ -219,12 +229,14 @@ class GraphRun:
                 raise
         except LogError:
             raise
+        except GraphDrained:
+            ending = (RunPaused(self.id, "drain"),)
+            raise
         except ParentCommand:
             ending = (RunFinished(self.id),)
-            if self.outer is None:
-                raise InvalidUpdateError("There is no parent graph") from None
             raise
         except BaseException as error:
+            self.stopping = not isinstance(error, Exception)
             ending = (RunFailed(self.id, type(error).__name__, str(error)),)
             raise
         finally:
@@ -237,8 +249,11 @@ class GraphRun:
         for part in take():
             yield part
         while tasks := self._next_tasks():
-            if len(tasks) == 1 and not self._attentive:
-                await self._alone(tasks[0])
+            if self._kept is not None:
+                for task in await self._kept.look(tasks):
+                    parts.update(task, cached=True)
+            if len(tasks) == 1 and not self._attentive and self.options.step_timeout is None:
+                await self._alone(tasks)
             else:
                 async with aclosing(self._together(tasks)) as happening:
                     async for part in happening:
@@ -266,7 +281,20 @@ class GraphRun:
             self._reuse(tasks)
         if tasks and self.options.interrupt_before:
             self._breakpoint(self.options.interrupt_before, tasks, "before")
+        if tasks and (reason := self._drained()) is not None:
+            raise GraphDrained(reason)
         return tasks
+
+    def _drained(self) -> str | None:
+        """Why no other step is to begin: somebody asked, or a run around this one is being stopped."""
+        if self.control.drain_reason is not None:
+            return self.control.drain_reason
+        outer = self.outer
+        while outer is not None:
+            if outer.run.stopping:
+                return "cancelled"
+            outer = outer.run.outer
+        return None
 
     async def _begin(self) -> None:
         """Find where to go on, accept the input, make that durable."""
@@ -320,17 +348,22 @@ class GraphRun:
         if accepted.resumes:
             self._see()
 
-    def _reuse(self, tasks: Sequence[Task]) -> None:
+    def _reuse(self, tasks: list[Task]) -> None:
         """Results that were recorded before a crash, failure or question are not made again."""
         done = self._done
-        if done:
-            for task in tasks:
-                if task.key in done:
-                    task.writes = done[task.key]
-                    self._parts.update(task, cached=True)
+        for task in [task for task in tasks if task.key in done]:
+            if not is_failure(done[task.key]):
+                task.writes = done[task.key]
+                self._parts.update(task, cached=True)
+            elif (handler := resumed(self.plan, task, done[task.key], done)) is not None:
+                task.writes = ()
+                tasks.append(handler)
+                if handler.writes is not None:
+                    self._parts.update(handler, cached=True)
 
-    async def _alone(self, task: Task) -> None:
-        """Run the only task of a step, here and now."""
+    async def _alone(self, tasks: list[Task]) -> None:
+        """Run the only task of a step, here and now; then its handler, when it fails and has one."""
+        task = tasks[-1]
         if task.writes is not None:
             return
         try:
@@ -342,36 +375,70 @@ class GraphRun:
             raise
         except Exception as error:
             await self._failed(task, error)
-            raise
+            handler = await self._taken_over(task, error)
+            if handler is None:
+                raise
+            tasks.append(handler)
+            await self._alone(tasks)
+            return
+        if self._kept is not None:
+            await self._kept.keep(task)
         if self._parts.modes:
             self._parts.update(task)
 
-    async def _together(self, tasks: Sequence[Task]) -> AsyncGenerator[Part, None]:
+    async def _taken_over(self, task: Task, error: BaseException) -> Task | None:
+        """The handler of a failed task, if it has one; that it takes over is durable before it runs."""
+        handler = handler_of(self.plan, task, error)
+        if handler is not None:
+            task.writes = ()
+            if self._journal is not None and self._journal.open:
+                await self._journal.record(TaskCompleted(task.key, task.name, failure_of(task, error)))
+                await self._journal.settled()
+        return handler
+
+    async def _together(self, tasks: list[Task]) -> AsyncGenerator[Part, None]:
         """Run several tasks beside each other; yields parts while they run."""
         by_key = {task.key: task for task in tasks}
         free = self.host.asynchronous
-        crew = self._crew = self.host.crew(self.options.max_concurrency, attentive=self._attentive)
+        limit = self.options.step_timeout
+        end = None if limit is None else self.host.elapsed() + limit
+        crew = self._crew = self.host.crew(
+            self.options.max_concurrency, attentive=self._attentive or limit is not None
+        )
         asked: list[Interrupt[Any]] = []
         failure: BaseException | None = None
         try:
             for task in tasks:
                 if task.writes is None:
                     crew.start(task.key, self._work(task, free), blocking=not free)
-            # An answer that does not fit is no reason to stop the others, which may have been answered too.
-            while crew.pending and (failure is None or is_invalid_resume(failure)):
-                happened = await crew.next()
+            while crew.pending and (failure is None or _waits(failure)):
+                happened = await crew.next(None if end is None else end - self.host.elapsed())
                 if isinstance(happened, Posted):
                     self._put(*happened.item)
                 else:
-                    error = await self._ended(by_key[happened.key], happened, asked, len(tasks) > 1)  # type: ignore[index]
+                    task = by_key[happened.key]  # type: ignore[index]
+                    error = await self._ended(task, happened, asked, len(tasks) > 1)
+                    if error is not None and (handler := await self._taken_over(task, error)) is not None:
+                        tasks.append(handler)
+                        by_key[handler.key] = handler
+                        crew.start(handler.key, self._work(handler, free), blocking=not free)
+                        error = None
                     failure = failure or error
                 for part in self._parts.take():
                     yield part
+        except Overdue:
+            failure = TimeoutError("Timed out")
+        except BaseException as stop:
+            self.stopping = not isinstance(stop, Exception)
+            raise
         finally:
             self._crew = None
             for late in await crew.close():
+                task = by_key[late.key]  # type: ignore[index]
                 if late.error is None:
-                    await self._ended(by_key[late.key], late, asked, True)  # type: ignore[index]
+                    await self._ended(task, late, asked, True)
+                else:
+                    await self._taken_over(task, late.error)
         if failure is not None:
             raise failure
         if asked:
@@ -404,6 +471,8 @@ class GraphRun:
         error = done.error
         if error is None:
             task.writes = done.value
+            if self._kept is not None:
+                await self._kept.keep(task)
             if several and self._journal is not None and self._journal.open:
                 await self._journal.record(TaskCompleted(task.key, task.name, [list(w) for w in done.value]))
             self._parts.update(task)
@@ -490,3 +559,9 @@ class GraphRun:
         if self._fleeting or not self._shown:
             return self._last
         return read(self.live.channels, self._parts.keys)
+
+
+def _waits(failure: BaseException) -> bool:
+    """Whether the other tasks of the step come to their end in spite of it: an answer that does not fit is
+    no reason to stop those that may have been answered too, and control flow is no failure."""
+    return isinstance(failure, GraphBubbleUp) or is_invalid_resume(failure)

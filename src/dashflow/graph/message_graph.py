@@ -1,4 +1,4 @@
-"""MessageGraph: a graph whose whole state is a list of messages. Deprecated, kept for programs that use it."""
+"""MessageGraph: a graph whose whole state is a list of messages. Deprecated, kept for who uses it."""
 
 from __future__ import annotations
 

@@ -20,7 +20,6 @@ from dashflow.graph.schema import ROOT, Schema
 from dashflow.managed.base import Progress
 from dashflow.pregel.action import Action
 from dashflow.types.commands import Command, Send, annotated_keys, fields_as_tuples
-from dashflow.types.policies import RetryPolicy
 
 Writes = list[tuple[str, Any]]
 _PLAIN = (LastValue, BinaryOperatorAggregate)
@@ -37,7 +36,7 @@ class NodeBody(Action):
         aliases: Keys of the state by the other names that an input may use.
     """
 
-    __slots__ = ("_aliases", "_keys", "_root", "inline", "retry", "routes", "static")
+    __slots__ = ("_aliases", "_keys", "_root", "inline", "routes", "static")
 
     def __init__(
         self,
@@ -49,7 +48,6 @@ class NodeBody(Action):
         super().__init__(name, action)
         self.routes: list[Route] = []
         self.static: Writes = []
-        self.retry: Sequence[RetryPolicy] = ()
         self.inline = False
         self._keys = frozenset(keys)
         self._root = list(keys) == [ROOT]

@@ -17,6 +17,10 @@ StateNode: TypeAlias = Callable[..., Any] | Any
 """What a node may be: a function of the state (and what it asks for by name), or a ``Runnable``."""
 
 
+Retry: TypeAlias = RetryPolicy | Sequence[RetryPolicy]
+"""Retry policies as they are given."""
+
+
 @dataclass(slots=True)
 class NodeSpec(Generic[NodeInputT, ContextT]):
     """One node.
@@ -38,7 +42,7 @@ class NodeSpec(Generic[NodeInputT, ContextT]):
     action: Any
     metadata: Mapping[str, Any] | None
     input_schema: Any
-    retry_policy: RetryPolicy | Sequence[RetryPolicy] | None = None
+    retry_policy: Retry | None = None
     cache_policy: CachePolicy[Any] | None = None
     is_error_handler: bool = False
     error_handler_node: str | None = None

@@ -5,7 +5,6 @@ Checks what it can as soon as it is told; ``validate`` checks the rest. Runs not
 
 from __future__ import annotations
 
-import logging
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from datetime import timedelta
@@ -17,13 +16,14 @@ from dashflow.channels.last_value import LastValue
 from dashflow.constants import END, START
 from dashflow.graph.branch import Branch
 from dashflow.graph.compiled import CompiledStateGraph, shown
+from dashflow.graph.policies import NodeDefaults, handler_name, with_defaults
 from dashflow.graph.schema import Schema
-from dashflow.graph.spec import NodeSpec, StateNode, node_name
+from dashflow.graph.spec import NodeSpec, Retry, StateNode, node_name
 from dashflow.graph.spec import destinations as _destinations
 from dashflow.pregel.action import check_callable, is_runnable
 from dashflow.pregel.signature import input_schema_of
 from dashflow.types.checkpointer import Checkpointer
-from dashflow.types.policies import CachePolicy, RetryPolicy, TimeoutPolicy, TracePolicy
+from dashflow.types.policies import CachePolicy, TimeoutPolicy, TracePolicy
 from dashflow.typing import ContextT, InputT, OutputT, StateT
 from dashflow.warnings import (
     LangGraphDeprecatedSinceV05,
@@ -33,8 +33,6 @@ from dashflow.warnings import (
 )
 
 __all__ = ("CompiledStateGraph", "StateGraph")
-
-logger = logging.getLogger(__name__)
 
 
 class StateGraph(Generic[StateT, ContextT, InputT, OutputT]):
@@ -92,6 +90,7 @@ class StateGraph(Generic[StateT, ContextT, InputT, OutputT]):
         self.input_schema: Any = input_schema or state_schema
         self.output_schema: Any = output_schema or state_schema
         self.compiled = False
+        self.node_defaults = NodeDefaults()
         self.add_schema(self.state_schema)
         self.add_schema(self.input_schema, allow_managed=False)
         self.add_schema(self.output_schema, allow_managed=False)
@@ -134,7 +133,7 @@ class StateGraph(Generic[StateT, ContextT, InputT, OutputT]):
         defer: bool = False,
         metadata: Mapping[str, Any] | None = None,
         input_schema: Any = None,
-        retry_policy: RetryPolicy | Sequence[RetryPolicy] | None = None,
+        retry_policy: Retry | None = None,
         cache_policy: CachePolicy[Any] | None = None,
         error_handler: StateNode | None = None,
         destinations: Mapping[str, str] | tuple[str, ...] | None = None,
@@ -152,10 +151,11 @@ class StateGraph(Generic[StateT, ContextT, InputT, OutputT]):
             metadata: Plain values, shown in configs and drawings.
             input_schema: What the node reads, when it is not the annotation of its first parameter.
             retry_policy: When and how often to try again; of several, the first that fits an error.
-            cache_policy: Whether results are used again for the same input.
-            error_handler: Runs in the node's place when it failed; may ask for ``error: NodeError``.
+            cache_policy: Keep its results in the graph's cache, and use them again for the same input.
+            error_handler: Runs in its place, in the same step and with its input, when it has failed for
+                good; a parameter ``error: NodeError`` tells it what happened.
             destinations: Where its commands may go, for drawings.
-            timeout: Limits of each attempt, for async nodes.
+            timeout: Limits of each attempt of an async node; a number is seconds in all.
             trace_policy: What traces show of the node.
             kwargs: Deprecated names: ``retry``, ``input``.
 
@@ -195,8 +195,38 @@ class StateGraph(Generic[StateT, ContextT, InputT, OutputT]):
             self.add_schema(schema)
         return self
 
+    def set_node_defaults(
+        self,
+        *,
+        retry_policy: Retry | None = None,
+        cache_policy: CachePolicy[Any] | None = None,
+        error_handler: StateNode | None = None,
+        timeout: float | timedelta | TimeoutPolicy | None = None,
+    ) -> Self:
+        """Set policies for all nodes that do not say otherwise, added before or after; not in subgraphs.
+
+        Args:
+            retry_policy: See ``add_node``; for error handlers too.
+            cache_policy: See ``add_node``; not for error handlers.
+            error_handler: See ``add_node``; not for error handlers: when one fails, the run fails.
+            timeout: See ``add_node``; for error handlers too.
+
+        Raises:
+            ValueError: A time limit is not greater than 0.
+            TypeError: The handler cannot be called.
+        """
+        handler: NodeSpec[Any, Any] | None = None
+        if error_handler is not None:
+            check_callable("error_handler", error_handler)
+            handler = NodeSpec(error_handler, None, self.state_schema, is_error_handler=True)
+        asked = NodeDefaults(retry_policy, TimeoutPolicy.coerce(timeout), cache_policy, handler)
+        given = {name: wish for name, wish in asked._asdict().items() if wish is not None}
+        self.node_defaults = self.node_defaults._replace(**given)
+        return self
+
     def _add_handler(self, node: str, handler: StateNode, schema: Any) -> str:
-        name = f"__error_handler__{node}"
+        check_callable("error_handler", handler)
+        name = handler_name(node)
         if name in self.nodes:
             raise ValueError(f"Auto-generated error handler node `{name}` already exists.")
         self.nodes[name] = NodeSpec(handler, None, schema, is_error_handler=True)
@@ -204,7 +234,9 @@ class StateGraph(Generic[StateT, ContextT, InputT, OutputT]):
 
     def _warn_if_compiled(self, what: str) -> None:
         if self.compiled:
-            logger.warning(
+            import logging
+
+            logging.getLogger(__name__).warning(
                 "Adding %s to a graph that has already been compiled. "
                 "This will not be reflected in the compiled graph.",
                 what,
@@ -377,9 +409,8 @@ class StateGraph(Generic[StateT, ContextT, InputT, OutputT]):
             n for group in (interrupt_before, interrupt_after) if group not in (None, "*") for n in group
         ]
         self.validate(named)
-        handlers = {
-            key: spec.error_handler_node for key, spec in self.nodes.items() if spec.error_handler_node
-        }
+        nodes = with_defaults(self.nodes, self.node_defaults)
+        handlers = {key: spec.error_handler_node for key, spec in nodes.items() if spec.error_handler_node}
         graph: CompiledStateGraph[StateT, ContextT, InputT, OutputT] = CompiledStateGraph(
             builder=self,
             schema_to_mapper={},
@@ -401,12 +432,16 @@ class StateGraph(Generic[StateT, ContextT, InputT, OutputT]):
             name=name or "LangGraph",
             stream_transformers=transformers,
         )
-        self._attach_all(graph)
+        self._attach(graph, nodes)
         return graph.validate()
 
-    def _attach_all(self, graph: CompiledStateGraph[StateT, ContextT, InputT, OutputT]) -> None:
+    def _attach(
+        self,
+        graph: CompiledStateGraph[StateT, ContextT, InputT, OutputT],
+        nodes: Mapping[str, NodeSpec[Any, ContextT]],
+    ) -> None:
         graph.attach_node(START, None)
-        for key, spec in self.nodes.items():
+        for key, spec in nodes.items():
             graph.attach_node(key, spec)
         for start, end in sorted(self.edges):
             graph.attach_edge(start, end)

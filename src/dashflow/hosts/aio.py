@@ -8,12 +8,13 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import inspect
+import time
 from collections import deque
-from collections.abc import Callable, Hashable
+from collections.abc import Awaitable, Callable, Hashable
 from typing import Any, TypeVar
 
-from dashflow.engine.ports import Done, Posted
-from dashflow.hosts.clock import WallClock, entropy
+from dashflow.engine.ports import Done, Overdue, Posted
+from dashflow.hosts.clock import WallClock, entropy, jitter
 from dashflow.hosts.threads import THREADS
 from dashflow.log.base import Append, Appended, EventLog, Ticket
 
@@ -48,6 +49,24 @@ async def in_thread(work: Callable[[], T]) -> T:
 
     THREADS.start(job)
     return await future
+
+
+def _refuse(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_exception(Overdue())
+
+
+async def _one_turn(loop: asyncio.AbstractEventLoop) -> None:
+    """Let the loop do what is ready. Not ``asyncio.sleep``: that is for retries, and tests replace it."""
+    turn: asyncio.Future[None] = loop.create_future()
+    loop.call_soon(turn.set_result, None)
+    await turn
+
+
+def _retrieve(task: asyncio.Task[Any]) -> None:
+    """Nobody will ask what became of it, and asyncio shall not complain about that."""
+    if not task.cancelled():
+        task.exception()
 
 
 class TaskCrew:
@@ -116,14 +135,17 @@ class TaskCrew:
         else:
             self._loop.call_soon_threadsafe(self._put, Posted(item))
 
-    async def next(self) -> Done | Posted:
+    async def next(self, within: float | None = None) -> Done | Posted:
         """See ``Crew.next``."""
         while not self._results:
-            self._waiter = self._loop.create_future()
+            waiter = self._waiter = self._loop.create_future()
+            timer = None if within is None else self._loop.call_later(within, _refuse, waiter)
             try:
-                await self._waiter
+                await waiter
             finally:
                 self._waiter = None
+                if timer is not None:
+                    timer.cancel()
         result = self._results.popleft()
         if type(result) is Done:
             self._pending -= 1
@@ -136,7 +158,7 @@ class TaskCrew:
             for task in self._tasks:
                 task.cancel()
             await asyncio.wait(list(self._tasks))
-            await asyncio.sleep(0)  # let the done callbacks take the tasks out
+            await _one_turn(self._loop)  # the done callbacks take the tasks out
         self._pending = 0
         ended = [result for result in self._results if type(result) is Done]
         self._results.clear()
@@ -151,6 +173,8 @@ class AioHost:
     def __init__(self) -> None:
         self.now = WallClock().now
         self.entropy = entropy
+        self.elapsed = time.monotonic
+        self.jitter = jitter
 
     async def append(self, log: EventLog, append: Append) -> Appended:
         """See ``Host.append``."""
@@ -187,6 +211,31 @@ class AioHost:
             return await in_thread(work)
         value = work()
         return await value if inspect.isawaitable(value) else value
+
+    async def limited(self, work: Callable[[], Awaitable[T]], left: Callable[[], float]) -> T:
+        """See ``Host.limited``."""
+
+        async def run() -> T:
+            return await work()
+
+        task = asyncio.get_running_loop().create_task(run())
+        try:
+            while True:
+                seconds = left()
+                await asyncio.wait({task}, timeout=max(0.0, seconds))
+                if task.done():
+                    return task.result()
+                if left() <= 0:
+                    raise Overdue
+        except asyncio.CancelledError:
+            if not task.done():  # the caller is cancelled: what it started ends before it does
+                task.cancel()
+                await asyncio.wait({task})
+            raise
+        finally:
+            if not task.done():
+                task.cancel()
+                task.add_done_callback(_retrieve)
 
     def crew(self, limit: int | None = None, *, attentive: bool = False) -> TaskCrew:
         """See ``Host.crew``; every crew here is attentive."""

@@ -11,7 +11,8 @@ from dashflow._util.scope import require_scope
 from dashflow._util.sentinel import MISSING
 from dashflow.channels.base import BaseChannel
 from dashflow.constants import TAG_HIDDEN
-from dashflow.core.plan import Channels, GraphPlan, NodePlan, NodePolicies, Reader
+from dashflow.core.plan import PLAIN, Channels, GraphPlan, NodePlan, NodePolicies, Reader
+from dashflow.engine.cache import identity
 from dashflow.engine.task import Route
 from dashflow.managed.base import Progress
 from dashflow.pregel.action import Action
@@ -26,15 +27,14 @@ PURE_REDUCERS: tuple[Callable[..., Any], ...] = (operator.add, operator.concat, 
 class LowLevelBody(Action):
     """The code of a node that says what it writes with ``ChannelWrite``. Implements the engine's ``Body``."""
 
-    __slots__ = ("_writers", "inline", "retry", "routes")
+    __slots__ = ("_writers", "inline", "routes")
 
-    def __init__(self, name: str, node: PregelNode, retry: Sequence[RetryPolicy]) -> None:
+    def __init__(self, name: str, node: PregelNode) -> None:
         action, writers = node.action, node.writers
         if not all(isinstance(writer, ChannelWrite) for writer in writers):
             action, writers = _chained(action, writers), []
         super().__init__(name, action)
         self._writers: Sequence[ChannelWrite] = writers
-        self.retry = tuple(retry)
         self.routes: Sequence[Route] = ()
         self.inline = action is None
 
@@ -116,19 +116,17 @@ def plan_of(
         channel.key = key
     plans = {}
     for key, node in nodes.items():
-        policies = _policies(node, retry, cache)
         plans[key] = NodePlan(
             key,
             triggers=node.triggers,
             reads=node.channels,
             read=node.read or reader(node, stored, managed),
-            body=node.body or LowLevelBody(key, node, policies.retry),
+            body=node.body or LowLevelBody(key, node),
             hidden=TAG_HIDDEN in (node.tags or ()),
             tags=node.tags or (),
             metadata=node.metadata,
-            policies=policies,
+            policies=_policies(node, retry, cache),
         )
-        plans[key].body.retry = policies.retry
     return GraphPlan(
         name,
         nodes=plans,
@@ -143,17 +141,12 @@ def plan_of(
 
 def _policies(node: PregelNode, retry: Sequence[RetryPolicy], cache: CachePolicy[Any] | None) -> NodePolicies:
     cached = None if node.is_error_handler else node.cache_policy or cache
-    return NodePolicies(
+    policies = NodePolicies(
         retry=tuple(node.retry_policy or retry),
         timeout=node.timeout,
         cache=cached,
         handler=node.error_handler_node or "",
         trace=node.trace_policy,
-        identity=_identity(node.action) if cached is not None else "",
+        identity=identity(node.action) if cached is not None else "",
     )
-
-
-def _identity(action: Any) -> str:
-    """Module and name of a node's code, by which its results are found again in a cache."""
-    code = action if hasattr(action, "__qualname__") else getattr(action, "func", None) or type(action)
-    return f"{getattr(code, '__module__', '')}.{getattr(code, '__qualname__', type(code).__qualname__)}"
+    return PLAIN if policies == PLAIN else policies

@@ -16,6 +16,7 @@ from dashflow.checkpoint.saver import LogSaver
 from dashflow.checkpoint.thread import ThreadReader
 from dashflow.core.plan import GraphPlan
 from dashflow.engine import state_api
+from dashflow.engine.cache import namespaces
 from dashflow.engine.parts import SUPPORTED, Part, Parts
 from dashflow.engine.ports import Host
 from dashflow.engine.run import GraphRun
@@ -23,6 +24,7 @@ from dashflow.engine.task import Scope
 from dashflow.hosts.sync import SyncHost
 from dashflow.options import RunOptions, parse_options
 from dashflow.pregel.shape import GraphShape
+from dashflow.runtime import RunControl
 from dashflow.types.interrupts import Interrupt
 from dashflow.types.snapshots import StateSnapshot
 
@@ -53,6 +55,7 @@ class Pregel(GraphShape):
         interrupt_before: Sequence[str] | str | None = None,
         interrupt_after: Sequence[str] | str | None = None,
         durability: str | None = None,
+        control: RunControl | None = None,
     ) -> Any:
         """Run the graph to its end or to the next question.
 
@@ -65,6 +68,7 @@ class Pregel(GraphShape):
             interrupt_before: Static breakpoints of this run.
             interrupt_after: The same after nodes.
             durability: ``sync``, ``async`` (default) or ``exit``: when records must be on disk.
+            control: Can be asked to drain the run.
 
         Returns:
             The state's output keys; with ``__interrupt__`` in it when somebody is asked.
@@ -73,11 +77,12 @@ class Pregel(GraphShape):
             Whatever a node raises; GraphRecursionError; InvalidUpdateError; OwnershipConflictError when
             another run of the thread is going on.
         """
-        options = self._options(config, context, interrupt_before, interrupt_after, durability)
+        options = self._options(config, context, interrupt_before, interrupt_after, durability, control)
         if stream_mode != "values":
             return list(self.stream(input, config, context=context, stream_mode=stream_mode,
                                     output_keys=output_keys, interrupt_before=interrupt_before,
-                                    interrupt_after=interrupt_after, durability=durability))  # fmt: skip
+                                    interrupt_after=interrupt_after, durability=durability,
+                                    control=control))  # fmt: skip
         run = self._run(
             self._host or SyncHost(), options, input, frozenset(), output_keys or self.plan.output
         )
@@ -96,13 +101,15 @@ class Pregel(GraphShape):
         interrupt_before: Sequence[str] | str | None = None,
         interrupt_after: Sequence[str] | str | None = None,
         durability: str | None = None,
+        control: RunControl | None = None,
     ) -> Any:
         """``invoke`` for asyncio callers; async nodes run on the loop, sync ones on threads."""
-        options = self._options(config, context, interrupt_before, interrupt_after, durability)
+        options = self._options(config, context, interrupt_before, interrupt_after, durability, control)
         if stream_mode != "values":
             parts = self.astream(input, config, context=context, stream_mode=stream_mode,
                                  output_keys=output_keys, interrupt_before=interrupt_before,
-                                 interrupt_after=interrupt_after, durability=durability)  # fmt: skip
+                                 interrupt_after=interrupt_after, durability=durability,
+                                    control=control)  # fmt: skip
             return [part async for part in parts]
         run = self._run(_loop_host(), options, input, frozenset(), output_keys or self.plan.output)
         async for _ in run.supersteps():
@@ -120,6 +127,7 @@ class Pregel(GraphShape):
         interrupt_before: Sequence[str] | str | None = None,
         interrupt_after: Sequence[str] | str | None = None,
         durability: str | None = None,
+        control: RunControl | None = None,
         subgraphs: bool = False,
     ) -> Iterator[Any]:
         """Run the graph and yield what happens: ``values`` (the state after each step), ``updates``
@@ -127,7 +135,7 @@ class Pregel(GraphShape):
 
         With a list of modes, yields pairs of mode and data; with ``subgraphs``, the namespace before them.
         """
-        options = self._options(config, context, interrupt_before, interrupt_after, durability)
+        options = self._options(config, context, interrupt_before, interrupt_after, durability, control)
         modes, shape = _modes(stream_mode, self.stream_mode, subgraphs)
         run = self._run(self._host or SyncHost(), options, input, modes, output_keys or self.plan.stream)
         if subgraphs:
@@ -146,10 +154,11 @@ class Pregel(GraphShape):
         interrupt_before: Sequence[str] | str | None = None,
         interrupt_after: Sequence[str] | str | None = None,
         durability: str | None = None,
+        control: RunControl | None = None,
         subgraphs: bool = False,
     ) -> AsyncIterator[Any]:
         """``stream`` for asyncio callers."""
-        options = self._options(config, context, interrupt_before, interrupt_after, durability)
+        options = self._options(config, context, interrupt_before, interrupt_after, durability, control)
         modes, shape = _modes(stream_mode, self.stream_mode, subgraphs)
         run = self._run(_loop_host(), options, input, modes, output_keys or self.plan.stream)
         if subgraphs:
@@ -230,6 +239,25 @@ class Pregel(GraphShape):
         _, run = self._looker(config)
         return await state_api.update(_loop_host(), run, self.plan, self._reader(), values, as_node)
 
+    # -- cache -------------------------------------------------------------------------------
+
+    def clear_cache(self, nodes: Sequence[str] | None = None) -> None:
+        """Forget the cached results of these nodes, or of all.
+
+        Raises:
+            ValueError: The graph has no cache.
+        """
+        self._cache().clear(namespaces(self.plan, nodes))
+
+    async def aclear_cache(self, nodes: Sequence[str] | None = None) -> None:
+        """``clear_cache`` for asyncio callers."""
+        await self._cache().aclear(namespaces(self.plan, nodes))
+
+    def _cache(self) -> Any:
+        if self.cache is None:
+            raise ValueError("No cache is set for this graph. Cannot clear cache.")
+        return self.cache
+
     # -- inside -------------------------------------------------------------------------------
 
     def _options(
@@ -239,6 +267,7 @@ class Pregel(GraphShape):
         before: Sequence[str] | str | None,
         after: Sequence[str] | str | None,
         durability: str | None,
+        control: RunControl | None = None,
     ) -> RunOptions:
         scope = CURRENT.get()
         inherited = None
@@ -253,6 +282,8 @@ class Pregel(GraphShape):
             context=_as_schema(self.context_schema, context),
             interrupt_before=self.interrupt_before_nodes if before is None else before,
             interrupt_after=self.interrupt_after_nodes if after is None else after,
+            control=control,
+            step_timeout=self.step_timeout,
         )
 
     def _run(
@@ -278,6 +309,7 @@ class Pregel(GraphShape):
             Parts(modes, keys),
             reader=reader,
             store=self.store if self.store is not None or outer is None else outer.store,
+            cache=self.cache if self.cache is not None or outer is None else outer.run.cache,
             outer=outer,
         )
 

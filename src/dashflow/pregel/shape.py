@@ -11,9 +11,11 @@ from dashflow.channels.topic import Topic
 from dashflow.checkpoint.saver import LogSaver
 from dashflow.core.plan import GraphPlan
 from dashflow.engine.ports import Host
+from dashflow.engine.timeout import check_timeout
 from dashflow.pregel.layout import PURE_REDUCERS, plan_of
 from dashflow.pregel.node import NodeBuilder, PregelNode
 from dashflow.pregel.validate import validate_graph
+from dashflow.pregel.write import ChannelWrite
 from dashflow.types.checkpointer import ensure_valid_checkpointer
 from dashflow.types.commands import Send
 from dashflow.types.policies import CachePolicy, RetryPolicy
@@ -197,10 +199,13 @@ class GraphShape:
         """Check that every name means something, and take changes of nodes and channels into account.
 
         Raises:
-            ValueError: Names what is wrong.
+            ValueError: Names what is wrong; or a time limit on a node that is not async.
             TypeError: A node is none.
         """
         self._forget_plan()
+        for name, node in self.nodes.items():
+            if isinstance(node, PregelNode) and node.timeout is not None:
+                check_timeout(name, node.action, [w for w in node.writers if not isinstance(w, ChannelWrite)])
         stored = {key: one for key, one in self.channels.items() if isinstance(one, BaseChannel)}
         shown = (self.output_channels, self.stream_channels or ())
         breakpoints = (self.interrupt_after_nodes, self.interrupt_before_nodes)

@@ -24,7 +24,7 @@ _WANTED: dict[str, Callable[[Scope], Any]] = {
     "store": lambda scope: scope.store,
     "previous": lambda scope: scope.runtime.previous,
     "runtime": lambda scope: scope.runtime,
-    "error": lambda scope: getattr(scope, "error", None),
+    "error": lambda scope: scope.error,
 }
 _TYPES = {"config": "RunnableConfig", "writer": "StreamWriter", "store": "BaseStore", "error": "NodeError"}
 """What a parameter must be annotated as, if at all, to be filled; those not named here may be anything."""
