@@ -13,6 +13,7 @@ import msgspec
 
 from dashflow._util.reserved import CONFIG_KEY_DURABILITY, CONFIG_KEY_STRICT_RESUME
 from dashflow.errors import UsageError
+from dashflow.runtime import RunControl
 
 DEFAULT_RECURSION_LIMIT = int(os.environ.get("LANGGRAPH_DEFAULT_RECURSION_LIMIT", "10007"))
 Durability = Literal["sync", "async", "exit"]
@@ -46,6 +47,8 @@ class RunOptions(msgspec.Struct, frozen=True):
         interrupt_after: The same after them.
         around: ``configurable["checkpoint_map"]``: checkpoints by namespace, to go back to graphs inside tasks.
         strict_resume: Whether an answer to no pending question is refused.
+        control: Can be asked to drain the run; None: the one of the run around, or one nobody else has.
+        step_timeout: Seconds that a superstep may take; None: any.
     """
 
     thread: str
@@ -59,6 +62,8 @@ class RunOptions(msgspec.Struct, frozen=True):
     interrupt_after: Sequence[str] | str = ()
     around: Mapping[str, str] = {}
     strict_resume: bool = False
+    control: RunControl | None = None
+    step_timeout: float | None = None
 
     @property
     def metadata(self) -> dict[str, Any]:
@@ -98,6 +103,8 @@ def parse_options(
     context: Any = None,
     interrupt_before: Sequence[str] | str | None = None,
     interrupt_after: Sequence[str] | str | None = None,
+    control: RunControl | None = None,
+    step_timeout: float | None = None,
 ) -> RunOptions:
     """Parse config dicts (defaults first) and keyword arguments.
 
@@ -130,4 +137,6 @@ def parse_options(
         interrupt_after=interrupt_after or (),
         around=around,
         strict_resume=bool(configurable.get(CONFIG_KEY_STRICT_RESUME)),
+        control=control,
+        step_timeout=step_timeout,
     )

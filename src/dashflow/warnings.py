@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+from warnings import warn
+
 __all__ = (
     "LangGraphDeprecatedSinceV05",
     "LangGraphDeprecatedSinceV10",
@@ -73,3 +76,35 @@ class LangGraphDeprecatedSinceV11(LangGraphDeprecationWarning):
 
     def __init__(self, message: str, *args: object) -> None:
         super().__init__(message, *args, since=(1, 1), expected_removal=(3, 0))
+
+
+def renamed(
+    given: dict[str, Any], old: str, new: str, value: Any, category: type[LangGraphDeprecationWarning]
+) -> Any:
+    """``value``, or when that is None what the caller's caller gave under the parameter's old name.
+
+    Args:
+        given: Keyword arguments that are left over; the old name is taken out.
+        old: The old name.
+        new: The present one.
+        value: What was given under the present name.
+        category: Says since when the old name is deprecated.
+
+    Warns:
+        LangGraphDeprecationWarning: The old name was used.
+    """
+    if old not in given:
+        return value
+    warn(f"`{old}` is deprecated and will be removed. Please use `{new}` instead.", category, stacklevel=3)
+    former = given.pop(old)
+    return former if value is None else value
+
+
+def warn_of_unknown(function: str, given: dict[str, Any]) -> None:
+    """LangGraph lets unknown keyword arguments of ``function`` pass; so do we, but not without a word.
+
+    Warns:
+        UserWarning: There are any.
+    """
+    for name in given:
+        warn(f"{function} has no parameter {name!r}; the argument is ignored.", stacklevel=3)

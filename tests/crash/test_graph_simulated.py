@@ -9,6 +9,7 @@ from collections import Counter
 from typing import Annotated, Any, TypedDict
 
 import pytest
+from langchain_core.runnables import RunnableConfig
 
 from dashflow.checkpoint.saver import LogSaver
 from dashflow.graph import END, START, StateGraph
@@ -36,7 +37,7 @@ class Effects:
     def node(self, name: str, result: Any) -> Any:
         """A node that leaves a mark and gives ``result(state)``."""
 
-        def run(state: Any, config: Any) -> Any:
+        def run(state: Any, config: RunnableConfig) -> Any:
             update = result(state)
             self.done[config["metadata"]["langgraph_step"], config["metadata"]["langgraph_path"]] += 1
             return update

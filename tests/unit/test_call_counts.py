@@ -123,7 +123,7 @@ def test_a_run_of_one_node_makes_few_calls():
     graph = loop(1)
     graph.invoke({"n": 0})
     # 25 more than at first: all arguments that LangGraph takes, and graphs inside graphs that keep histories.
-    assert calls(lambda: graph.invoke({"n": 0})) <= 285
+    assert calls(lambda: graph.invoke({"n": 0})) <= 300
 
 
 @pytest.mark.feature("NEW-02")

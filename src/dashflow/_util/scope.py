@@ -5,7 +5,7 @@ Whoever runs a task (the engine) sets ``CURRENT`` around it; this file knows not
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from typing import Any, Protocol
 
@@ -41,6 +41,14 @@ class TaskScope(Protocol):
         ``response_schema`` comes as the user gave it; ``dashflow.types.interrupts`` has what checks
         an answer against it (before it is recorded) and what turns it into JSON Schema.
         """
+        ...
+
+    def send(self, writes: Sequence[tuple[str, Any]]) -> None:
+        """Write to channels beside what the node returns."""
+        ...
+
+    def read(self, select: Sequence[str] | str, fresh: bool = False) -> Any:
+        """The values of these keys; ``fresh``: with what this task has sent so far."""
         ...
 
     def push_message(self, message: Any, state_key: str | None) -> None:

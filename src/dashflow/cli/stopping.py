@@ -31,11 +31,11 @@ class StoppableCrew(ThreadCrew):
         """End the flow's waiting."""
         self.post(None)
 
-    async def next(self) -> Done | Posted:
+    async def next(self, within: float | None = None) -> Done | Posted:
         """As ``ThreadCrew.next``; raises ``StopRequested`` once the host was told to stop."""
         if self._stopping():
             raise StopRequested
-        happened = await super().next()
+        happened = await super().next(within)
         if self._stopping():
             raise StopRequested
         return happened

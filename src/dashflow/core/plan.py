@@ -6,17 +6,44 @@ Nothing here runs a node: a node's code sits in ``NodePlan.body``, which only th
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
+
+import msgspec
 
 from dashflow._util.reserved import PULL, RETURN, TASKS
 from dashflow.channels.base import BaseChannel
 from dashflow.channels.binop import BinaryOperatorAggregate
 from dashflow.channels.last_value import LastValue
 from dashflow.managed.base import Progress
+from dashflow.types.policies import CachePolicy, RetryPolicy, TimeoutPolicy, TracePolicy
 
 Channels = Mapping[str, BaseChannel[Any, Any, Any]]
 Reader = Callable[[Channels, Progress], Any]
 """Builds a node's input from the channels (and how far the run is); an empty channel is left out."""
+
+
+class NodePolicies(msgspec.Struct, frozen=True):
+    """How the engine treats a node: see the classes of its attributes.
+
+    Attributes:
+        retry: When to try again; of several policies, the first that fits an error.
+        timeout: Limits of one attempt.
+        cache: Whether results are kept and used again.
+        handler: The node that runs in the place of this one when it failed; "" when that ends the run.
+        trace: What traces show of the node.
+        identity: Names the node's code, for the cache.
+    """
+
+    retry: Sequence[RetryPolicy] = ()
+    timeout: TimeoutPolicy | None = None
+    cache: CachePolicy[Any] | None = None
+    handler: str = ""
+    trace: TracePolicy | None = None
+    identity: str = ""
+
+
+PLAIN = NodePolicies()
+"""A node without policies."""
 
 
 class NodePlan:
@@ -47,7 +74,7 @@ class NodePlan:
         hidden: bool = False,
         tags: Sequence[str] = (),
         metadata: Mapping[str, Any] | None = None,
-        policies: NodePolicies | None = None,
+        policies: NodePolicies = PLAIN,
     ) -> None:
         self.name = name
         self.path = (PULL, name)
@@ -61,15 +88,6 @@ class NodePlan:
         self.policies = policies
 
 
-class NodePolicies(Protocol):
-    """Retry, time-out and cache policies of a node; only the engine looks inside."""
-
-    @property
-    def retry(self) -> Sequence[Any]:
-        """Retry policies, first match wins."""
-        ...
-
-
 class GraphPlan:
     """The whole graph: nodes, channels, and the tables that the superstep functions follow.
 
@@ -78,7 +96,7 @@ class GraphPlan:
         nodes: By name.
         channels: An empty channel of each name; never written to, only copied from.
         managed: Values computed per task instead of stored (``IsLastStep``), by key.
-        input_channel: Where a run's input is written.
+        input_channel: Where a run's input is written; several: each takes its key of a dict.
         output: The key or keys that ``values`` shows.
         stream: The key or keys that ``get_state`` shows.
         pure_reducers: Reducers that build a new value and leave the parts of the old one alone.
@@ -111,7 +129,7 @@ class GraphPlan:
         nodes: Mapping[str, NodePlan],
         channels: Mapping[str, BaseChannel[Any, Any, Any]],
         managed: Mapping[str, Any],
-        input_channel: str,
+        input_channel: Sequence[str] | str,
         output: Sequence[str] | str,
         stream: Sequence[str] | str,
         pure_reducers: Sequence[Callable[..., Any]] = (),
@@ -148,6 +166,18 @@ class GraphPlan:
             for n, c in self.channels.items()
             if type(c) is BinaryOperatorAggregate and any(c.operator is r for r in pure_reducers)
         )
+
+    def input_writes(self, given: Any) -> list[tuple[str, Any]]:
+        """The writes that an input comes to; keys that are no input channel are left out.
+
+        Raises:
+            TypeError: There are several input channels, and the input is no dict.
+        """
+        if isinstance(self.input_channel, str):
+            return [(self.input_channel, given)]
+        if not isinstance(given, dict):
+            raise TypeError(f"Expected chunk to be a dict, got {type(given).__name__}")
+        return [(key, value) for key, value in given.items() if key in self.input_channel]
 
     @property
     def sends(self) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from dashflow._util.reserved import INPUT, PUSH, TASKS
+from dashflow._util.reserved import ERROR, ERROR_SOURCE_NODE, INPUT, PUSH, TASKS
 from dashflow._util.reserved import INTERRUPT as SHOWN
 from dashflow._util.sentinel import MISSING
 from dashflow.channels.base import BaseChannel
@@ -225,6 +225,8 @@ def _tell_others(plan: GraphPlan, live: Live, bumped: set[str], updated: set[str
 
 
 def _unknown(plan: GraphPlan, chan: str, tasks: Sequence[Task]) -> None:
+    if chan in (ERROR, ERROR_SOURCE_NODE):  # says what became of the task, and is no update
+        return
     writer = next((t.name for t in tasks if any(c == chan for c, _ in t.writes or ())), INPUT)
     prefix = "branch:to:"
     if chan.startswith(prefix):
@@ -243,6 +245,22 @@ def read(channels: Mapping[str, BaseChannel[Any, Any, Any]], keys: Sequence[str]
     if isinstance(keys, str):
         return channels[keys].get() if channels[keys].is_available() else None
     return {k: channels[k].get() for k in keys if channels[k].is_available()}
+
+
+def written(
+    channels: Mapping[str, BaseChannel[Any, Any, Any]], writes: Sequence[tuple[str, Any]]
+) -> Mapping[str, BaseChannel[Any, Any, Any]]:
+    """The channels as they would be with these writes; those that are written to are copies."""
+    by_channel: dict[str, list[Any]] = {}
+    for chan, value in writes:
+        if chan in channels:
+            by_channel.setdefault(chan, []).append(value)
+    if not by_channel:
+        return channels
+    copies = {chan: channels[chan].copy() for chan in by_channel}
+    for chan, values in by_channel.items():
+        copies[chan].update(values)
+    return {**channels, **copies}
 
 
 def pass_breakpoints(live: Live) -> None:

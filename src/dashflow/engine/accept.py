@@ -148,12 +148,7 @@ def _input_writes(plan: GraphPlan, given: Any, command: Command[Any] | None) -> 
         if not command.update:
             return []
         given = Command(update=command.update)
-    channels = plan.input_channel
-    if isinstance(channels, str):
-        return [(channels, given)]
-    if not isinstance(given, dict):
-        raise TypeError(f"Expected chunk to be a dict, got {type(given).__name__}")
-    return [(channel, given[channel]) for channel in given if channel in channels]
+    return plan.input_writes(given)
 
 
 def loose_writes(state: ThreadState) -> Writes:

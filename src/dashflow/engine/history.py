@@ -86,6 +86,10 @@ class Pen(Protocol):
         """Record what happened."""
         ...
 
+    async def settled(self) -> None:
+        """Wait until everything recorded so far is durable, as far as the durability allows."""
+        ...
+
     async def end(self, *events: Event) -> None:
         """Record the run's last events, wait for everything, give the thread back."""
         ...

@@ -215,6 +215,14 @@ class Journal:
             else:
                 await self.host.settle(ticket)
 
+    async def settled(self) -> None:
+        """Wait until everything recorded so far is durable (under durability "exit", only the end is)."""
+        try:
+            await self._settle(0)
+        except LogError:
+            self._lose()
+            raise
+
     async def end(self, *events: Event) -> None:
         """Record the run's last events, wait for everything, give the thread back."""
         if self._lost:

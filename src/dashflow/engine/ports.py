@@ -7,7 +7,8 @@ suspend where the loop should run; the simulated host counts every call, and may
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Awaitable, Callable, Hashable
+from contextlib import AbstractContextManager
 from typing import Any, Protocol, TypeVar
 
 import msgspec
@@ -29,6 +30,10 @@ class Posted(msgspec.Struct, frozen=True):
     """Something that running work handed to the flow before its end (a stream part, progress)."""
 
     item: Any
+
+
+class Overdue(Exception):
+    """The time for a piece of work is over; the work is cancelled and its result refused."""
 
 
 class Crew(Protocol):
@@ -53,8 +58,15 @@ class Crew(Protocol):
         """Hand ``item`` to the flow, in order, from any thread, while work is running."""
         ...
 
-    async def next(self) -> Done | Posted:
-        """The next thing that happened. Must not be called with nothing pending."""
+    async def next(self, within: float | None = None) -> Done | Posted:
+        """The next thing that happened. Must not be called with nothing pending.
+
+        Args:
+            within: Seconds to wait at most.
+
+        Raises:
+            Overdue: Nothing happened in that time.
+        """
         ...
 
     async def close(self) -> list[Done]:
@@ -82,6 +94,14 @@ class Host(Protocol):
         """64 random bits."""
         ...
 
+    def elapsed(self) -> float:
+        """Seconds, of a clock that only measures."""
+        ...
+
+    def jitter(self) -> float:
+        """Seconds between 0 and 1 at random, to add to the wait before a retry."""
+        ...
+
     async def append(self, log: EventLog, append: Append) -> Appended:
         """Append; durable on return. Raises what ``EventLog.append`` raises."""
         ...
@@ -102,6 +122,38 @@ class Host(Protocol):
         """Run one piece of user work and wait for it: inline where the host may block."""
         ...
 
+    async def limited(self, work: Callable[[], Awaitable[T]], left: Callable[[], float]) -> T:
+        """Run awaitable work for as long as ``left()`` says that there are seconds left.
+
+        Raises:
+            Overdue: There were none; the work is told to stop, and nobody waits for it.
+        """
+        ...
+
+    def spawn(self, work: Callable[[], Any], *, blocking: bool) -> Any:
+        """Start a piece of work beside the flow, from any thread.
+
+        Args:
+            work: Called without arguments, in a copy of the caller's context.
+            blocking: False when it returns an awaitable.
+
+        Returns:
+            A future: ``result()`` waits for it, and it can be awaited where there is a loop.
+        """
+        ...
+
+    def ready(self, value: Any) -> Any:
+        """Such a future that has its result."""
+        ...
+
+    async def wait(self, future: Any) -> None:
+        """Wait for such a future, whatever it comes to."""
+        ...
+
+    def mutex(self) -> AbstractContextManager[Any]:
+        """Held by one thread at a time, where there are several."""
+        ...
+
     def crew(self, limit: int | None = None, *, attentive: bool = False) -> Crew:
         """A crew for work that runs beside each other.
 
@@ -117,5 +169,5 @@ class Host(Protocol):
         ...
 
     async def sleep(self, seconds: float) -> None:
-        """Wait; in a simulation only the clock moves."""
+        """Wait, before a retry and for nothing else; in a simulation only the clock moves."""
         ...

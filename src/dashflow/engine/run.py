@@ -10,7 +10,6 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import Any
 
-from dashflow._util.drive import drive
 from dashflow.checkpoint.imported_layout import upcast
 from dashflow.core.events import (
     Change,
@@ -21,40 +20,37 @@ from dashflow.core.events import (
     RunStarted,
     StepCompleted,
     TaskCompleted,
-    TaskFailed,
-    TaskInterrupted,
 )
 from dashflow.core.fold import EMPTY, ThreadState
 from dashflow.core.plan import GraphPlan
 from dashflow.core.superstep import Task, apply, next_tasks, read, revive, stops_at
 from dashflow.core.written import tell
 from dashflow.engine.accept import Terms, accept, told
+from dashflow.engine.handlers import is_failure, resumed
 from dashflow.engine.history import History, Pen, Place
 from dashflow.engine.imported import adopt
 from dashflow.engine.journal import Changes
 from dashflow.engine.parts import Parts
-from dashflow.engine.ports import Done, Host, Posted
+from dashflow.engine.ports import Host
 from dashflow.engine.replay import Replay
-from dashflow.engine.setting import Setting
-from dashflow.engine.task import Scope, execute
+from dashflow.engine.step import Step
+from dashflow.engine.task import Scope
 from dashflow.errors import (
     ErrorCode,
-    GraphBubbleUp,
+    GraphDrained,
     GraphInterrupt,
     GraphRecursionError,
     LogError,
     ParentCommand,
     create_error_message,
-    is_invalid_resume,
 )
 from dashflow.options import RunOptions
 from dashflow.types.commands import Command
-from dashflow.types.interrupts import Interrupt
 
 _UNKNOWN = Change()
 
 
-class GraphRun(Setting):
+class GraphRun(Step):
     """One run: from accepting its input to its end, pause or failure.
 
     Args:
@@ -65,6 +61,7 @@ class GraphRun(Setting):
         parts: Receives what the caller wants to see.
         history: Where the thread is kept; None runs without a record and without cost for one.
         store: Lent to the nodes.
+        cache: Keeps results of nodes that have a cache policy.
         outer: The task that this graph runs inside of, for a graph used by a node.
         namespace: Of a graph inside a task.
     """
@@ -79,13 +76,12 @@ class GraphRun(Setting):
         *,
         history: History | None = None,
         store: Any = None,
+        cache: Any = None,
         outer: Scope | None = None,
         namespace: str = "",
     ) -> None:
-        super().__init__(host, plan, options, parts, history, store, outer, namespace)
+        super().__init__(host, plan, options, parts, history, store, outer, namespace, cache=cache)
         self._given = given
-        self._done: dict[str, list[tuple[str, Any]]] = {}
-        self._pen: Pen | None = None
         self._changes: Changes | None = None
         self._held: tuple[str, list[str]] = ("", [])
         self._shown = False
@@ -115,10 +111,14 @@ class GraphRun(Setting):
                 raise
         except LogError:
             raise
+        except GraphDrained:
+            ending = (RunPaused(self.id, "drain"),)
+            raise
         except ParentCommand:
             ending = (RunFinished(self.id),)
             raise
         except BaseException as error:
+            self.stopping = not isinstance(error, Exception)
             ending = (RunFailed(self.id, type(error).__name__, str(error)),)
             raise
         finally:
@@ -132,8 +132,11 @@ class GraphRun(Setting):
             if parts.waiting:
                 for part in take():
                     yield part
-            if len(tasks) == 1 and not self._attentive:
-                await self._alone(tasks[0])
+            if self._kept is not None:
+                for task in await self._kept.look(tasks):
+                    parts.update(task, cached=True)
+            if len(tasks) == 1 and not self._attentive and self.options.step_timeout is None:
+                await self._alone(tasks)
             else:
                 async with aclosing(self._together(tasks)) as happening:
                     async for part in happening:
@@ -155,7 +158,7 @@ class GraphRun(Setting):
         for part in take():
             yield part
 
-    def _next_tasks(self) -> Sequence[Task]:
+    def _next_tasks(self) -> list[Task]:
         """The tasks of the next superstep, with the results that were recorded of them before."""
         tasks = self._tasks = next_tasks(self.plan, self.live)
         parts = self._parts
@@ -166,17 +169,42 @@ class GraphRun(Setting):
         if not tasks:
             return tasks
         if self._done:
-            for task in tasks:
-                if task.key in self._done:
-                    task.writes = self._done[task.key]
+            self._reuse(tasks)
         if self.options.interrupt_before:
             self._breakpoint(self.options.interrupt_before, tasks, "before")
+        if (reason := self._drained()) is not None:
+            raise GraphDrained(reason)
         if parts.modes:
             self.show_started(tasks)
             for task in tasks:
                 if task.writes is not None:
                     parts.update(task, cached=True)
         return tasks
+
+    def _reuse(self, tasks: list[Task]) -> None:
+        """Results that were recorded before a crash, failure or question are not made again."""
+        done = self._done
+        for task in [task for task in tasks if task.key in done]:
+            if not is_failure(done[task.key]):
+                task.writes = done[task.key]
+            elif (handler := resumed(self.plan, task, done[task.key], done)) is not None:
+                task.writes = ()
+                tasks.append(handler)
+
+    def recorded(self, key: str) -> list[tuple[str, Any]] | None:
+        """What a task of that key wrote before a crash, failure or question."""
+        return self._done.get(key)
+
+    def _drained(self) -> str | None:
+        """Why no other step is to begin: somebody asked, or a run around this one is being stopped."""
+        if self.control.drain_reason is not None:
+            return self.control.drain_reason
+        outer = self.outer
+        while outer is not None:
+            if outer.run.stopping:
+                return "cancelled"
+            outer = outer.run.outer
+        return None
 
     async def _begin(self) -> None:
         """Find where to go on, accept the input, make that durable."""
@@ -262,124 +290,12 @@ class GraphRun(Setting):
             before = self.parent_of(state) if state.source in ("update", "fork") else None
             self.replay = Replay(before or self.checkpoint_id)
 
-    async def _alone(self, task: Task) -> None:
-        """Run the only task of a step, here and now."""
-        if task.writes is not None:
-            return
-        try:
-            task.writes = await execute(self.host, self, task)
-        except GraphInterrupt as asked:
-            await self._asked(task, asked)
-            raise
-        except GraphBubbleUp:
-            raise
-        except Exception as error:
-            await self._failed(task, error)
-            raise
-        if self._parts.modes:
-            self._parts.update(task)
-            self.show_ended(task)
-
-    async def _together(self, tasks: Sequence[Task]) -> AsyncGenerator[Any, None]:
-        """Run several tasks beside each other; yields parts while they run."""
-        by_key = {task.key: task for task in tasks}
-        free = self.host.asynchronous
-        crew = self._crew = self.host.crew(self.options.max_concurrency, attentive=self._attentive)
-        asked: list[GraphInterrupt] = []
-        failure: BaseException | None = None
-        try:
-            for task in tasks:
-                if task.writes is None:
-                    crew.start(task.key, self._work(task, free), blocking=not free)
-            # An answer that does not fit is no reason to stop the others, which may have been answered too.
-            while crew.pending and (failure is None or is_invalid_resume(failure)):
-                happened = await crew.next()
-                if isinstance(happened, Posted):
-                    self.put_posted(happened.item)
-                else:
-                    error = await self._ended(by_key[happened.key], happened, asked, len(tasks) > 1)  # type: ignore[index]
-                    failure = failure or error
-                for part in self._parts.take():
-                    yield part
-        finally:
-            self._crew = None
-            for late in await crew.close():
-                if late.error is None:
-                    await self._ended(by_key[late.key], late, asked, True)  # type: ignore[index]
-        if failure is not None:
-            raise failure
-        if asked:
-            self._show_partial(tasks)
-            raise GraphInterrupt(tuple(one for stop in asked for one in stop.args[0]))
-
-    def _show_partial(self, tasks: Sequence[Task]) -> None:
-        """What the tasks that did finish would change is shown, though the step is not complete."""
+    def show_partial(self, tasks: Sequence[Task]) -> None:
+        """See ``Step.show_partial``."""
         finished = [task for task in tasks if task.writes]
         if finished and self.outer is None:
             apply(self.plan, self.live, finished)
             self._show(finished)
-
-    def _work(self, task: Task, free: bool) -> Any:
-        if free:
-            return lambda: execute(self.host, self, task)
-        return lambda: drive(execute(self.host, self, task))
-
-    async def _ended(
-        self, task: Task, done: Done, asked: list[GraphInterrupt], several: bool
-    ) -> BaseException | None:
-        """Record what a task came to; returns the error that ends the step, if it is one."""
-        error, pen = done.error, self._pen
-        if error is None:
-            task.writes = done.value
-            if pen is not None and several and pen.open:
-                completed = TaskCompleted(task.key, task.name, [list(w) for w in done.value])
-                await pen.record(completed, worker=self._worker(pen, task))
-            if self._parts.modes:
-                self._parts.update(task)
-                self.show_ended(task)
-            return None
-        if isinstance(error, GraphInterrupt):
-            await self._asked(task, error)
-            asked.append(error)
-            return None
-        if isinstance(error, Exception) and not isinstance(error, GraphBubbleUp):
-            await self._failed(task, error)
-        return error
-
-    def _worker(self, pen: Pen, task: Task) -> Scope | None:
-        return (task.scope or Scope(self, task)) if pen.detailed else None
-
-    async def _asked(self, task: Task, asked: GraphInterrupt) -> None:
-        interrupts: tuple[Interrupt[Any], ...] = tuple(asked.args[0])
-        if not interrupts:  # a breakpoint in a graph inside
-            return
-        answers, pen = self.answers, self._pen
-        if pen is not None:
-            questions = answers.questions(interrupts)
-            refused = [question.id for question in answers.refused(task.key)]
-            event = TaskInterrupted(task.key, task.name, questions, answers.taken(task.key), refused)
-            await pen.record(event, worker=self._worker(pen, task))
-        self.interrupts.extend(interrupts)
-        self._parts.interrupted(interrupts, self.live.channels)
-        if self._parts.modes:
-            self.show_ended(task, interrupts=interrupts)
-
-    async def _failed(self, task: Task, error: Exception) -> None:
-        """Say which task it was; a log that cannot be written must not hide the error itself."""
-        scope = task.scope or Scope(self, task)
-        error.add_note(f"During task with name '{task.name}' and id '{scope.id}'")
-        pen, answers = self._pen, self.answers
-        if pen is not None and pen.open and not isinstance(error, LogError):
-            worker = scope if pen.detailed else None
-            if refused := answers.refused(task.key):
-                questions = answers.questions(refused)
-                ids = [question.id for question in questions]
-                event = TaskInterrupted(task.key, task.name, questions, answers.taken(task.key), ids)
-                await pen.record(event, worker=worker)
-            failed = TaskFailed(task.key, task.name, type(error).__name__, repr(error))
-            await pen.record(failed, worker=worker, error=error)
-        if self._parts.modes:
-            self.show_ended(task, error=error)
 
     def _show(self, tasks: Sequence[Task]) -> None:
         """Let the caller see the state, when the step changed something that is shown."""

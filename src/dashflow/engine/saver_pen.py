@@ -106,6 +106,9 @@ class SaverPen:
         )
         return [(RESUME, answers)] if answers and not event.refused else []
 
+    async def settled(self) -> None:
+        """See ``Pen.settled``: every call of the saver was waited for."""
+
     async def end(self, *events: Event) -> None:
         """See ``Pen.end``."""
         if not self.open:

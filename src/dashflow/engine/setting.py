@@ -5,10 +5,17 @@ Decides nothing about what happens next, and writes nothing down.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from dashflow._util.reserved import CONFIG_KEY_SCRATCHPAD, CONFIG_KEY_TASK_ID, PUSH, TASKS
+from dashflow._util.reserved import (
+    CONFIG_KEY_READ,
+    CONFIG_KEY_SCRATCHPAD,
+    CONFIG_KEY_SEND,
+    CONFIG_KEY_TASK_ID,
+    PUSH,
+    TASKS,
+)
 from dashflow.checkpoint.thread import stream_of
 from dashflow.checkpoint.view import mapped, metadata_of, naming, parent_name, timestamp
 from dashflow.core.fold import ThreadState
@@ -23,6 +30,7 @@ from dashflow.engine.ports import Crew, Host
 from dashflow.engine.replay import Replay
 from dashflow.engine.task import Scope
 from dashflow.options import RunOptions
+from dashflow.runtime import RunControl
 from dashflow.types.interrupts import Interrupt
 from dashflow.types.snapshots import PregelTask
 
@@ -66,6 +74,9 @@ class Setting:
         self.resuming: bool | None = False
         self.lent = history
         self.audience: Audience | None = None
+        self.stopping = False
+        self.control = options.control or (outer.run.control if outer is not None else None) or RunControl()
+        self.cache: Any = None
         given_id = options.config.get("run_id")
         self.id = str(given_id) if given_id else f"{host.now():x}-{host.entropy():016x}"
         if outer is None:
@@ -83,6 +94,7 @@ class Setting:
         self._parts = parts
         self._history = history
         self._crew: Crew | None = None
+        self._mutex = host.mutex()
         self._named = stream_of(options.thread, namespace) if history is not None else namespace or self.id
         # A graph inside a task gets the same names whenever that task runs again.
         self._place = (0, host.now() if outer is None else 0)
@@ -124,7 +136,7 @@ class Setting:
             "langgraph_step": self.live.step,
             "langgraph_node": task.name,
             "langgraph_triggers": _triggers(task),
-            "langgraph_path": task.path[:3],
+            "langgraph_path": task.path,
             "langgraph_checkpoint_ns": namespace,
         }
         return {
@@ -137,19 +149,22 @@ class Setting:
                 "checkpoint_id": None,
                 "checkpoint_map": {**self.around, self.namespace: self.checkpoint_id},
                 CONFIG_KEY_TASK_ID: scope.id,
+                CONFIG_KEY_SEND: scope.send,
+                CONFIG_KEY_READ: scope.read,
                 CONFIG_KEY_SCRATCHPAD: scope,
             },
         }
+
+    def call(self, scope: Scope, node: Any, given: Any) -> Any:
+        """See ``Step.call``; who only looks at a thread runs nothing."""
+        raise RuntimeError("No run is going on here that could call a task.")
 
     # -- streams ------------------------------------------------------------------------------
 
     def write_custom(self, value: Any) -> None:
         """Send a value to the ``custom`` stream, if anybody listens."""
         if "custom" in self._parts.modes:
-            if self._crew is not None:
-                self._crew.post((None, value))
-            else:
-                self._parts.put("custom", value)
+            self.later(lambda: self._parts.put("custom", value))
 
     def listen(self, modes: frozenset[str]) -> None:
         """Let graphs inside this one's tasks send their parts of these modes to this run's caller."""
@@ -158,18 +173,15 @@ class Setting:
 
     def overhear(self, part: Part) -> None:
         """Take a part from elsewhere; may be called from any thread."""
-        if self._crew is not None:
-            self._crew.post((part, None))
-        else:
-            self._parts.waiting.append(part)
+        self.later(lambda: self._parts.waiting.append(part))
 
-    def put_posted(self, item: Any) -> None:
-        """Add what running work handed over: a part of a graph inside a task, or a custom value."""
-        part, custom = item
-        if part is not None:
-            self._parts.waiting.append(part)
+    def later(self, show: Callable[[], None]) -> None:
+        """Show something in the order of what happens; may be called from any thread."""
+        crew = self._crew
+        if crew is not None:
+            crew.post(show)
         else:
-            self._parts.put("custom", custom)
+            show()
 
     def show_started(self, tasks: Sequence[Task]) -> None:
         """Tasks start: for who listens to ``tasks``."""

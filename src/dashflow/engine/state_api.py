@@ -174,7 +174,7 @@ async def _superstep(
         _only(updates, "Cannot apply multiple updates when updating as input")
         if values is None:
             raise InvalidUpdateError(f"Received no input writes for {setting.plan.input_channel}")
-        return await _edited(setting, history, place, "input", [], [(setting.plan.input_channel, values)])
+        return await _edited(setting, history, place, "input", [], setting.plan.input_writes(values))
     if as_node == "__copy__":
         _only(updates, "Cannot copy checkpoint with multiple updates")
         return await _copied(setting, history, place, values)
@@ -242,8 +242,9 @@ async def _as_task(
         scope.call_it(identifier)
     task.writes = own = node.body.writes(values)
     for route in node.body.routes:
-        decision = route.decide(route.read(setting.live, own), values, scope)
-        own.extend(route.writes(await decision if route.asynchronous else decision))
+        free = route.asynchronous and setting.host.asynchronous
+        decision = route.decide(route.read(setting.live, own), values, scope, free)
+        own.extend(route.writes(await decision if free else decision))
     return task
 
 

@@ -7,34 +7,41 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, Protocol
 
 from dashflow._util.ids import interrupt_id, path_text, task_id
 from dashflow._util.reserved import NS_END, NS_SEP, PUSH
 from dashflow._util.scope import CURRENT
 from dashflow._util.sentinel import MISSING
-from dashflow.core.superstep import Live, Task
+from dashflow.core.plan import PLAIN, GraphPlan, NodePolicies
+from dashflow.core.superstep import Live, Task, read, written
 from dashflow.engine.answers import Answers
+from dashflow.engine.handlers import MARK, HandlerTask
 from dashflow.engine.history import History
 from dashflow.engine.parts import Audience
-from dashflow.engine.ports import Host
+from dashflow.engine.ports import Host, Overdue
 from dashflow.engine.replay import Replay
 from dashflow.engine.retry import delay_before, matching_policy
-from dashflow.errors import GraphBubbleUp, GraphInterrupt, NodeCancelledError, ParentCommand
+from dashflow.engine.timeout import Watch, timeout_unsupported
+from dashflow.errors import GraphBubbleUp, GraphInterrupt, NodeCancelledError, NodeError, ParentCommand
 from dashflow.options import RunOptions
-from dashflow.runtime import ExecutionInfo, Runtime
+from dashflow.runtime import ExecutionInfo, RunControl, Runtime, ServerInfo
 from dashflow.types.interrupts import Interrupt, response_json_schema, validate_response
-from dashflow.types.policies import RetryPolicy
+from dashflow.types.policies import TimeoutPolicy
 
 
 class Surroundings(Protocol):
     """What a task may ask of the run it is part of (``dashflow.engine.setting.Setting``)."""
 
     id: str
+    plan: GraphPlan
+    host: Host
     live: Live
     options: RunOptions
     namespace: str
     store: Any
+    cache: Any
     outer: Scope | None
     audience: Audience | None
     answers: Answers
@@ -42,6 +49,8 @@ class Surroundings(Protocol):
     around: dict[str, str]
     replay: Replay | None
     resuming: bool | None
+    control: RunControl
+    stopping: bool
 
     @property
     def checkpoint_id(self) -> str:
@@ -56,6 +65,10 @@ class Surroundings(Protocol):
         """Send a value to the ``custom`` stream."""
         ...
 
+    def call(self, scope: Scope, node: Any, given: Any) -> Any:
+        """Start a function beside the task of ``scope``; returns its future."""
+        ...
+
 
 class Route(Protocol):
     """A conditional edge: from the state after a node to where to go."""
@@ -67,8 +80,8 @@ class Route(Protocol):
         """What the path function is given: the state with this task's own writes."""
         ...
 
-    def decide(self, state: Any, value: Any, scope: Scope) -> Any:
-        """Call the path function; may return an awaitable when ``asynchronous``."""
+    def decide(self, state: Any, value: Any, scope: Scope, asynchronous: bool = False) -> Any:
+        """Call the path function; an awaitable when it and the caller are asynchronous."""
         ...
 
     def writes(self, decision: Any) -> Sequence[tuple[str, Any]]:
@@ -83,7 +96,6 @@ class Body(Protocol):
     scoped: bool
     inline: bool
     routes: Sequence[Route]
-    retry: Sequence[RetryPolicy]
 
     def call(self, value: Any, scope: Scope, asynchronous: bool) -> Any:
         """Call the node; an awaitable when both it and the host are asynchronous."""
@@ -97,14 +109,35 @@ class Body(Protocol):
 class Scope:
     """What a running task can be asked for; everything costly is made when somebody asks."""
 
-    __slots__ = ("_config", "_id", "_runtime", "asked", "attempt", "extra", "graphs", "run", "task")
+    __slots__ = (
+        "_config",
+        "_id",
+        "_runtime",
+        "asked",
+        "attempt",
+        "begun",
+        "caller",
+        "calls",
+        "closed",
+        "extra",
+        "graphs",
+        "run",
+        "task",
+        "watch",
+    )
 
-    def __init__(self, run: Surroundings, task: Task) -> None:
+    def __init__(self, run: Surroundings, task: Task, caller: Scope | None = None) -> None:
+        """``caller`` is the task that started this one beside itself, for called functions."""
         self.run = run
         self.task = task
+        self.caller = caller
+        self.calls = 0
         self.asked = 0
         self.graphs = 0
         self.attempt = 1
+        self.begun = 0
+        self.closed = False
+        self.watch: Watch | None = None
         self.extra: list[tuple[str, Any]] | None = None
         self._id = ""
         self._config: dict[str, Any] | None = None
@@ -124,10 +157,14 @@ class Scope:
     def _identity(self) -> str:
         task, run = self.task, self.run
         kind = (task.path[0], *task.triggers)
-        if task.path[0] == PUSH:
+        if isinstance(task, HandlerTask):
+            kind = (PUSH, MARK, Scope(run, task.failed).id)
+        elif task.path[0] == PUSH:
             place = task.path[1]
-            kind = (PUSH, str(place) if isinstance(place, int) else path_text(place))
-        outer = f"{run.namespace}{NS_SEP}{task.name}" if run.namespace else task.name
+            kind = (
+                (PUSH, str(place)) if isinstance(place, int) else (PUSH, path_text(place), str(task.path[2]))
+            )
+        outer = f"{self._around}{NS_SEP}{task.name}" if self._around else task.name
         seed = run.checkpoint_id
         return task_id(bytes.fromhex(seed.replace("-", "")), outer, str(run.live.step), task.name, *kind)
 
@@ -135,7 +172,12 @@ class Scope:
     def namespace(self) -> str:
         """The task's checkpoint namespace: ``parent|node:task id``."""
         own = f"{self.task.name}{NS_END}{self.id}"
-        return f"{self.run.namespace}{NS_SEP}{own}" if self.run.namespace else own
+        return f"{self._around}{NS_SEP}{own}" if self._around else own
+
+    @property
+    def _around(self) -> str:
+        """The namespace that the task's begins with."""
+        return self.run.namespace if self.caller is None else self.caller.namespace
 
     @property
     def path(self) -> str:
@@ -151,13 +193,48 @@ class Scope:
     def config(self) -> dict[str, Any]:
         """The task's ``RunnableConfig``, made on first use."""
         if self._config is None:
-            self._config = self.run.task_config(self)
+            config = self.run.task_config(self)
+            self._config = config if self.watch is None else self.watch.hear(config)
         return self._config
+
+    @property
+    def error(self) -> NodeError | None:
+        """What an error handler is told; None in other nodes."""
+        return self.task.error if isinstance(self.task, HandlerTask) else None
+
+    @property
+    def watched(self) -> bool:
+        """Whether this task, or one that its graph runs inside of, has a time limit."""
+        return self.watch is not None or (self.run.outer is not None and self.run.outer.watched)
+
+    def progress(self) -> None:
+        """Something was put out here: idle time-outs start anew, also those of the tasks around."""
+        if self.watch is not None:
+            self.watch.progress()
+        if self.run.outer is not None:
+            self.run.outer.progress()
 
     @property
     def writer(self) -> Callable[[Any], None]:
         """Writes to the ``custom`` stream."""
-        return self.run.write_custom
+        return self._write if self.watched else self.run.write_custom
+
+    def _write(self, value: Any) -> None:
+        """The writer of a task with a time limit; refuses what comes after that."""
+        if not self.closed:
+            self.progress()
+            self.run.write_custom(value)
+
+    def close(self) -> None:
+        """The attempt is given up: what it still tries is refused."""
+        self.closed = True
+
+    def again(self) -> Scope:
+        """The scope of the next attempt."""
+        scope = Scope(self.run, self.task, self.caller)
+        scope.attempt, scope.begun = self.attempt + 1, self.begun
+        self.close()
+        return scope
 
     @property
     def store(self) -> Any:
@@ -168,29 +245,58 @@ class Scope:
     def runtime(self) -> Runtime[Any]:
         """The task's ``Runtime``, made on first use."""
         if self._runtime is None:
-            run = self.run
+            run, config, extra = self.run, self.run.options.config, {}
+            if self.watch is not None:
+                extra["heartbeat"] = self.watch.beat
+            self.begun = self.begun or run.host.now()
             self._runtime = Runtime(
                 context=run.options.context,
                 store=run.store,
-                stream_writer=run.write_custom,
+                stream_writer=self.writer,
                 execution_info=ExecutionInfo(
                     checkpoint_id=run.checkpoint_id,
                     checkpoint_ns=self.namespace,
                     task_id=self.id,
                     thread_id=run.options.thread or None,
-                    run_id=run.id,
+                    run_id=str(config["run_id"]) if config.get("run_id") else None,
                     node_attempt=self.attempt,
+                    node_first_attempt_time=self.begun / 1e9,
                 ),
+                server_info=ServerInfo.of(config["configurable"]),
+                control=run.control,
+                **extra,
             )
         return self._runtime
 
+    def call(self, node: Any, given: Any) -> Any:
+        """Start a function beside this task, as a task of its own; returns its future."""
+        return self.run.call(self, node, given)
+
+    def send(self, writes: Sequence[tuple[str, Any]]) -> None:
+        """Write to channels beside what the node returns."""
+        self.extra = [*(self.extra or ()), *writes]
+
+    def read(self, select: Sequence[str] | str, fresh: bool = False) -> Any:
+        """The values of these keys; ``fresh``: with what this task has sent so far."""
+        live, managed = self.run.live, self.run.plan.managed
+        channels = written(live.channels, self.extra or ()) if fresh else live.channels
+        if isinstance(select, str):
+            return managed[select].get(live) if select in managed else read(channels, select)
+        values = read(channels, [key for key in select if key not in managed])
+        values.update((key, managed[key].get(live)) for key in select if key in managed)
+        return values
+
     def push_message(self, message: Any, state_key: str | None) -> None:
         """Write a message to the state beside what the node returns."""
+        if self.watched:
+            self.progress()
         if state_key is not None:
-            self.extra = [*(self.extra or ()), (state_key, message)]
+            self.send([(state_key, message)])
 
     def interrupt(self, value: Any, response_schema: Any) -> Any:
         """The answer to the task's next question, or ``GraphInterrupt`` when there is none yet."""
+        if self.closed:
+            raise NodeCancelledError(self.task.name, f"Node {self.task.name!r} asked after its time was over")
         namespace, number, answers = self.namespace, self.asked, self.run.answers
         self.asked += 1
         identifier = interrupt_id(namespace, number)
@@ -223,9 +329,10 @@ async def execute(host: Host, run: Surroundings, task: Task) -> list[tuple[str, 
     scope = task.scope = task.scope or Scope(run, task)
     token = CURRENT.set(scope)
     try:
-        if not body.retry:
+        policies, packet = task.node.policies, task.packet
+        if policies is PLAIN and (packet is None or packet.timeout is None):
             return await _attempt(host, run, task, body, scope)
-        return await _with_retries(host, run, task, body, scope)
+        return await _with_policies(host, run, task, policies, scope)
     except BaseException as error:
         # Known by its name: nothing here may import asyncio, and it need not be loaded.
         if type(error).__name__ == "CancelledError" and not host.cancelling():
@@ -248,34 +355,49 @@ async def _attempt(
         writes.extend(scope.extra)
     for route in body.routes:
         state = route.read(run.live, writes)
-        if route.asynchronous:
-            if not host.asynchronous:
-                raise TypeError(
-                    f'No synchronous function provided to "{route.name}".'
-                    "\nEither initialize with a synchronous function or invoke via the async API "
-                    "(ainvoke, astream, etc.)"
-                )
-            decision = await host.call(lambda r=route, s=state: r.decide(s, result, scope), blocking=False)  # type: ignore[misc]
+        if route.asynchronous and host.asynchronous:
+            asked = partial(route.decide, state, result, scope, True)
+            decision = await host.call(asked, blocking=False)
         else:
             decision = route.decide(state, result, scope)
         writes.extend(route.writes(decision))
     return writes
 
 
-async def _with_retries(
-    host: Host, run: Surroundings, task: Task, body: Body, scope: Scope
+async def _with_policies(
+    host: Host, run: Surroundings, task: Task, policies: NodePolicies, scope: Scope
 ) -> list[tuple[str, Any]]:
+    """Attempt after attempt, each within its limits, until one returns or nothing says to try again."""
+    limits = policies.timeout
+    if task.packet is not None and task.packet.timeout is not None:
+        limits = task.packet.timeout
+    if limits is not None and not host.asynchronous:
+        raise timeout_unsupported(task.name)
+    scope.begun = host.now()
     while True:
         try:
-            return await _attempt(host, run, task, body, scope)
+            if limits is None:
+                return await _attempt(host, run, task, task.node.body, scope)
+            return await _within(host, run, task, limits, scope)
         except GraphBubbleUp:
             raise
         except Exception as error:
-            policy = matching_policy(body.retry, error)
+            policy = matching_policy(policies.retry, error)
             if policy is None or scope.attempt >= policy.max_attempts:
                 raise
-            await host.sleep(delay_before(policy, scope.attempt, host.entropy))
-        scope.attempt += 1
-        scope.asked = scope.graphs = 0
-        scope.extra = None
-        scope._runtime = None  # it says which attempt this is
+            delay = delay_before(policy, scope.attempt, host.jitter)
+        await host.sleep(delay)
+        scope = scope.again()  # nothing that the last attempt still does can be taken for this one's
+        CURRENT.set(scope)
+
+
+async def _within(
+    host: Host, run: Surroundings, task: Task, limits: TimeoutPolicy, scope: Scope
+) -> list[tuple[str, Any]]:
+    watch = scope.watch = Watch(limits, host.elapsed)
+    try:
+        return await host.limited(lambda: _attempt(host, run, task, task.node.body, scope), watch.left)
+    except Overdue:
+        raise watch.error(task.name) from None
+    finally:
+        scope.close()

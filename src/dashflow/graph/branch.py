@@ -6,6 +6,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, Literal, get_args, get_origin
 
 from dashflow._util.reserved import TASKS
+from dashflow._util.sentinel import MISSING
 from dashflow.channels.last_value import LastValue
 from dashflow.constants import END, START
 from dashflow.core.plan import Reader
@@ -13,7 +14,8 @@ from dashflow.core.superstep import Live
 from dashflow.engine.task import Scope
 from dashflow.errors import InvalidUpdateError
 from dashflow.graph.schema import Schema
-from dashflow.graph.signature import hints_of, is_asynchronous, wants
+from dashflow.pregel.action import Action, check_callable, is_runnable, name_of
+from dashflow.pregel.signature import hints_of, input_schema_of
 from dashflow.types.commands import Send
 
 
@@ -21,25 +23,36 @@ class Branch:
     """A conditional edge as the builder keeps it.
 
     Attributes:
-        path: The function that decides.
+        path: The function or ``Runnable`` that decides.
+        name: It goes by this name; one node cannot have two branches of one name.
         ends: Where its answers lead, when that was told (or its return type is a ``Literal``).
+        input_schema: What it reads, when its first parameter says so; None: what the node read.
     """
 
-    __slots__ = ("ends", "name", "path")
+    __slots__ = ("ends", "input_schema", "name", "path")
 
-    def __init__(self, path: Any, path_map: Mapping[Hashable, str] | Sequence[str] | None) -> None:
+    def __init__(self, path: Any, path_map: Mapping[Hashable, str] | Sequence[str] | None = None) -> None:
+        check_callable("a conditional edge", path)
         self.path = path
-        name = getattr(path, "__name__", None) or getattr(path, "name", None) or type(path).__name__
-        self.name = "condition" if name == "<lambda>" else name
+        self.name = (getattr(path, "name", None) if is_runnable(path) else name_of(path)) or "condition"
+        function = _function_of(path)
+        self.input_schema = None if function is None else input_schema_of(function)
         self.ends: dict[Hashable, str] | None = None
         if isinstance(path_map, Mapping):
             self.ends = dict(path_map)
         elif path_map is not None:
             self.ends = {name: name for name in path_map}
         else:
-            answer = hints_of(path).get("return")
+            answer = hints_of(function).get("return")
             if get_origin(answer) is Literal:
                 self.ends = {name: name for name in get_args(answer)}
+
+
+def _function_of(path: Any) -> Any:
+    """The function that a path is, or that a ``Runnable`` was made of."""
+    if not is_runnable(path):
+        return path
+    return getattr(path, "func", None) or getattr(path, "afunc", None)
 
 
 class _Value:
@@ -59,22 +72,21 @@ class _Value:
         return self.value
 
 
-class BranchRoute:
+class BranchRoute(Action):
     """A conditional edge, compiled for the state it reads."""
 
-    __slots__ = ("_branch", "_extra", "_invoke", "_keys", "_read", "asynchronous", "name")
+    __slots__ = ("_branch", "_keys", "_read")
 
-    def __init__(self, branch: Branch, schema: Schema, read: Reader) -> None:
-        self.name = branch.name
+    def __init__(self, branch: Branch, schema: Schema, read: Reader | None) -> None:
+        super().__init__(branch.name, branch.path)
         self._branch = branch
         self._read = read
         self._keys = frozenset(schema.channels)
-        self._invoke = hasattr(branch.path, "invoke")
-        self._extra = () if self._invoke else wants(branch.path)
-        self.asynchronous = not self._invoke and is_asynchronous(branch.path)
 
     def read(self, live: Live, writes: Sequence[tuple[str, Any]]) -> Any:
         """The state as this task leaves it: its own writes applied to copies of the channels they go to."""
+        if self._read is None:
+            return MISSING
         channels, keys = live.channels, self._keys
         fresh: dict[str, Any] | None = None
         for name, value in writes:
@@ -88,16 +100,13 @@ class BranchRoute:
                     fresh[name].update([v for n, v in writes if n == name])
         return self._read(channels if fresh is None else fresh, live)
 
-    def decide(self, state: Any, value: Any, scope: Scope) -> Any:
+    def decide(self, state: Any, value: Any, scope: Scope, asynchronous: bool = False) -> Any:
         """Ask the path function; keys that the node returned beside the state are passed on to it."""
-        if isinstance(state, dict) and isinstance(value, dict):
+        if state is MISSING:
+            state = value
+        elif isinstance(state, dict) and isinstance(value, dict) and self._branch.input_schema is None:
             state = {**value, **state}
-        path = self._branch.path
-        if self._invoke:
-            return path.invoke(state, scope.config)
-        if self._extra:
-            return path(state, **{key: provide(scope) for key, provide in self._extra})
-        return path(state)
+        return self.call(state, scope, asynchronous)
 
     def writes(self, decision: Any) -> list[tuple[str, Any]]:
         """The writes that lead to where it decided.

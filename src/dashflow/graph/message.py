@@ -6,14 +6,17 @@ import uuid
 from collections.abc import Callable
 from functools import partial
 from operator import attrgetter
-from typing import Annotated, Any, Final, Literal, NamedTuple, TypeAlias, overload
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, NamedTuple, TypeAlias, overload
 
 from typing_extensions import TypedDict
 
 from dashflow._util.langchain import AnyMessage, MessageLikeRepresentation
 from dashflow._util.scope import require_scope
 
-__all__ = ("REMOVE_ALL_MESSAGES", "MessagesState", "add_messages", "push_message")
+if TYPE_CHECKING:
+    from dashflow.graph.message_graph import MessageGraph
+
+__all__ = ("REMOVE_ALL_MESSAGES", "MessageGraph", "MessagesState", "add_messages", "push_message")
 
 Messages: TypeAlias = list[MessageLikeRepresentation] | MessageLikeRepresentation
 
@@ -222,3 +225,12 @@ def push_message(message: MessageLikeRepresentation, *, state_key: str | None = 
     scope.push_message(whole, state_key)
     pushed: AnyMessage = whole
     return pushed
+
+
+def __getattr__(name: str) -> Any:
+    """Serve ``MessageGraph``, which is made with the builder and so cannot be loaded before it."""
+    if name == "MessageGraph":
+        from dashflow.graph.message_graph import MessageGraph
+
+        return MessageGraph
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -5,7 +5,7 @@ Implements the engine's ``Body``. May not run anything by itself.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dashflow._util.reserved import TASKS
@@ -14,84 +14,49 @@ from dashflow.channels.binop import BinaryOperatorAggregate
 from dashflow.channels.last_value import LastValue
 from dashflow.constants import END
 from dashflow.core.plan import Channels, Reader
-from dashflow.engine.task import Route, Scope
+from dashflow.engine.task import Route
 from dashflow.errors import ErrorCode, InvalidUpdateError, ParentCommand, create_error_message
 from dashflow.graph.schema import ROOT, Schema
-from dashflow.graph.signature import Provider, is_asynchronous, wants
 from dashflow.managed.base import Progress
+from dashflow.pregel.action import Action
 from dashflow.types.commands import Command, Send, annotated_keys, fields_as_tuples
-from dashflow.types.policies import RetryPolicy
 
 Writes = list[tuple[str, Any]]
 _PLAIN = (LastValue, BinaryOperatorAggregate)
 """Channels that hold their value in ``value``, or MISSING there."""
 
 
-class NodeBody:
+class NodeBody(Action):
     """One node's code.
 
     Args:
         name: For messages.
-        action: A function, a callable object, or anything with ``invoke``/``ainvoke``; None passes the
-            input on (the graph's start).
+        action: What to call (see ``Action``); None passes the input on (the graph's start).
         keys: State keys it may write.
-        retry: Retry policies.
+        aliases: Keys of the state by the other names that an input may use.
     """
 
-    __slots__ = (
-        "_act",
-        "_awaits",
-        "_extra",
-        "_invoke",
-        "_keys",
-        "_root",
-        "asynchronous",
-        "inline",
-        "name",
-        "retry",
-        "routes",
-        "scoped",
-        "static",
-        "subgraphs",
-    )
+    __slots__ = ("_aliases", "_keys", "_root", "inline", "routes", "static")
 
     def __init__(
-        self, name: str, action: Any, keys: Sequence[str], retry: Sequence[RetryPolicy] = ()
+        self,
+        name: str,
+        action: Any,
+        keys: Sequence[str],
+        aliases: Mapping[str, str] | None = None,
     ) -> None:
-        self.name = name
-        self.retry = tuple(retry)
+        super().__init__(name, action)
         self.routes: list[Route] = []
         self.static: Writes = []
+        self.inline = False
         self._keys = frozenset(keys)
         self._root = list(keys) == [ROOT]
-        self._invoke = hasattr(action, "invoke") and not isinstance(action, type)
-        self._act: Any = action
-        self._extra: tuple[Provider, ...] = () if self._invoke or action is None else wants(action)
-        self._awaits = not self._invoke and is_asynchronous(action)
-        self.asynchronous = self._awaits or (self._invoke and hasattr(action, "ainvoke"))
-        self.subgraphs: tuple[Any, ...] = (action,) if hasattr(action, "get_subgraphs") else ()
-        self.inline = False
-        self.scoped = bool(self._extra)
-
-    def call(self, value: Any, scope: Scope, asynchronous: bool) -> Any:
-        """See ``Body.call``."""
-        act = self._act
-        if act is None:
-            return value
-        if self._invoke:
-            return act.ainvoke(value, scope.config) if asynchronous else act.invoke(value, scope.config)
-        if self._awaits and not asynchronous:
-            raise TypeError(
-                f'No synchronous function provided to "{self.name}".'
-                "\nEither initialize with a synchronous function or invoke via the async API "
-                "(ainvoke, astream, etc.)"
-            )
-        if self._extra:
-            return act(value, **{key: provide(scope) for key, provide in self._extra})
-        return act(value)
+        self._aliases = aliases
 
     def writes(self, result: Any) -> Writes:
         """See ``Body.writes``."""
+        if self._aliases and isinstance(result, dict):
+            result = {self._aliases.get(key, key): value for key, value in result.items()}
         if type(result) is dict and not self._root:
             keys = self._keys
             out = [(key, value) for key, value in result.items() if key in keys]

@@ -5,46 +5,34 @@ Checks what it can as soon as it is told; ``validate`` checks the rest. Runs not
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from typing import Any, Generic, Literal, Self, get_args, get_origin
+from datetime import timedelta
+from typing import Any, Generic, Literal, Self
 
-from dashflow._util.reserved import NS_END, NS_SEP, RESERVED
+from dashflow._util.reserved import NS_END, NS_SEP
+from dashflow.channels.ephemeral_value import EphemeralValue
 from dashflow.channels.last_value import LastValue
 from dashflow.constants import END, START
 from dashflow.graph.branch import Branch
-from dashflow.graph.compiled import CompiledStateGraph
-from dashflow.graph.layout import plan_of
+from dashflow.graph.compiled import CompiledStateGraph, shown
+from dashflow.graph.policies import NodeDefaults, handler_name, with_defaults
 from dashflow.graph.schema import Schema
-from dashflow.graph.signature import first_parameter_hint, hints_of
+from dashflow.graph.spec import NodeSpec, Retry, StateNode, node_name
+from dashflow.graph.spec import destinations as _destinations
+from dashflow.pregel.action import check_callable, is_runnable
+from dashflow.pregel.signature import input_schema_of
 from dashflow.types.checkpointer import Checkpointer
-from dashflow.types.commands import Command
-from dashflow.types.policies import RetryPolicy
+from dashflow.types.policies import CachePolicy, TimeoutPolicy, TracePolicy
 from dashflow.typing import ContextT, InputT, OutputT, StateT
+from dashflow.warnings import (
+    LangGraphDeprecatedSinceV05,
+    LangGraphDeprecatedSinceV10,
+    renamed,
+    warn_of_unknown,
+)
 
-__all__ = ("StateGraph",)
-
-
-class NodeSpec:
-    """A node as the builder keeps it."""
-
-    __slots__ = ("action", "defer", "ends", "metadata", "retry", "schema")
-
-    def __init__(
-        self,
-        action: Any,
-        schema: Schema,
-        *,
-        ends: Mapping[str, str] | tuple[str, ...] = (),
-        metadata: Mapping[str, Any] | None = None,
-        retry: Sequence[RetryPolicy] = (),
-        defer: bool = False,
-    ) -> None:
-        self.action = action
-        self.schema = schema
-        self.ends = ends
-        self.metadata = metadata
-        self.retry = retry
-        self.defer = defer
+__all__ = ("CompiledStateGraph", "StateGraph")
 
 
 class StateGraph(Generic[StateT, ContextT, InputT, OutputT]):
@@ -59,9 +47,20 @@ class StateGraph(Generic[StateT, ContextT, InputT, OutputT]):
         context_schema: Type of what ``invoke(..., context=...)`` hands to the nodes.
         input_schema: What ``invoke`` takes, when it is not the whole state.
         output_schema: What ``invoke`` returns, when it is not the whole state.
+        kwargs: Deprecated names: ``config_schema``, ``input``, ``output``.
+
+    Attributes:
+        nodes: By name.
+        edges: Pairs of names.
+        waiting_edges: Pairs of several names and the one that waits for all of them.
+        branches: Conditional edges by source and name.
+        channels: An empty channel per key of the state.
+        managed: Managed values by key.
+        schemas: What is read or written somewhere, taken apart, by class.
+        compiled: Whether it was compiled or validated; what is added later does not change that graph.
 
     Raises:
-        ValueError: A reducer that does not take two values.
+        ValueError: A reducer that does not take two values; a managed value in the input or output.
     """
 
     def __init__(
@@ -71,11 +70,18 @@ class StateGraph(Generic[StateT, ContextT, InputT, OutputT]):
         *,
         input_schema: type[InputT] | None = None,
         output_schema: type[OutputT] | None = None,
+        **kwargs: Any,
     ) -> None:
-        self.nodes: dict[str, NodeSpec] = {}
+        context_schema = renamed(
+            kwargs, "config_schema", "context_schema", context_schema, LangGraphDeprecatedSinceV10
+        )
+        input_schema = renamed(kwargs, "input", "input_schema", input_schema, LangGraphDeprecatedSinceV05)
+        output_schema = renamed(kwargs, "output", "output_schema", output_schema, LangGraphDeprecatedSinceV05)
+        warn_of_unknown("StateGraph", kwargs)
+        self.nodes: dict[str, NodeSpec[Any, ContextT]] = {}
         self.edges: set[tuple[str, str]] = set()
         self.waiting_edges: set[tuple[tuple[str, ...], str]] = set()
-        self.branches: dict[str, dict[str, Branch]] = {}
+        self.branches: defaultdict[str, dict[str, Branch]] = defaultdict(dict)
         self.schemas: dict[Any, Schema] = {}
         self.channels: dict[str, Any] = {}
         self.managed: dict[str, Any] = {}
@@ -83,19 +89,28 @@ class StateGraph(Generic[StateT, ContextT, InputT, OutputT]):
         self.context_schema = context_schema
         self.input_schema: Any = input_schema or state_schema
         self.output_schema: Any = output_schema or state_schema
-        for kind in (self.state_schema, self.input_schema, self.output_schema):
-            self.add_schema(kind)
+        self.compiled = False
+        self.node_defaults = NodeDefaults()
+        self.add_schema(self.state_schema)
+        self.add_schema(self.input_schema, allow_managed=False)
+        self.add_schema(self.output_schema, allow_managed=False)
 
-    def add_schema(self, kind: Any) -> Schema:
+    def add_schema(self, kind: Any, *, allow_managed: bool = True) -> Schema:
         """Take the keys of another schema into the state (private state of nodes, input, output).
 
         Raises:
-            ValueError: It declares a key of the state as another kind of channel.
+            ValueError: It declares a key of the state as another kind of channel, or has a managed value
+                where that is not allowed.
         """
         known = self.schemas.get(kind)
         if known is not None:
             return known
         schema = Schema(kind)
+        if schema.managed and not allow_managed:
+            raise ValueError(
+                f"Invalid managed channels detected in {getattr(kind, '__name__', '')}: "
+                f"{', '.join(schema.managed)}. Managed channels are not permitted in Input/Output schema."
+            )
         for name, channel in schema.channels.items():
             mine = self.channels.get(name)
             if mine is None:
@@ -112,58 +127,125 @@ class StateGraph(Generic[StateT, ContextT, InputT, OutputT]):
 
     def add_node(
         self,
-        node: Any,
-        action: Any = None,
+        node: str | StateNode,
+        action: StateNode | None = None,
         *,
         defer: bool = False,
         metadata: Mapping[str, Any] | None = None,
         input_schema: Any = None,
-        retry_policy: RetryPolicy | Sequence[RetryPolicy] | None = None,
+        retry_policy: Retry | None = None,
+        cache_policy: CachePolicy[Any] | None = None,
+        error_handler: StateNode | None = None,
         destinations: Mapping[str, str] | tuple[str, ...] | None = None,
+        timeout: float | timedelta | TimeoutPolicy | None = None,
+        trace_policy: TracePolicy | None = None,
+        **kwargs: Any,
     ) -> Self:
         """Add a node.
 
         Args:
             node: Its name; or the function, whose name is used.
             action: The function: sync or async, of the state and, by name, of ``config``, ``runtime``,
-                ``writer`` and ``store``. Anything with ``invoke`` will do, a compiled graph for example.
+                ``writer`` and ``store``. LangChain's ``Runnable`` will do, a compiled graph for example.
             defer: Run it only when nothing else is left to run.
             metadata: Plain values, shown in configs and drawings.
             input_schema: What the node reads, when it is not the annotation of its first parameter.
             retry_policy: When and how often to try again; of several, the first that fits an error.
+            cache_policy: Keep its results in the graph's cache, and use them again for the same input.
+            error_handler: Runs in its place, in the same step and with its input, when it has failed for
+                good; a parameter ``error: NodeError`` tells it what happened.
             destinations: Where its commands may go, for drawings.
+            timeout: Limits of each attempt of an async node; a number is seconds in all.
+            trace_policy: What traces show of the node.
+            kwargs: Deprecated names: ``retry``, ``input``.
 
         Raises:
             ValueError: The name is taken, reserved, or has ``|`` or ``:`` in it.
             RuntimeError: ``action`` is missing.
             TypeError: ``action`` cannot be called.
         """
+        retry_policy = renamed(kwargs, "retry", "retry_policy", retry_policy, LangGraphDeprecatedSinceV05)
+        input_schema = renamed(kwargs, "input", "input_schema", input_schema, LangGraphDeprecatedSinceV05)
+        warn_of_unknown("add_node", kwargs)
+        timeout = TimeoutPolicy.coerce(timeout)
         if not isinstance(node, str):
-            action = node
-            node = getattr(action, "__name__", None) or getattr(action, "name", None) or type(action).__name__
-        elif action is None:
+            node, action = node_name(node), node
+        self._warn_if_compiled("a node")
+        if action is None:
             raise RuntimeError("Expected a function or Runnable action in add_node.")
-        if not callable(action) and not hasattr(action, "invoke"):
-            raise TypeError(
-                f"Node {node!r} must be a function or have invoke(); {type(action).__name__} is neither."
-            )
         self._check_name(node)
-        schema = self.add_schema(input_schema or self._input_of(action))
-        policies = (retry_policy,) if isinstance(retry_policy, RetryPolicy) else tuple(retry_policy or ())
+        check_callable(node, action)
+        schema = input_schema or (None if is_runnable(action) else input_schema_of(action))
+        handler = None
+        if error_handler is not None:
+            handler = self._add_handler(node, error_handler, schema or self.state_schema)
         self.nodes[node] = NodeSpec(
             action,
-            schema,
+            metadata,
+            schema or self.state_schema,
+            retry_policy,
+            cache_policy,
+            error_handler_node=handler,
             ends=_destinations(action) if destinations is None else destinations,
-            metadata=metadata,
-            retry=policies,
             defer=defer,
+            timeout=timeout,
+            trace_policy=trace_policy,
         )
+        if schema is not None:
+            self.add_schema(schema)
         return self
+
+    def set_node_defaults(
+        self,
+        *,
+        retry_policy: Retry | None = None,
+        cache_policy: CachePolicy[Any] | None = None,
+        error_handler: StateNode | None = None,
+        timeout: float | timedelta | TimeoutPolicy | None = None,
+    ) -> Self:
+        """Set policies for all nodes that do not say otherwise, added before or after; not in subgraphs.
+
+        Args:
+            retry_policy: See ``add_node``; for error handlers too.
+            cache_policy: See ``add_node``; not for error handlers.
+            error_handler: See ``add_node``; not for error handlers: when one fails, the run fails.
+            timeout: See ``add_node``; for error handlers too.
+
+        Raises:
+            ValueError: A time limit is not greater than 0.
+            TypeError: The handler cannot be called.
+        """
+        handler: NodeSpec[Any, Any] | None = None
+        if error_handler is not None:
+            check_callable("error_handler", error_handler)
+            handler = NodeSpec(error_handler, None, self.state_schema, is_error_handler=True)
+        asked = NodeDefaults(retry_policy, TimeoutPolicy.coerce(timeout), cache_policy, handler)
+        given = {name: wish for name, wish in asked._asdict().items() if wish is not None}
+        self.node_defaults = self.node_defaults._replace(**given)
+        return self
+
+    def _add_handler(self, node: str, handler: StateNode, schema: Any) -> str:
+        check_callable("error_handler", handler)
+        name = handler_name(node)
+        if name in self.nodes:
+            raise ValueError(f"Auto-generated error handler node `{name}` already exists.")
+        self.nodes[name] = NodeSpec(handler, None, schema, is_error_handler=True)
+        return name
+
+    def _warn_if_compiled(self, what: str) -> None:
+        if self.compiled:
+            import logging
+
+            logging.getLogger(__name__).warning(
+                "Adding %s to a graph that has already been compiled. "
+                "This will not be reflected in the compiled graph.",
+                what,
+            )
 
     def _check_name(self, name: str) -> None:
         if name in self.nodes:
             raise ValueError(f"Node `{name}` already present.")
-        if name in (END, START) or name in RESERVED:
+        if name in (END, START):
             raise ValueError(f"Node `{name}` is reserved.")
         for character in (NS_SEP, NS_END):
             if character in name:
@@ -171,21 +253,13 @@ class StateGraph(Generic[StateT, ContextT, InputT, OutputT]):
                     f"'{character}' is a reserved character and is not allowed in the node names."
                 )
 
-    def _input_of(self, action: Any) -> Any:
-        """The schema that a node's first parameter names, if it is one; else the state's."""
-        if hasattr(action, "invoke"):
-            return self.state_schema
-        hint = first_parameter_hint(action)
-        if isinstance(hint, type) and getattr(hint, "__annotations__", None):
-            return hint
-        return self.state_schema
-
     def add_edge(self, start_key: str | list[str], end_key: str) -> Self:
         """Go from one node to another; from a list of nodes, when all of them are done.
 
         Raises:
             ValueError: From the end, to the start, or from or to a node that is not there.
         """
+        self._warn_if_compiled("an edge")
         starts = (start_key,) if isinstance(start_key, str) else tuple(start_key)
         for start in starts:
             if start == END:
@@ -218,11 +292,14 @@ class StateGraph(Generic[StateT, ContextT, InputT, OutputT]):
         Raises:
             ValueError: ``source`` has a conditional edge of that name already.
         """
+        self._warn_if_compiled("an edge")
         branch = Branch(path, path_map)
-        mine = self.branches.setdefault(source, {})
+        mine = self.branches[source]
         if branch.name in mine:
             raise ValueError(f"Branch with name `{branch.name}` already exists for node `{source}`")
         mine[branch.name] = branch
+        if branch.input_schema is not None:
+            self.add_schema(branch.input_schema)
         return self
 
     def add_sequence(self, nodes: Sequence[Any]) -> Self:
@@ -235,12 +312,14 @@ class StateGraph(Generic[StateT, ContextT, InputT, OutputT]):
             raise ValueError("Sequence requires at least one node.")
         previous: str | None = None
         for node in nodes:
-            known = set(self.nodes)
-            if isinstance(node, tuple):
-                self.add_node(node[0], node[1])
-            else:
-                self.add_node(node)
-            (name,) = set(self.nodes) - known
+            name, action = node if isinstance(node, tuple) and len(node) == 2 else (node_name(node), node)
+            if name in self.nodes:
+                raise ValueError(
+                    f"Node names must be unique: node with the name '{name}' already exists. "
+                    "If you need to use two different runnables/callables with the same name (for example, "
+                    "using `lambda`), please provide them as tuples (name, runnable/callable)."
+                )
+            self.add_node(name, action)
             if previous is not None:
                 self.add_edge(previous, name)
             previous = name
@@ -266,8 +345,9 @@ class StateGraph(Generic[StateT, ContextT, InputT, OutputT]):
         Raises:
             ValueError: Names what is wrong.
         """
-        sources = {start for start, _ in self.edges} | set(self.branches)
-        sources.update(start for starts, _ in self.waiting_edges for start in starts)
+        edges = self.edges | {(start, end) for starts, end in self.waiting_edges for start in starts}
+        leading = {name for name, spec in self.nodes.items() if spec.ends}
+        sources = {start for start, _ in edges} | set(self.branches) | leading
         for source in sorted(sources):
             if source not in self.nodes and source != START:
                 raise ValueError(f"Found edge starting at unknown node '{source}'")
@@ -275,14 +355,17 @@ class StateGraph(Generic[StateT, ContextT, InputT, OutputT]):
             raise ValueError(
                 "Graph must have an entrypoint: add at least one edge from START to another node"
             )
-        targets = {end for _, end in self.edges} | {end for _, end in self.waiting_edges}
+        self._validate_branches()
+        targets = {end for _, end in edges}
+        for name in leading:
+            targets.update(self.nodes[name].ends or ())
         for target in sorted(targets):
             if target not in self.nodes and target != END:
                 raise ValueError(f"Found edge ending at unknown node `{target}`")
-        self._validate_branches()
         for node in interrupt or ():
             if node not in self.nodes:
                 raise ValueError(f"Interrupt node `{node}` not found")
+        self.compiled = True
         return self
 
     def _validate_branches(self) -> None:
@@ -298,21 +381,25 @@ class StateGraph(Generic[StateT, ContextT, InputT, OutputT]):
         self,
         checkpointer: Checkpointer = None,
         *,
+        cache: Any = None,
         store: Any = None,
         interrupt_before: Literal["*"] | list[str] | None = None,
         interrupt_after: Literal["*"] | list[str] | None = None,
         debug: bool = False,
         name: str | None = None,
+        transformers: Sequence[Callable[[tuple[str, ...]], Any]] | None = None,
     ) -> CompiledStateGraph[StateT, ContextT, InputT, OutputT]:
         """Make the graph runnable.
 
         Args:
             checkpointer: Where threads are kept; without one nothing is recorded.
+            cache: Keeps results of nodes that have a cache policy.
             store: Lent to nodes as ``store``.
             interrupt_before: Stop before these nodes (``"*"``: all) until the run is continued.
             interrupt_after: The same after them.
             debug: Print the parts of every run.
             name: For traces and for use as a node.
+            transformers: For ``stream_events``, see ``dashflow.stream``.
 
         Raises:
             ValueError: See ``validate``.
@@ -322,28 +409,48 @@ class StateGraph(Generic[StateT, ContextT, InputT, OutputT]):
             n for group in (interrupt_before, interrupt_after) if group not in (None, "*") for n in group
         ]
         self.validate(named)
-        return CompiledStateGraph(
-            self,
-            plan_of(self, name or "LangGraph"),
+        nodes = with_defaults(self.nodes, self.node_defaults)
+        handlers = {key: spec.error_handler_node for key, spec in nodes.items() if spec.error_handler_node}
+        graph: CompiledStateGraph[StateT, ContextT, InputT, OutputT] = CompiledStateGraph(
+            builder=self,
+            schema_to_mapper={},
+            nodes={},
+            channels={**self.channels, **self.managed, START: EphemeralValue(self.input_schema)},
+            input_channels=START,
+            stream_mode="updates",
+            output_channels=shown(list(self.schemas[self.output_schema].channels)),
+            stream_channels=shown(list(self.channels)),
             checkpointer=checkpointer,
+            cache=cache,
             store=store,
             context_schema=self.context_schema,
-            interrupt_before=interrupt_before or (),
-            interrupt_after=interrupt_after or (),
-            name=name or "LangGraph",
+            interrupt_before_nodes=interrupt_before or (),
+            interrupt_after_nodes=interrupt_after or (),
+            node_error_handler_map=handlers,
+            auto_validate=False,
             debug=debug,
+            name=name or "LangGraph",
+            stream_transformers=transformers,
         )
+        self._attach(graph, nodes)
+        return graph.validate()
+
+    def _attach(
+        self,
+        graph: CompiledStateGraph[StateT, ContextT, InputT, OutputT],
+        nodes: Mapping[str, NodeSpec[Any, ContextT]],
+    ) -> None:
+        graph.attach_node(START, None)
+        for key, spec in nodes.items():
+            graph.attach_node(key, spec)
+        for start, end in sorted(self.edges):
+            graph.attach_edge(start, end)
+        for starts, end in sorted(self.waiting_edges):
+            graph.attach_edge(starts, end)
+        for start, branches in self.branches.items():
+            for label, branch in branches.items():
+                graph.attach_branch(start, label, branch)
 
 
 def _is_last_value(channel: Any) -> bool:
     return type(channel) is LastValue
-
-
-def _destinations(action: Any) -> tuple[str, ...]:
-    """Where ``-> Command[Literal["a", "b"]]`` says that a node may go."""
-    answer = hints_of(action).get("return") if not hasattr(action, "invoke") else None
-    if get_origin(answer) is Command and get_args(answer):
-        inner = get_args(answer)[0]
-        if get_origin(inner) is Literal:
-            return tuple(get_args(inner))
-    return ()

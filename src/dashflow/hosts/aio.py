@@ -8,12 +8,15 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import inspect
+import time
 from collections import deque
-from collections.abc import Callable, Hashable
+from collections.abc import Awaitable, Callable, Hashable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, TypeVar
 
-from dashflow.engine.ports import Done, Posted
-from dashflow.hosts.clock import WallClock, entropy
+from dashflow.engine.ports import Done, Overdue, Posted
+from dashflow.hosts.clock import WallClock, entropy, jitter
+from dashflow.hosts.future import CallFuture, ready
 from dashflow.hosts.threads import THREADS
 from dashflow.log.base import Append, Appended, EventLog, Ticket
 
@@ -48,6 +51,32 @@ async def in_thread(work: Callable[[], T]) -> T:
 
     THREADS.start(job)
     return await future
+
+
+def _running() -> asyncio.AbstractEventLoop | None:
+    """The loop that runs in this thread; None when none does."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+
+
+def _refuse(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_exception(Overdue())
+
+
+async def _one_turn(loop: asyncio.AbstractEventLoop) -> None:
+    """Let the loop do what is ready. Not ``asyncio.sleep``: that is for retries, and tests replace it."""
+    turn: asyncio.Future[None] = loop.create_future()
+    loop.call_soon(turn.set_result, None)
+    await turn
+
+
+def _retrieve(task: asyncio.Task[Any]) -> None:
+    """Nobody will ask what became of it, and asyncio shall not complain about that."""
+    if not task.cancelled():
+        task.exception()
 
 
 class TaskCrew:
@@ -116,14 +145,17 @@ class TaskCrew:
         else:
             self._loop.call_soon_threadsafe(self._put, Posted(item))
 
-    async def next(self) -> Done | Posted:
+    async def next(self, within: float | None = None) -> Done | Posted:
         """See ``Crew.next``."""
         while not self._results:
-            self._waiter = self._loop.create_future()
+            waiter = self._waiter = self._loop.create_future()
+            timer = None if within is None else self._loop.call_later(within, _refuse, waiter)
             try:
-                await self._waiter
+                await waiter
             finally:
                 self._waiter = None
+                if timer is not None:
+                    timer.cancel()
         result = self._results.popleft()
         if type(result) is Done:
             self._pending -= 1
@@ -136,7 +168,7 @@ class TaskCrew:
             for task in self._tasks:
                 task.cancel()
             await asyncio.wait(list(self._tasks))
-            await asyncio.sleep(0)  # let the done callbacks take the tasks out
+            await _one_turn(self._loop)  # the done callbacks take the tasks out
         self._pending = 0
         ended = [result for result in self._results if type(result) is Done]
         self._results.clear()
@@ -149,8 +181,12 @@ class AioHost:
     asynchronous = True
 
     def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._spawned: dict[CallFuture[Any], asyncio.Task[None]] = {}
         self.now = WallClock().now
         self.entropy = entropy
+        self.elapsed = time.monotonic
+        self.jitter = jitter
 
     async def append(self, log: EventLog, append: Append) -> Appended:
         """See ``Host.append``."""
@@ -188,9 +224,77 @@ class AioHost:
         value = work()
         return await value if inspect.isawaitable(value) else value
 
+    async def limited(self, work: Callable[[], Awaitable[T]], left: Callable[[], float]) -> T:
+        """See ``Host.limited``."""
+
+        async def run() -> T:
+            return await work()
+
+        task = asyncio.get_running_loop().create_task(run())
+        try:
+            while True:
+                seconds = left()
+                await asyncio.wait({task}, timeout=max(0.0, seconds))
+                if task.done():
+                    return task.result()
+                if left() <= 0:
+                    raise Overdue
+        except asyncio.CancelledError:
+            if not task.done():  # the caller is cancelled: what it started ends before it does
+                task.cancel()
+                await asyncio.wait({task})
+            raise
+        finally:
+            if not task.done():
+                task.cancel()
+                task.add_done_callback(_retrieve)
+
     def crew(self, limit: int | None = None, *, attentive: bool = False) -> TaskCrew:
         """See ``Host.crew``; every crew here is attentive."""
         return TaskCrew(limit)
+
+    def spawn(self, work: Callable[[], Any], *, blocking: bool) -> CallFuture[Any]:
+        """See ``Host.spawn``; as a task of the loop, or on a thread."""
+        future: CallFuture[Any] = CallFuture()
+        loop, context = self._loop, contextvars.copy_context()
+
+        async def run() -> None:
+            if not future.set_running_or_notify_cancel():
+                return
+            try:
+                value = await in_thread(work) if blocking else await work()
+            except BaseException as error:  # its caller must hear of it
+                future.set_exception(error)
+            else:
+                future.set_result(value)
+
+        def begin() -> None:
+            task = loop.create_task(run(), context=context)
+            self._spawned[future] = task
+            task.add_done_callback(lambda _: self._spawned.pop(future, None))
+
+        if _running() is loop:
+            begin()
+        else:
+            loop.call_soon_threadsafe(begin)
+        return future
+
+    def ready(self, value: Any) -> CallFuture[Any]:
+        """See ``Host.ready``."""
+        return ready(value)
+
+    async def wait(self, future: CallFuture[Any]) -> None:
+        """See ``Host.wait``; cancelled with the flow."""
+        try:
+            await asyncio.wait([asyncio.wrap_future(future)])
+        except asyncio.CancelledError:
+            for task in list(self._spawned.values()):
+                task.cancel()
+            raise
+
+    def mutex(self) -> AbstractContextManager[Any]:
+        """See ``Host.mutex``: flow and calls are on one loop."""
+        return nullcontext()
 
     def cancelling(self) -> bool:
         """See ``Host.cancelling``."""

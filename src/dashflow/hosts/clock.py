@@ -34,3 +34,8 @@ class WallClock:
 def entropy() -> int:
     """64 random bits, for ids (not for secrets)."""
     return _generator.getrandbits(64)
+
+
+def jitter() -> float:
+    """Up to a second more to wait before a retry. Programs and tests steer it through ``random``."""
+    return random.uniform(0, 1)

@@ -11,10 +11,11 @@ from __future__ import annotations
 import contextvars
 import random
 from collections import deque
-from collections.abc import Callable, Hashable
+from collections.abc import Awaitable, Callable, Hashable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, TypeVar
 
-from dashflow.engine.ports import Done, Posted
+from dashflow.engine.ports import Done, Overdue, Posted
 from dashflow.errors import LogError
 from dashflow.log.base import Append, Appended, EventLog, Ticket
 
@@ -92,9 +93,15 @@ class SimulatedCrew:
         """See ``Crew.post``."""
         self._results.append(Posted(item))
 
-    async def next(self) -> Done | Posted:
+    async def next(self, within: float | None = None) -> Done | Posted:
         """See ``Crew.next``: a port call, so a place to crash before and after."""
-        return self._host.port(self._next)
+        begun = self._host.elapsed()
+        result = self._host.port(self._next)
+        if within is not None and self._host.elapsed() - begun > within:
+            self._results.appendleft(result)  # it comes too late, and is among what ``close`` returns
+            self._pending += type(result) is Done
+            raise Overdue
+        return result
 
     def _next(self) -> Done | Posted:
         if not self._results:
@@ -195,6 +202,14 @@ class SimulatedHost:
         """See ``Host.entropy``."""
         return self._random.getrandbits(64)
 
+    def elapsed(self) -> float:
+        """See ``Host.elapsed``: the simulation's clock."""
+        return self._clock / 1e9
+
+    def jitter(self) -> float:
+        """See ``Host.jitter``."""
+        return self._random.random()
+
     async def append(self, log: EventLog, append: Append) -> Appended:
         """See ``Host.append``."""
         return self.port(lambda: self._submit(log, append).wait())
@@ -222,9 +237,38 @@ class SimulatedHost:
             raise TypeError("The simulated host runs blocking work only.")
         return self.port(work)
 
+    async def limited(self, work: Callable[[], Awaitable[T]], left: Callable[[], float]) -> T:
+        """See ``Host.limited``: only awaitable work can be limited, and there is none here."""
+        raise TypeError("The simulated host runs blocking work only.")
+
     def crew(self, limit: int | None = None, *, attentive: bool = False) -> SimulatedCrew:
         """See ``Host.crew``."""
         return SimulatedCrew(self, limit)
+
+    def spawn(self, work: Callable[[], Any], *, blocking: bool) -> Any:
+        """See ``Host.spawn``; done at once."""
+        from dashflow.hosts.future import CallFuture, settle  # only those who call tasks pay for it
+
+        future: CallFuture[Any] = CallFuture()
+        context = contextvars.copy_context()
+        self.alive()
+        settle(future, lambda: context.run(work))
+        self.alive()
+        return future
+
+    def ready(self, value: Any) -> Any:
+        """See ``Host.ready``."""
+        from dashflow.hosts.future import ready
+
+        return ready(value)
+
+    async def wait(self, future: Any) -> None:
+        """See ``Host.wait``."""
+        future.exception()
+
+    def mutex(self) -> AbstractContextManager[Any]:
+        """See ``Host.mutex``."""
+        return nullcontext()
 
     def cancelling(self) -> bool:
         """See ``Host.cancelling``: never, nothing here can be cancelled."""

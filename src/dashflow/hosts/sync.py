@@ -10,12 +10,12 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Hashable
-from queue import SimpleQueue
+from collections.abc import Awaitable, Callable, Hashable
+from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
-from dashflow.engine.ports import Done, Posted
-from dashflow.hosts.clock import WallClock, entropy, reseed
+from dashflow.engine.ports import Done, Overdue, Posted
+from dashflow.hosts.clock import WallClock, entropy, jitter, reseed
 from dashflow.hosts.threads import THREADS, install_fork_guard
 from dashflow.log.base import Append, Appended, EventLog, Ticket
 
@@ -81,14 +81,25 @@ class ThreadCrew:
             done = Done(key, None, error)
         self._results.put(done)
 
-    async def next(self) -> Done | Posted:
+    async def next(self, within: float | None = None) -> Done | Posted:
         """See ``Crew.next``."""
+        if within is not None:
+            return self._next_within(within)
         if not self._attentive and self._results.empty():
             with self._lock:
                 piece = self._waiting.popleft() if self._waiting else None
             if piece is not None:
                 self._run(*piece)
-        result = self._results.get()
+        return self._took(self._results.get())
+
+    def _next_within(self, seconds: float) -> Done | Posted:
+        """The flow does not run a piece itself here: it could not look at the clock meanwhile."""
+        try:
+            return self._took(self._results.get(timeout=max(0.0, seconds)))
+        except Empty:
+            raise Overdue from None
+
+    def _took(self, result: Done | Posted) -> Done | Posted:
         if type(result) is Done:
             self._pending -= 1
         return result
@@ -115,6 +126,8 @@ class SyncHost:
     def __init__(self) -> None:
         self.now = WallClock().now
         self.entropy = entropy
+        self.elapsed = time.monotonic
+        self.jitter = jitter
 
     async def append(self, log: EventLog, append: Append) -> Appended:
         """See ``Host.append``."""
@@ -138,9 +151,36 @@ class SyncHost:
             raise TypeError("The synchronous host cannot run awaitable work; use the async methods.")
         return work()
 
+    async def limited(self, work: Callable[[], Awaitable[T]], left: Callable[[], float]) -> T:
+        """See ``Host.limited``: only awaitable work can be limited, and there is none here."""
+        raise TypeError("The synchronous host cannot run awaitable work; use the async methods.")
+
     def crew(self, limit: int | None = None, *, attentive: bool = False) -> ThreadCrew:
         """See ``Host.crew``."""
         return ThreadCrew(DEFAULT_LIMIT if limit is None else max(1, limit), attentive)
+
+    def spawn(self, work: Callable[[], Any], *, blocking: bool) -> Any:
+        """See ``Host.spawn``; on a thread of its own."""
+        from dashflow.hosts.future import CallFuture, settle  # only those who call tasks pay for it
+
+        future: CallFuture[Any] = CallFuture()
+        context = contextvars.copy_context()
+        THREADS.start(lambda: settle(future, lambda: context.run(work)))
+        return future
+
+    def ready(self, value: Any) -> Any:
+        """See ``Host.ready``."""
+        from dashflow.hosts.future import ready
+
+        return ready(value)
+
+    async def wait(self, future: Any) -> None:
+        """See ``Host.wait``."""
+        future.exception()
+
+    def mutex(self) -> AbstractContextManager[Any]:
+        """See ``Host.mutex``."""
+        return threading.Lock()
 
     def cancelling(self) -> bool:
         """See ``Host.cancelling``: never, nothing here can be cancelled."""

@@ -58,6 +58,7 @@ class Call(msgspec.Struct, kw_only=True):
             interrupt_before=self.interrupt_before,
             interrupt_after=self.interrupt_after,
             durability=self._durability(),
+            control=self.control,
         )
         default = graph.stream_mode if outer is None else "values"
         printed = ("updates", "values") if self.debug or graph.debug else self.print_mode

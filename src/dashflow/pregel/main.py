@@ -6,68 +6,32 @@ how arguments become options and how parts are shown.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import aclosing
-from typing import Any
+from typing import Any, Self
 
 from dashflow._util.drive import iterate
-from dashflow.core.plan import GraphPlan
+from dashflow.engine.cache import namespaces
 from dashflow.engine.ports import Host
 from dashflow.pregel.call import Call
+from dashflow.pregel.shape import GraphShape
 from dashflow.pregel.start import loop_host, sync_host
 from dashflow.pregel.threads import ThreadMethods
-from dashflow.types.checkpointer import ensure_valid_checkpointer
 from dashflow.types.snapshots import GraphOutput
 
 Config = Mapping[str, Any]
 
 
-class Pregel(ThreadMethods):
-    """A compiled graph.
+class Pregel(GraphShape, ThreadMethods):
+    """A compiled graph: see ``GraphShape`` for how one is made of nodes and channels."""
 
-    Args:
-        plan: The graph as data.
-        checkpointer: Keeps its threads; None: those of the graph it is used in; False: never.
-        store: Lent to nodes.
-        interrupt_before: Static breakpoints before these nodes, or ``"*"``.
-        interrupt_after: The same after them.
-        name: For people.
-        debug: Print every part.
-        config: Defaults for every run's config.
-        context_schema: A dataclass or model that a dict given as ``context`` is made into.
-        host: Runs it somewhere else than where its caller is; for simulations.
+    def with_config(self, config: Config | None = None, **more: Any) -> Self:
+        """A copy with other defaults for its runs' config."""
+        return self.copy({"config": {**self.config, **(config or {}), **more}})
 
-    Raises:
-        TypeError: ``checkpointer`` is no saver.
-    """
-
-    def __init__(
-        self,
-        plan: GraphPlan,
-        *,
-        checkpointer: Any = None,
-        store: Any = None,
-        interrupt_before: Sequence[str] | str = (),
-        interrupt_after: Sequence[str] | str = (),
-        name: str = "LangGraph",
-        debug: bool = False,
-        config: Config | None = None,
-        context_schema: Any = None,
-        host: Host | None = None,
-    ) -> None:
-        self.plan = plan
-        self.checkpointer = ensure_valid_checkpointer(checkpointer)
-        self.store = store
-        self.interrupt_before_nodes = interrupt_before
-        self.interrupt_after_nodes = interrupt_after
-        self.name = name
-        self.debug = debug
-        self.config = dict(config or {})
-        self.context_schema = context_schema
-        self.stream_mode: str = "values"
-        self.output_mapper: Callable[[Any], Any] | None = None
-        self.state_mapper: Callable[[Any], Any] | None = None
-        self._host = host
+    def with_host(self, host: Host) -> Self:
+        """A copy whose synchronous methods run in another world than the caller's: a simulated one."""
+        return self.copy({"_host": host})
 
     def get_subgraphs(
         self, *, namespace: str | None = None, recurse: bool = False
@@ -75,29 +39,27 @@ class Pregel(ThreadMethods):
         """The graphs inside the nodes, by namespace."""
         for name, node in self.plan.nodes.items():
             for graph in getattr(node.body, "subgraphs", ()):
-                if namespace is None or namespace == name or (recurse and namespace.startswith(f"{name}|")):
+                if namespace is None or namespace == name:
                     yield name, graph
                     if namespace == name:
                         return
-                if recurse:
+                if recurse and (namespace is None or namespace.startswith(f"{name}|")):
                     inner = None if namespace is None else namespace[len(name) + 1 :]
                     for below, one in graph.get_subgraphs(namespace=inner, recurse=True):
                         yield f"{name}|{below}", one
 
-    def with_config(self, config: Config | None = None, **more: Any) -> Pregel:
-        """A copy with other defaults for its runs' config."""
-        return self.copy({"config": {**self.config, **(config or {}), **more}})
+    def clear_cache(self, nodes: Sequence[str] | None = None) -> None:
+        """Forget the kept results of these nodes; of all nodes for None."""
+        self._cache().clear(namespaces(self.plan, nodes))
 
-    def copy(self, update: Mapping[str, Any] | None = None) -> Pregel:
-        """A copy with some attributes changed."""
-        twin = object.__new__(type(self))
-        twin.__dict__.update(self.__dict__)
-        twin.__dict__.update(update or {})
-        return twin
+    async def aclear_cache(self, nodes: Sequence[str] | None = None) -> None:
+        """``clear_cache`` for asyncio callers."""
+        await self._cache().aclear(namespaces(self.plan, nodes))
 
-    def with_host(self, host: Host) -> Pregel:
-        """A copy whose synchronous methods run in another world than the caller's: a simulated one."""
-        return self.copy({"_host": host})
+    def _cache(self) -> Any:
+        if self.cache is None:
+            raise ValueError("No cache is set for this graph. Cannot clear cache.")
+        return self.cache
 
     # -- running ------------------------------------------------------------------------------
 
@@ -244,6 +206,25 @@ class Pregel(ThreadMethods):
         async with aclosing(parts):
             async for part in parts:
                 yield part
+
+    # -- cache -------------------------------------------------------------------------------
+
+    def clear_cache(self, nodes: Sequence[str] | None = None) -> None:
+        """Forget the cached results of these nodes, or of all.
+
+        Raises:
+            ValueError: The graph has no cache.
+        """
+        self._cache().clear(namespaces(self.plan, nodes))
+
+    async def aclear_cache(self, nodes: Sequence[str] | None = None) -> None:
+        """``clear_cache`` for asyncio callers."""
+        await self._cache().aclear(namespaces(self.plan, nodes))
+
+    def _cache(self) -> Any:
+        if self.cache is None:
+            raise ValueError("No cache is set for this graph. Cannot clear cache.")
+        return self.cache
 
     # -- inside -------------------------------------------------------------------------------
 

@@ -18,6 +18,7 @@ from dashflow.engine.saver_history import SaverHistory
 from dashflow.engine.task import Scope
 from dashflow.hosts.sync import SyncHost
 from dashflow.options import RunOptions, parse_options
+from dashflow.runtime import RunControl
 
 if TYPE_CHECKING:
     from dashflow.pregel.main import Pregel
@@ -65,6 +66,7 @@ def options_of(
     interrupt_before: Sequence[str] | str | None = None,
     interrupt_after: Sequence[str] | str | None = None,
     durability: str | None = None,
+    control: RunControl | None = None,
 ) -> tuple[RunOptions, Scope | None]:
     """What a call's arguments come to; and the task it is made from."""
     outer = scope_of(config)
@@ -81,6 +83,8 @@ def options_of(
         context=_as_schema(graph.context_schema, context),
         interrupt_before=interrupt_before or graph.interrupt_before_nodes,
         interrupt_after=interrupt_after or graph.interrupt_after_nodes,
+        control=control,
+        step_timeout=graph.step_timeout,
     )
     return options, outer
 
@@ -115,9 +119,10 @@ def start(
             if isinstance(history, SaverHistory):
                 history.plan = graph.plan
     store = graph.store if outer is None or outer.store is None else outer.store
+    cache = graph.cache if outer is None or outer.run.cache is None else outer.run.cache
     return GraphRun(
         host, graph.plan, options, given, Parts(modes, keys),
-        history=history, store=store, outer=outer, namespace=namespace,
+        history=history, store=store, cache=cache, outer=outer, namespace=namespace,
     )  # fmt: skip
 
 

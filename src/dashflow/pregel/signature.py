@@ -1,0 +1,126 @@
+"""What a node's function wants besides its input, found by parameter name and annotation, once.
+
+Neither LangChain nor a store is imported for it: their classes are known by name.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import warnings
+from collections.abc import Callable
+from inspect import Parameter, isfunction, ismethod, signature
+from typing import Any, get_args, get_type_hints
+
+from dashflow.engine.task import Scope
+from dashflow.types.streaming import StreamWriter
+
+Provider = tuple[str, Callable[[Scope], Any]]
+"""Name of a parameter, and where its value comes from."""
+
+_WANTED: dict[str, Callable[[Scope], Any]] = {
+    "config": lambda scope: scope.config,
+    "writer": lambda scope: scope.writer,
+    "store": lambda scope: scope.store,
+    "previous": lambda scope: scope.runtime.previous,
+    "runtime": lambda scope: scope.runtime,
+    "error": lambda scope: scope.error,
+}
+_TYPES = {"config": "RunnableConfig", "writer": "StreamWriter", "store": "BaseStore", "error": "NodeError"}
+"""What a parameter must be annotated as, if at all, to be filled; those not named here may be anything."""
+
+_BY_NAME = (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)
+
+
+def wants(function: Callable[..., Any]) -> tuple[Provider, ...]:
+    """The parameters of ``function`` that the runtime fills, with where their values come from.
+
+    A parameter counts by its name, unless it is annotated as something else and has a default: then it is
+    the program's own. ``error`` counts only when it is annotated as a ``NodeError``.
+    """
+    return tuple((p.name, _WANTED[p.name]) for p in _candidates(function) if _is_filled(p))
+
+
+def _candidates(function: Callable[..., Any]) -> list[Parameter]:
+    try:
+        parameters = list(signature(function).parameters.values())
+    except (TypeError, ValueError):  # builtins without a signature take the state only
+        return []
+    return [p for p in parameters[1:] if p.name in _WANTED and p.kind in _BY_NAME]
+
+
+def warn_of_hints(function: Callable[..., Any]) -> None:
+    """Tell where an annotation keeps a parameter from being filled, once, when a graph is built.
+
+    Warns:
+        UserWarning: ``config`` is annotated as something else than a ``RunnableConfig``.
+    """
+    for parameter in _candidates(function):
+        hint = parameter.annotation
+        if parameter.name == "config" and hint is not Parameter.empty and not _means(hint, _TYPES["config"]):
+            warnings.warn(
+                "The 'config' parameter should be typed as 'RunnableConfig' or 'RunnableConfig | None', "
+                f"not '{hint}'. ",
+                UserWarning,
+                stacklevel=_outside(),
+            )
+
+
+def _is_filled(parameter: Parameter) -> bool:
+    name, hint = parameter.name, parameter.annotation
+    kind = _TYPES.get(name)
+    if kind is None:
+        return True
+    if hint is Parameter.empty:
+        return name != "error"
+    if _means(hint, kind):
+        return True
+    return name != "error" and parameter.default is Parameter.empty
+
+
+def _means(hint: Any, kind: str) -> bool:
+    """Whether an annotation, evaluated or still text, is the class named ``kind``, or that or None."""
+    if isinstance(hint, str):
+        parts = re.fullmatch(
+            r"\s*(?:(?:\w+\.)*Optional\[(.+)\]|(.+?)\s*\|\s*None|None\s*\|\s*(.+)|(.+))\s*", hint
+        )
+        inner = next((part for part in parts.groups() if part), "") if parts else ""
+        return inner.rpartition(".")[2] == kind
+    options = [part for part in get_args(hint) if part is not type(None)]
+    if kind == "StreamWriter":
+        return bool(hint == StreamWriter or (len(options) == 1 and options[0] == StreamWriter))
+    if len(options) == 1:
+        hint = options[0]
+    return getattr(hint, "__name__", None) == kind
+
+
+def _outside() -> int:
+    """Stack level of whoever called into DashFlow, as seen by ``warn_of_hints``."""
+    frame, level = sys._getframe(1), 1
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("dashflow."):
+        frame, level = frame.f_back, level + 1
+    return level
+
+
+def hints_of(function: Any) -> dict[str, Any]:
+    """Type hints of a function or callable object; {} when they cannot be resolved."""
+    call = getattr(type(function), "__call__", None)  # noqa: B004  # its hints are asked for, not whether it is there
+    target = function if isfunction(function) or ismethod(function) else call
+    try:
+        return get_type_hints(target) if target is not None else {}
+    except (NameError, TypeError, AttributeError):  # names only a type checker knows: infer nothing
+        return {}
+
+
+def input_schema_of(function: Any) -> Any:
+    """The class with annotated fields that the first parameter is annotated as; None if it is no such."""
+    hints = hints_of(function)
+    try:
+        first = next(iter(signature(function).parameters))
+    except (StopIteration, TypeError, ValueError):
+        return None
+    hint = hints.get(first)
+    try:
+        return hint if isinstance(hint, type) and get_type_hints(hint) else None
+    except (NameError, TypeError):
+        return None

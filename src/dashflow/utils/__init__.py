@@ -1,0 +1,1 @@
+"""LangGraph's former place of a few functions, for programs that still import them from here."""
