@@ -166,6 +166,10 @@ class Setting:
         if "custom" in self._parts.modes:
             self.later(lambda: self._parts.put("custom", value))
 
+    def attend(self) -> None:
+        """Show parts as soon as they are there, and not only when a task is done."""
+        self._attentive = True
+
     def listen(self, modes: frozenset[str]) -> None:
         """Let graphs inside this one's tasks send their parts of these modes to this run's caller."""
         self.audience = Audience(modes, self.overhear)

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from dashflow._util.ids import interrupt_id, path_text, task_id
-from dashflow._util.reserved import NS_END, NS_SEP, PUSH
+from dashflow._util.reserved import NS_END, NS_SEP, PREVIOUS, PUSH
 from dashflow._util.scope import CURRENT
 from dashflow._util.sentinel import MISSING
 from dashflow.core.plan import PLAIN, GraphPlan, NodePolicies
@@ -253,6 +253,7 @@ class Scope:
                 context=run.options.context,
                 store=run.store,
                 stream_writer=self.writer,
+                previous=self._previous(),
                 execution_info=ExecutionInfo(
                     checkpoint_id=run.checkpoint_id,
                     checkpoint_ns=self.namespace,
@@ -267,6 +268,11 @@ class Scope:
                 **extra,
             )
         return self._runtime
+
+    def _previous(self) -> Any:
+        """What the thread's last run saved (functional API)."""
+        saved = self.run.live.channels.get(PREVIOUS)
+        return saved.get() if saved is not None and saved.is_available() and self.caller is None else None
 
     def call(self, node: Any, given: Any) -> Any:
         """Start a function beside this task, as a task of its own; returns its future."""

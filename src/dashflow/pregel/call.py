@@ -77,6 +77,8 @@ class Call(msgspec.Struct, kw_only=True):
         run = start(graph, host, options, outer, self.input, modes, keys)
         if self.durability is not None and run.lent is None:
             warn("`durability` has no effect when no checkpointer is present.", stacklevel=4)
+        if graph.stream_eager and modes:
+            run.attend()
         if self.subgraphs:
             run.listen(modes)
         return run, shape
