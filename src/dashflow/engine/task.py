@@ -10,6 +10,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Protocol
 
+from dashflow._util import scope as ambient
 from dashflow._util.ids import interrupt_id, path_text, task_id
 from dashflow._util.reserved import NS_END, NS_SEP, PUSH
 from dashflow._util.scope import CURRENT
@@ -102,10 +103,40 @@ class Body(Protocol):
         ...
 
 
+class Span(Protocol):
+    """One attempt of a task, as somebody who follows the run sees it."""
+
+    config: dict[str, Any]
+    """The config for what the task calls."""
+
+    async def leave(self, result: Any) -> None:
+        """The task is done; ``result`` is what its code returned."""
+        ...
+
+    async def fail(self, error: BaseException) -> None:
+        """The attempt ends with an error, or with a question."""
+        ...
+
+    async def route(self, number: int, name: str, value: Any, decide: Callable[[], Any]) -> Any:
+        """Call what decides where to go on: the n-th of the task's conditional edges."""
+        ...
+
+
 class Scope:
     """What a running task can be asked for; everything costly is made when somebody asks."""
 
-    __slots__ = ("_config", "_runtime", "asked", "attempt", "extra", "graphs", "run", "task")
+    __slots__ = (
+        "_config",
+        "_runtime",
+        "asked",
+        "attempt",
+        "extra",
+        "graphs",
+        "result",
+        "run",
+        "span",
+        "task",
+    )
 
     def __init__(self, run: Surroundings, task: Task) -> None:
         self.run = run
@@ -114,6 +145,8 @@ class Scope:
         self.graphs = 0
         self.attempt = 1
         self.extra: list[tuple[str, Any]] | None = None
+        self.span: Span | None = None
+        self.result: Any = None
         self._config: dict[str, Any] | None = None
         self._runtime: Runtime[Any] | None = None
 
@@ -152,7 +185,7 @@ class Scope:
     def config(self) -> dict[str, Any]:
         """The task's ``RunnableConfig``, made on first use."""
         if self._config is None:
-            self._config = self.run.task_config(self)
+            self._config = self.run.task_config(self) if self.span is None else self.span.config
         return self._config
 
     @property
@@ -237,8 +270,12 @@ async def execute(host: Host, run: Surroundings, task: Task) -> list[tuple[str, 
         return body.writes(task.input)
     scope = Scope(run, task)
     token = CURRENT.set(scope)
+    mirror = ambient.mirror
+    mirrored = None if mirror is None else mirror.variable.set(mirror.view(scope))
     try:
         if not body.retry:
+            if run.options.tracer is not None:
+                return await _followed(host, run, task, body, scope)
             return await _attempt(host, run, task, body, scope)
         return await _with_retries(host, run, task, body, scope)
     except BaseException as error:
@@ -248,6 +285,23 @@ async def execute(host: Host, run: Surroundings, task: Task) -> list[tuple[str, 
         raise
     finally:
         CURRENT.reset(token)
+        if mirror is not None and mirrored is not None:
+            mirror.variable.reset(mirrored)
+
+
+async def _followed(
+    host: Host, run: Surroundings, task: Task, body: Body, scope: Scope
+) -> list[tuple[str, Any]]:
+    """An attempt that somebody follows."""
+    span = scope.span = await run.options.tracer.enter(scope, task.input)
+    scope._config = None
+    try:
+        writes = await _attempt(host, run, task, body, scope)
+    except BaseException as error:
+        await span.fail(error)
+        raise
+    await span.leave(scope.result)
+    return writes
 
 
 async def _attempt(
@@ -258,13 +312,17 @@ async def _attempt(
         result = await host.call(lambda: body.call(task.input, scope, free), blocking=not free)
     except ParentCommand as upwards:  # from a graph inside this node: it is for us
         result = replace(upwards.args[0], graph=None)
+    scope.result = result
     writes = body.writes(result)
     if scope.extra:
         writes.extend(scope.extra)
-    for route in body.routes:
+    for number, route in enumerate(body.routes):
         state = route.read(run.live, writes)
-        if route.asynchronous and host.asynchronous:
-            asked = partial(route.decide, state, result, scope, True)
+        free = route.asynchronous and host.asynchronous
+        asked = partial(route.decide, state, result, scope, free)
+        if scope.span is not None:
+            decision = await scope.span.route(number, route.name, state, asked)
+        elif free:
             decision = await host.call(asked, blocking=False)
         else:
             decision = route.decide(state, result, scope)
@@ -277,6 +335,8 @@ async def _with_retries(
 ) -> list[tuple[str, Any]]:
     while True:
         try:
+            if run.options.tracer is not None:
+                return await _followed(host, run, task, body, scope)
             return await _attempt(host, run, task, body, scope)
         except GraphBubbleUp:
             raise
@@ -287,5 +347,5 @@ async def _with_retries(
             await host.sleep(delay_before(policy, scope.attempt, host.entropy))
         scope.attempt += 1
         scope.asked = scope.graphs = 0
-        scope.extra = None
+        scope.extra = scope.span = scope._config = None
         scope._runtime = None  # it says which attempt this is

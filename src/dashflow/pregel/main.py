@@ -10,6 +10,8 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import is_dataclass
 from typing import Any
 
+from msgspec.structs import replace
+
 from dashflow._util.drive import drive, iterate
 from dashflow._util.scope import CURRENT
 from dashflow.checkpoint.saver import LogSaver
@@ -22,14 +24,16 @@ from dashflow.engine.run import GraphRun
 from dashflow.engine.task import Scope
 from dashflow.hosts.sync import SyncHost
 from dashflow.options import RunOptions, parse_options
+from dashflow.pregel.protocol import PregelProtocol
 from dashflow.pregel.shape import GraphShape
+from dashflow.pregel.tracing import followed, inherited_config, tracer_for
 from dashflow.types.interrupts import Interrupt
 from dashflow.types.snapshots import StateSnapshot
 
 Config = Mapping[str, Any]
 
 
-class Pregel(GraphShape):
+class Pregel(GraphShape, PregelProtocol[Any, Any, Any, Any]):
     """A compiled graph: see ``GraphShape`` for how one is made of nodes and channels."""
 
     def with_config(self, config: Config | None = None, **more: Any) -> Pregel:
@@ -81,7 +85,7 @@ class Pregel(GraphShape):
         run = self._run(
             self._host or SyncHost(), options, input, frozenset(), output_keys or self.plan.output
         )
-        for _ in iterate(run.supersteps()):
+        for _ in iterate(followed(run, input)):
             pass
         return _result(run)
 
@@ -105,7 +109,7 @@ class Pregel(GraphShape):
                                  interrupt_after=interrupt_after, durability=durability)  # fmt: skip
             return [part async for part in parts]
         run = self._run(_loop_host(), options, input, frozenset(), output_keys or self.plan.output)
-        async for _ in run.supersteps():
+        async for _ in followed(run, input):
             pass
         return _result(run)
 
@@ -132,7 +136,7 @@ class Pregel(GraphShape):
         run = self._run(self._host or SyncHost(), options, input, modes, output_keys or self.plan.stream)
         if subgraphs:
             run.listen(modes)
-        for part in iterate(run.supersteps()):
+        for part in iterate(followed(run, input)):
             yield _shaped(part, shape)
 
     async def astream(
@@ -154,7 +158,7 @@ class Pregel(GraphShape):
         run = self._run(_loop_host(), options, input, modes, output_keys or self.plan.stream)
         if subgraphs:
             run.listen(modes)
-        steps = run.supersteps()
+        steps = followed(run, input)
         try:
             async for part in steps:
                 yield _shaped(part, shape)
@@ -241,9 +245,8 @@ class Pregel(GraphShape):
         durability: str | None,
     ) -> RunOptions:
         scope = CURRENT.get()
-        inherited = None
+        inherited = inherited_config(scope)
         if isinstance(scope, Scope):  # called by a node: what holds for the node holds here
-            inherited = scope.config
             context = scope.run.options.context if context is None else context
         return parse_options(
             inherited,
@@ -270,10 +273,11 @@ class Pregel(GraphShape):
             reader = self.checkpointer.reader
         elif outer is None and _answers(given):
             raise RuntimeError("Cannot use Command(resume=...) without checkpointer")
+        tracer = tracer_for(options.config, self.name, asynchronous=host.asynchronous)
         return GraphRun(
             host,
             self.plan,
-            options,
+            options if tracer is None else replace(options, tracer=tracer),
             given,
             Parts(modes, keys),
             reader=reader,
