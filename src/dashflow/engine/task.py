@@ -319,11 +319,11 @@ async def _attempt(
     for number, route in enumerate(body.routes):
         state = route.read(run.live, writes)
         free = route.asynchronous and host.asynchronous
-        asked = partial(route.decide, state, result, scope, free)
         if scope.span is not None:
+            asked = partial(route.decide, state, result, scope, free)
             decision = await scope.span.route(number, route.name, state, asked)
         elif free:
-            decision = await host.call(asked, blocking=False)
+            decision = await host.call(partial(route.decide, state, result, scope, True), blocking=False)
         else:
             decision = route.decide(state, result, scope)
         writes.extend(route.writes(decision))

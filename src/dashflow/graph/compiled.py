@@ -23,6 +23,7 @@ from dashflow.graph.spec import NodeSpec
 from dashflow.pregel.layout import PURE_REDUCERS
 from dashflow.pregel.main import Pregel
 from dashflow.pregel.node import PregelNode
+from dashflow.pregel.schemas import state_json_schema
 from dashflow.typing import ContextT, InputT, OutputT, StateT
 
 
@@ -54,6 +55,18 @@ class CompiledStateGraph(Pregel, Generic[StateT, ContextT, InputT, OutputT]):
         if isinstance(self.checkpointer, LogSaver):
             for schema in builder.schemas:
                 self.checkpointer.registry.register_schema(schema)
+
+    def get_input_jsonschema(self, config: Any = None) -> dict[str, Any]:
+        """JSON Schema of its input."""
+        return self._json_schema(self.builder.input_schema, "Input")
+
+    def get_output_jsonschema(self, config: Any = None) -> dict[str, Any]:
+        """JSON Schema of its output."""
+        return self._json_schema(self.builder.output_schema, "Output")
+
+    def _json_schema(self, kind: Any, suffix: str) -> dict[str, Any]:
+        builder = self.builder
+        return state_json_schema(kind, list(builder.schemas[kind]), builder.channels, self.get_name(suffix))
 
     def attach_node(self, key: str, node: NodeSpec[Any, ContextT] | None) -> None:
         """Add a node; with ``START`` and None, the one that takes the input.

@@ -24,7 +24,7 @@ from dashflow.engine.run import GraphRun
 from dashflow.engine.task import Scope
 from dashflow.hosts.sync import SyncHost
 from dashflow.options import RunOptions, parse_options
-from dashflow.pregel.protocol import PregelProtocol
+from dashflow.pregel.described import Described
 from dashflow.pregel.shape import GraphShape
 from dashflow.pregel.tracing import followed, inherited_config, tracer_for
 from dashflow.types.interrupts import Interrupt
@@ -33,7 +33,7 @@ from dashflow.types.snapshots import StateSnapshot
 Config = Mapping[str, Any]
 
 
-class Pregel(GraphShape, PregelProtocol[Any, Any, Any, Any]):
+class Pregel(GraphShape, Described[Any, Any, Any, Any]):
     """A compiled graph: see ``GraphShape`` for how one is made of nodes and channels."""
 
     def with_config(self, config: Config | None = None, **more: Any) -> Pregel:

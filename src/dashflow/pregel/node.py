@@ -11,6 +11,7 @@ from typing import Any, Self
 
 from dashflow.core.plan import Reader
 from dashflow.pregel.action import check_callable
+from dashflow.pregel.subgraphs import find_subgraph
 from dashflow.pregel.write import ChannelWrite, ChannelWriteEntry
 from dashflow.types.policies import CachePolicy, RetryPolicy, TimeoutPolicy, TracePolicy
 
@@ -71,7 +72,7 @@ class PregelNode:
         self.cache_policy = cache_policy
         self.is_error_handler = is_error_handler
         self.error_handler_node = error_handler_node
-        self.subgraphs = list(subgraphs or ())
+        self._subgraphs = None if subgraphs is None else list(subgraphs)
         self.timeout = TimeoutPolicy.coerce(timeout)
         self.body = body
         self.read = read
@@ -86,6 +87,14 @@ class PregelNode:
 
         action = _same if self.action is None else self.action
         return coerce_to_runnable(action, name=None, trace=False)
+
+    @property
+    def subgraphs(self) -> list[Any]:
+        """Graphs that it runs: those it was told of, else the first that its action is or reaches."""
+        if self._subgraphs is None:
+            found = find_subgraph(self.action)
+            self._subgraphs = [] if found is None else [found]
+        return self._subgraphs
 
     def copy(self, update: Mapping[str, Any] | None = None) -> PregelNode:
         """A copy with some attributes changed, by the names of the constructor's arguments."""
