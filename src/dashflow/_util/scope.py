@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
-__all__ = ("CURRENT", "Mirror", "TaskScope", "mirror", "require_scope")
+__all__ = ("CURRENT", "TaskScope", "require_scope")
 
 
 class TaskScope(Protocol):
@@ -58,22 +58,6 @@ class TaskScope(Protocol):
 
 CURRENT: ContextVar[TaskScope | None] = ContextVar("dashflow_task_scope", default=None)
 """The scope of the task that runs in this context; None outside of tasks."""
-
-
-class Mirror(NamedTuple):
-    """Another library's context variable, in which its code looks for the config that holds.
-
-    Attributes:
-        variable: The variable.
-        view: What to put there for a task.
-    """
-
-    variable: ContextVar[Any]
-    view: Callable[[TaskScope], Any]
-
-
-mirror: Mirror | None = None
-"""LangChain's, once it is loaded; who runs a task sets it too."""
 
 
 def require_scope(name: str) -> TaskScope:

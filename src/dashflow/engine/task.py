@@ -10,7 +10,6 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Protocol
 
-from dashflow._util import scope as ambient
 from dashflow._util.ids import interrupt_id, path_text, task_id
 from dashflow._util.reserved import NS_END, NS_SEP, PUSH
 from dashflow._util.scope import CURRENT
@@ -270,8 +269,6 @@ async def execute(host: Host, run: Surroundings, task: Task) -> list[tuple[str, 
         return body.writes(task.input)
     scope = Scope(run, task)
     token = CURRENT.set(scope)
-    mirror = ambient.mirror
-    mirrored = None if mirror is None else mirror.variable.set(mirror.view(scope))
     try:
         if not body.retry:
             if run.options.tracer is not None:
@@ -285,8 +282,6 @@ async def execute(host: Host, run: Surroundings, task: Task) -> list[tuple[str, 
         raise
     finally:
         CURRENT.reset(token)
-        if mirror is not None and mirrored is not None:
-            mirror.variable.reset(mirrored)
 
 
 async def _followed(

@@ -23,7 +23,6 @@ from dashflow.graph.spec import NodeSpec
 from dashflow.pregel.layout import PURE_REDUCERS
 from dashflow.pregel.main import Pregel
 from dashflow.pregel.node import PregelNode
-from dashflow.pregel.schemas import state_json_schema
 from dashflow.typing import ContextT, InputT, OutputT, StateT
 
 
@@ -46,6 +45,8 @@ class CompiledStateGraph(Pregel, Generic[StateT, ContextT, InputT, OutputT]):
         kwargs: See ``Pregel``.
     """
 
+    __module__ = "dashflow.graph.state"  # where users know it from; drawings name it
+
     _pure_reducers: ClassVar[tuple[Callable[..., Any], ...]] = (*PURE_REDUCERS, add_messages)
 
     def __init__(self, *, builder: Any, schema_to_mapper: dict[Any, Any], **kwargs: Any) -> None:
@@ -65,6 +66,8 @@ class CompiledStateGraph(Pregel, Generic[StateT, ContextT, InputT, OutputT]):
         return self._json_schema(self.builder.output_schema, "Output")
 
     def _json_schema(self, kind: Any, suffix: str) -> dict[str, Any]:
+        from dashflow.pregel.schemas import state_json_schema
+
         builder = self.builder
         return state_json_schema(kind, list(builder.schemas[kind]), builder.channels, self.get_name(suffix))
 

@@ -1,6 +1,6 @@
 """What a compiled graph says of itself: its drawing, the graphs inside of it, its types and schemas.
 
-Everything is made when somebody asks, and only then are LangChain and pydantic imported.
+Everything is made when somebody asks; only then are LangChain, pydantic and the files that make it imported.
 """
 
 from __future__ import annotations
@@ -12,11 +12,8 @@ from warnings import catch_warnings, simplefilter, warn
 from typing_extensions import deprecated
 
 from dashflow.channels.base import BaseChannel
-from dashflow.pregel import schemas
-from dashflow.pregel.drawing import ainner_graphs, draw, inner_graphs
 from dashflow.pregel.face import borrow
 from dashflow.pregel.protocol import PregelProtocol
-from dashflow.pregel.subgraphs import subgraphs_of
 from dashflow.typing import ContextT, InputT, OutputT, StateT
 from dashflow.warnings import LangGraphDeprecatedSinceV10
 
@@ -45,10 +42,14 @@ class Described(PregelProtocol[StateT, ContextT, InputT, OutputT]):
             config: Handed to the graphs inside.
             xray: Put the graphs in its nodes in the place of these nodes; a number: so many levels deep.
         """
+        from dashflow.pregel.drawing import draw, inner_graphs
+
         return draw(self, inner_graphs(self, config, xray))
 
     async def aget_graph(self, config: Config | None = None, *, xray: int | bool = False) -> Graph:
         """``get_graph`` for asyncio callers."""
+        from dashflow.pregel.drawing import ainner_graphs, draw
+
         return draw(self, await ainner_graphs(self, config, xray))
 
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
@@ -64,24 +65,26 @@ class Described(PregelProtocol[StateT, ContextT, InputT, OutputT]):
             namespace: Only the one there.
             recurse: Also the graphs inside of those.
         """
+        from dashflow.pregel.subgraphs import subgraphs_of
+
         return subgraphs_of(self, namespace, recurse)
 
     async def aget_subgraphs(
         self, *, namespace: str | None = None, recurse: bool = False
     ) -> AsyncIterator[tuple[str, Any]]:
         """``get_subgraphs`` for asyncio callers."""
-        for pair in subgraphs_of(self, namespace, recurse):
+        for pair in self.get_subgraphs(namespace=namespace, recurse=recurse):
             yield pair
 
     # -- types and schemas ----------------------------------------------------------------------
 
     @property
-    def InputType(self) -> Any:  # noqa: N802  # LangChain's name
+    def InputType(self) -> Any:  # LangChain's name
         """The type of its input; None when that is a dict of several channels."""
         return self._channel_type(self.input_channels, "UpdateType")
 
     @property
-    def OutputType(self) -> Any:  # noqa: N802  # LangChain's name
+    def OutputType(self) -> Any:  # LangChain's name
         """The type of its output; None when that is a dict of several channels."""
         return self._channel_type(self.output_channels, "ValueType")
 
@@ -94,15 +97,19 @@ class Described(PregelProtocol[StateT, ContextT, InputT, OutputT]):
         if isinstance(self.input_channels, str):
             model: type[BaseModel] = borrow(self, "get_input_schema")(config)
             return model
+        from dashflow.pregel.schemas import model_of
+
         keys = self.input_channels or list(self.channels)
-        return schemas.model_of(self.get_name("Input"), self._types(keys, "UpdateType"))
+        return model_of(self.get_name("Input"), self._types(keys, "UpdateType"))
 
     def get_output_schema(self, config: Config | None = None) -> type[BaseModel]:
         """A pydantic model of its output."""
         if isinstance(self.output_channels, str):
             model: type[BaseModel] = borrow(self, "get_output_schema")(config)
             return model
-        return schemas.model_of(self.get_name("Output"), self._types(self.output_channels, "ValueType"))
+        from dashflow.pregel.schemas import model_of
+
+        return model_of(self.get_name("Output"), self._types(self.output_channels, "ValueType"))
 
     def _types(self, keys: Sequence[str], which: str) -> dict[str, tuple[Any, Any]]:
         """Type and default of each channel."""
@@ -123,14 +130,18 @@ class Described(PregelProtocol[StateT, ContextT, InputT, OutputT]):
         Raises:
             ValueError: It is neither a pydantic model nor a TypedDict nor a dataclass.
         """
-        return None if self.context_schema is None else schemas.context_json_schema(self.context_schema)
+        from dashflow.pregel.schemas import context_json_schema
+
+        return None if self.context_schema is None else context_json_schema(self.context_schema)
 
     @deprecated(_INSTEAD.format("config_schema", " for the relevant schema"), category=None)
     def config_schema(self, *, include: Sequence[str] | None = None) -> type[BaseModel]:
         """A pydantic model of a run's config: its context and the fields in ``include``."""
+        from dashflow.pregel.schemas import config_model
+
         text = _INSTEAD.format("config_schema", " for the relevant schema")
         warn(text, LangGraphDeprecatedSinceV10, stacklevel=2)
-        return schemas.config_model(self.get_name("Config"), self.context_schema, include or ())
+        return config_model(self.get_name("Config"), self.context_schema, include or ())
 
     @deprecated(_INSTEAD.format("get_config_jsonschema", ""), category=None)
     def get_config_jsonschema(self, *, include: Sequence[str] | None = None) -> dict[str, Any]:

@@ -69,7 +69,9 @@ class DryRun:
         plan = self._plan
         live = Live({}, {}, {}, None, -1)
         revive(plan, {}, live)
-        given = [(plan.input_channel, {})] if isinstance(plan.input_channel, str) else []
+        given: list[tuple[str, Any]] = (
+            [(plan.input_channel, {})] if isinstance(plan.input_channel, str) else []
+        )
         apply(plan, live, [], given)
         tasks = next_tasks(plan, live)
         self.starts = [task.name for task in tasks]
@@ -151,7 +153,9 @@ def optional_writes(graph: Any) -> dict[str, list[tuple[str, str]]]:
         mine = found.setdefault(name, [])
         for writer in node.writers:
             for entry in getattr(writer, "writes", ()):
-                mine.extend((channel, label or "") for channel, _, label in getattr(entry, "static", None) or ())
+                mine.extend(
+                    (channel, label or "") for channel, _, label in getattr(entry, "static", None) or ()
+                )
         if builder is None:
             continue
         ends = getattr(builder.nodes.get(name), "ends", None) or ()
@@ -177,9 +181,7 @@ async def ainner_graphs(graph: Any, config: Any, xray: int | bool) -> dict[str, 
     """``inner_graphs`` for asyncio callers."""
     if not xray:
         return {}
-    return {
-        name: await inner.aget_graph(config, xray=_deeper(xray)) for name, inner in graph.get_subgraphs()
-    }
+    return {name: await inner.aget_graph(config, xray=_deeper(xray)) for name, inner in graph.get_subgraphs()}
 
 
 def _deeper(xray: int | bool) -> int | bool:

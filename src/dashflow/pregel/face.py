@@ -35,9 +35,9 @@ class Borrowed:
 
 
 class RunnableFace:
-    """Base of a class that is a ``Runnable`` to LangChain, with ``invoke`` and what else it does its own way."""
+    """Base of a class that is a ``Runnable`` to LangChain, with ``invoke`` and what else in its own way."""
 
-    name: str | None
+    name: Any
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)

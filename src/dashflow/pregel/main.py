@@ -23,7 +23,7 @@ from dashflow.engine.ports import Host
 from dashflow.engine.run import GraphRun
 from dashflow.engine.task import Scope
 from dashflow.hosts.sync import SyncHost
-from dashflow.options import RunOptions, parse_options
+from dashflow.options import RunOptions, merge_configs, parse_options
 from dashflow.pregel.described import Described
 from dashflow.pregel.shape import GraphShape
 from dashflow.pregel.tracing import followed, inherited_config, tracer_for
@@ -38,7 +38,7 @@ class Pregel(GraphShape, Described[Any, Any, Any, Any]):
 
     def with_config(self, config: Config | None = None, **more: Any) -> Pregel:
         """A copy with other defaults for its runs' config."""
-        return self.copy({"config": {**self.config, **(config or {}), **more}})
+        return self.copy({"config": merge_configs(self.config, config, more)})
 
     def with_host(self, host: Host) -> Pregel:
         """A copy whose synchronous methods run in another world than the caller's: a simulated one."""

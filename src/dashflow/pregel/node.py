@@ -11,7 +11,6 @@ from typing import Any, Self
 
 from dashflow.core.plan import Reader
 from dashflow.pregel.action import check_callable
-from dashflow.pregel.subgraphs import find_subgraph
 from dashflow.pregel.write import ChannelWrite, ChannelWriteEntry
 from dashflow.types.policies import CachePolicy, RetryPolicy, TimeoutPolicy, TracePolicy
 
@@ -92,6 +91,8 @@ class PregelNode:
     def subgraphs(self) -> list[Any]:
         """Graphs that it runs: those it was told of, else the first that its action is or reaches."""
         if self._subgraphs is None:
+            from dashflow.pregel.subgraphs import find_subgraph
+
             found = find_subgraph(self.action)
             self._subgraphs = [] if found is None else [found]
         return self._subgraphs

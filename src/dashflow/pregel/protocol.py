@@ -1,4 +1,4 @@
-"""PregelProtocol: what every compiled graph can be asked, here or on a server; StreamProtocol: where parts go.
+"""PregelProtocol: what a compiled graph can be asked, here or on a server; StreamProtocol: where parts go.
 
 Names and calls only. May not import graphs or the engine.
 """
@@ -7,9 +7,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Generic
-
-from typing_extensions import Self
+from typing import TYPE_CHECKING, Any, Generic, Self
 
 from dashflow.pregel.face import RunnableFace
 from dashflow.types.snapshots import StateSnapshot
@@ -70,14 +68,6 @@ class PregelProtocol(RunnableFace, Generic[StateT, ContextT, InputT, OutputT]):
         limit: int | None = None,
     ) -> AsyncIterator[StateSnapshot]:
         """``get_state_history`` for asyncio callers."""
-
-    @abstractmethod
-    def bulk_update_state(self, config: Config, updates: Sequence[Sequence[Any]]) -> Any:
-        """Several supersteps of updates at once."""
-
-    @abstractmethod
-    async def abulk_update_state(self, config: Config, updates: Sequence[Sequence[Any]]) -> Any:
-        """``bulk_update_state`` for asyncio callers."""
 
     @abstractmethod
     def update_state(self, config: Config, values: Any, as_node: str | None = None) -> Any:

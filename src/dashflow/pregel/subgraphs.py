@@ -78,9 +78,7 @@ def get_function_nonlocals(func: Any) -> list[Any]:
     if not isinstance(func, FunctionType):
         return []
     captured = dict(_captured(func))
-    named = {
-        name: func.__globals__[name] for name in func.__code__.co_names if name in func.__globals__
-    }
+    named = {name: func.__globals__[name] for name in func.__code__.co_names if name in func.__globals__}
     found = list(captured.values())
     if not all(type(value) in _LEAVES for value in (*found, *named.values())):
         found.extend(_loaded(func.__code__, captured, named))
@@ -144,4 +142,3 @@ def subgraphs_of(
         if recurse and hasattr(inner, "nodes"):
             for path, found in subgraphs_of(inner, rest, recurse):
                 yield f"{name}{NS_SEP}{path}", found
-

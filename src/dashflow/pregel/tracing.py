@@ -10,12 +10,13 @@ import os
 import sys
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing
+from contextvars import ContextVar
 from functools import cache
+from types import ModuleType
 from typing import Any
 
-from dashflow._util import scope as ambient
 from dashflow._util.onload import when_loaded
-from dashflow._util.scope import TaskScope
+from dashflow._util.scope import CURRENT, TaskScope
 from dashflow.engine.parts import Part
 from dashflow.engine.run import GraphRun
 from dashflow.engine.task import Scope
@@ -44,7 +45,11 @@ def tracer_for(
 def followed(run: GraphRun, given: Any) -> AsyncGenerator[Part, None]:
     """The parts of a run, which its tracer is told of, if it has one."""
     tracer: RunTracer | None = run.options.tracer
-    return run.supersteps() if tracer is None else _followed(run, given, tracer)
+    if tracer is not None:
+        return _followed(run, given, tracer)
+    if _ambient is not None and not isinstance(around := _ambient.get(), _Ambient):
+        _ambient.set(_Ambient(around))
+    return run.supersteps()
 
 
 async def _followed(run: GraphRun, given: Any, tracer: RunTracer) -> AsyncGenerator[Part, None]:
@@ -245,38 +250,48 @@ def _as_uuid(run_id: Any) -> Any:
         return None
 
 
-class _TaskConfig(Mapping[str, Any]):
-    """The config of a running task, made when LangChain looks at it."""
+class _Ambient(Mapping[str, Any]):
+    """The config that LangChain finds by itself in nodes that nobody follows: that of the running task, made
+    when it is looked at; outside of tasks, what was there before.
+    """
 
-    __slots__ = ("_scope",)
+    __slots__ = ("outer",)
 
-    def __init__(self, scope: TaskScope) -> None:
-        self._scope = scope
+    def __init__(self, outer: Mapping[str, Any] | None) -> None:
+        self.outer = outer
+
+    def _config(self) -> Mapping[str, Any]:
+        scope = CURRENT.get()
+        return self.outer or {} if scope is None else scope.config
 
     def __getitem__(self, key: str) -> Any:
-        return self._scope.config[key]
+        return self._config()[key]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._scope.config)
+        return iter(self._config())
 
     def __len__(self) -> int:
-        return len(self._scope.config)
+        return len(self._config())
 
-    def __bool__(self) -> bool:
-        return True
+
+_ambient: ContextVar[Any] | None = None
+"""Where LangChain looks for it; None while LangChain is not loaded."""
+
+
+def _find_ambient(module: ModuleType) -> None:
+    global _ambient  # set once
+    _ambient = module.var_child_runnable_config
+
+
+when_loaded("langchain_core.runnables.config", _find_ambient)
 
 
 def inherited_config(scope: TaskScope | None) -> Mapping[str, Any] | None:
     """The config that holds where a graph is called: of the Runnable or the task around, the inner one."""
-    if ambient.mirror is not None:
-        current = ambient.mirror.variable.get()
-        if isinstance(current, dict):
-            return current
-    return None if scope is None else scope.config
-
-
-def _mirror(module: Any) -> None:
-    ambient.mirror = ambient.Mirror(module.var_child_runnable_config, _TaskConfig)
-
-
-when_loaded("langchain_core.runnables.config", _mirror)
+    around = None if _ambient is None else _ambient.get()
+    if around is not None and not isinstance(around, _Ambient):
+        found: Mapping[str, Any] = around
+        return found
+    if scope is not None:
+        return scope.config
+    return None if around is None else around.outer
