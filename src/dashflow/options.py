@@ -32,6 +32,12 @@ UNLISTED = frozenset(
 )
 
 
+_SHOWN = frozenset(
+    {"thread_id", "checkpoint_id", "checkpoint_ns", "task_id", "run_id", "assistant_id", "graph_id"}
+)
+"""Keys of ``configurable`` that a run's metadata shows too."""
+
+
 class RunOptions(msgspec.Struct, frozen=True):
     """How one run is to go.
 
@@ -49,6 +55,7 @@ class RunOptions(msgspec.Struct, frozen=True):
         strict_resume: Whether an answer to no pending question is refused.
         control: Can be asked to drain the run; None: the one of the run around, or one nobody else has.
         step_timeout: Seconds that a superstep may take; None: any.
+        tracer: Follows the run (``dashflow.pregel.tracing``); None when nobody does.
     """
 
     thread: str
@@ -64,6 +71,7 @@ class RunOptions(msgspec.Struct, frozen=True):
     strict_resume: bool = False
     control: RunControl | None = None
     step_timeout: float | None = None
+    tracer: Any = None
 
     @property
     def metadata(self) -> dict[str, Any]:
@@ -82,8 +90,13 @@ class RunOptions(msgspec.Struct, frozen=True):
 
 
 def merge_configs(*configs: Mapping[str, Any] | None) -> dict[str, Any]:
-    """One config out of several; later ones win, tags and dicts are joined."""
+    """One config out of several; later ones win, tags, callbacks and dicts are joined.
+
+    Tags that the first one has are not added again: a graph gets the config around it from its
+    surroundings and from its caller.
+    """
     merged: dict[str, Any] = {}
+    inherited: Sequence[str] = (configs[0].get("tags") if configs and configs[0] else None) or ()
     for config in configs:
         for key, value in (config or {}).items():
             if value is None:
@@ -91,10 +104,32 @@ def merge_configs(*configs: Mapping[str, Any] | None) -> dict[str, Any]:
             if key in ("metadata", "configurable"):
                 merged[key] = {**merged.get(key, {}), **value}
             elif key == "tags":
-                merged[key] = sorted({*merged.get(key, ()), *value})
+                known = merged.get(key)
+                merged[key] = (
+                    list(value)
+                    if known is None
+                    else [*known, *(tag for tag in value if tag not in inherited)]
+                )
+            elif key == "callbacks":
+                merged[key] = _merge_callbacks(merged.get(key), value)
             else:
                 merged[key] = value
     return merged
+
+
+def _merge_callbacks(known: Any, more: Any) -> Any:
+    """Two values of ``callbacks``: lists of handlers, or LangChain's managers of such lists."""
+    if known is None:
+        return more.copy()
+    if isinstance(known, list) and isinstance(more, list):
+        return [*known, *(handler for handler in more if handler not in known)]
+    if isinstance(known, list) or isinstance(more, list):
+        manager, handlers = (more, known) if isinstance(known, list) else (known, more)
+        manager = manager.copy()
+        for handler in handlers:
+            manager.add_handler(handler, inherit=True)
+        return manager
+    return known.merge(more)
 
 
 def parse_options(
@@ -114,6 +149,9 @@ def parse_options(
     """
     config = merge_configs(*configs)
     configurable = config.setdefault("configurable", {})
+    if not _SHOWN.isdisjoint(configurable):
+        found = {key: value for key, value in configurable.items() if key in _SHOWN and value}
+        config["metadata"] = {**found, **config.get("metadata", {})}
     limit = config.setdefault("recursion_limit", DEFAULT_RECURSION_LIMIT)
     if limit < 1:
         raise ValueError("recursion_limit must be at least 1")

@@ -47,7 +47,10 @@ PLAIN = NodePolicies()
 
 
 class NodePlan:
-    """One node: what wakes it, what it reads, and its code as an opaque ``body``."""
+    """One node: what wakes it, what it reads, and its code as an opaque ``body``.
+
+    ``source`` is what it was made of, which knows the graphs inside (``subgraphs``).
+    """
 
     __slots__ = (
         "body",
@@ -59,6 +62,7 @@ class NodePlan:
         "policies",
         "read",
         "reads",
+        "source",
         "tags",
         "triggers",
     )
@@ -75,6 +79,7 @@ class NodePlan:
         tags: Sequence[str] = (),
         metadata: Mapping[str, Any] | None = None,
         policies: NodePolicies = PLAIN,
+        source: Any = None,
     ) -> None:
         self.name = name
         self.path = (PULL, name)
@@ -86,6 +91,7 @@ class NodePlan:
         self.tags = tuple(tags)
         self.metadata = dict(metadata) if metadata else {}
         self.policies = policies
+        self.source = source
 
 
 class GraphPlan:

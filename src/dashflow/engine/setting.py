@@ -255,7 +255,7 @@ class Setting:
                 writes = state.done.get(task.key)
                 asked = interrupts_of(state.questions.get(task.key, ()))
                 error = state.errors.get(task.key)
-            if getattr(task.node.body, "subgraphs", None):
+            if getattr(task.node.source, "subgraphs", None):
                 inside = {
                     "configurable": {"thread_id": self.options.thread, "checkpoint_ns": scope.namespace}
                 }

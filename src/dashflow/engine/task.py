@@ -5,7 +5,7 @@ Written once for all hosts. May not touch the log: what a task came to is record
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, Protocol
@@ -106,6 +106,25 @@ class Body(Protocol):
         ...
 
 
+class Span(Protocol):
+    """One attempt of a task, as somebody who follows the run sees it."""
+
+    config: dict[str, Any]
+    """The config for what the task calls."""
+
+    async def leave(self, result: Any) -> None:
+        """The task is done; ``result`` is what its code returned."""
+        ...
+
+    async def fail(self, error: BaseException) -> None:
+        """The attempt ends with an error, or with a question."""
+        ...
+
+    async def route(self, number: int, name: str, value: Any, decide: Callable[[], Any]) -> Any:
+        """Call what decides where to go on: the n-th of the task's conditional edges."""
+        ...
+
+
 class Scope:
     """What a running task can be asked for; everything costly is made when somebody asks."""
 
@@ -121,7 +140,9 @@ class Scope:
         "closed",
         "extra",
         "graphs",
+        "result",
         "run",
+        "span",
         "task",
         "watch",
     )
@@ -140,6 +161,8 @@ class Scope:
         self.watch: Watch | None = None
         self.extra: list[tuple[str, Any]] | None = None
         self._id = ""
+        self.span: Span | None = None
+        self.result: Any = None
         self._config: dict[str, Any] | None = None
         self._runtime: Runtime[Any] | None = None
 
@@ -193,7 +216,7 @@ class Scope:
     def config(self) -> dict[str, Any]:
         """The task's ``RunnableConfig``, made on first use."""
         if self._config is None:
-            config = self.run.task_config(self)
+            config = self.run.task_config(self) if self.span is None else self.span.config
             self._config = config if self.watch is None else self.watch.hear(config)
         return self._config
 
@@ -337,7 +360,7 @@ async def execute(host: Host, run: Surroundings, task: Task) -> list[tuple[str, 
     try:
         policies, packet = task.node.policies, task.packet
         if policies is PLAIN and (packet is None or packet.timeout is None):
-            return await _attempt(host, run, task, body, scope)
+            return await _once(host, run, task, body, scope)
         return await _with_policies(host, run, task, policies, scope)
     except BaseException as error:
         # Known by its name: nothing here may import asyncio, and it need not be loaded.
@@ -348,6 +371,21 @@ async def execute(host: Host, run: Surroundings, task: Task) -> list[tuple[str, 
         CURRENT.reset(token)
 
 
+async def _followed(
+    host: Host, run: Surroundings, task: Task, body: Body, scope: Scope
+) -> list[tuple[str, Any]]:
+    """An attempt that somebody follows."""
+    span = scope.span = await run.options.tracer.enter(scope, task.input)
+    scope._config = None
+    try:
+        writes = await _attempt(host, run, task, body, scope)
+    except BaseException as error:
+        await span.fail(error)
+        raise
+    await span.leave(scope.result)
+    return writes
+
+
 async def _attempt(
     host: Host, run: Surroundings, task: Task, body: Body, scope: Scope
 ) -> list[tuple[str, Any]]:
@@ -356,18 +394,30 @@ async def _attempt(
         result = await host.call(lambda: body.call(task.input, scope, free), blocking=not free)
     except ParentCommand as upwards:  # from a graph inside this node: it is for us
         result = replace(upwards.args[0], graph=None)
+    scope.result = result
     writes = body.writes(result)
     if scope.extra:
         writes.extend(scope.extra)
-    for route in body.routes:
+    for number, route in enumerate(body.routes):
         state = route.read(run.live, writes)
-        if route.asynchronous and host.asynchronous:
-            asked = partial(route.decide, state, result, scope, True)
-            decision = await host.call(asked, blocking=False)
+        free = route.asynchronous and host.asynchronous
+        if scope.span is not None:
+            asked = partial(route.decide, state, result, scope, free)
+            decision = await scope.span.route(number, route.name, state, asked)
+        elif free:
+            decision = await host.call(partial(route.decide, state, result, scope, True), blocking=False)
         else:
             decision = route.decide(state, result, scope)
         writes.extend(route.writes(decision))
     return writes
+
+
+def _once(
+    host: Host, run: Surroundings, task: Task, body: Body, scope: Scope
+) -> Coroutine[Any, Any, list[tuple[str, Any]]]:
+    """One attempt, followed by a tracer if there is one."""
+    follow = _attempt if run.options.tracer is None else _followed
+    return follow(host, run, task, body, scope)
 
 
 async def _with_policies(
@@ -382,9 +432,9 @@ async def _with_policies(
     scope.begun = host.now()
     while True:
         try:
-            if limits is None:
-                return await _attempt(host, run, task, task.node.body, scope)
-            return await _within(host, run, task, limits, scope)
+            if limits is not None:
+                return await _within(host, run, task, limits, scope)
+            return await _once(host, run, task, task.node.body, scope)
         except GraphBubbleUp:
             raise
         except Exception as error:
@@ -402,7 +452,7 @@ async def _within(
 ) -> list[tuple[str, Any]]:
     watch = scope.watch = Watch(limits, host.elapsed)
     try:
-        return await host.limited(lambda: _attempt(host, run, task, task.node.body, scope), watch.left)
+        return await host.limited(lambda: _once(host, run, task, task.node.body, scope), watch.left)
     except Overdue:
         raise watch.error(task.name) from None
     finally:

@@ -29,13 +29,12 @@ class CallBody:
     Implements the engine's ``Body``.
     """
 
-    __slots__ = ("_extra", "_function", "asynchronous", "inline", "name", "routes", "scoped", "subgraphs")
+    __slots__ = ("_extra", "_function", "asynchronous", "inline", "name", "routes", "scoped")
 
     def __init__(self, name: str, function: Callable[..., Any]) -> None:
         self.name = name
         self.routes: Sequence[Route] = ()
         self.inline = False
-        self.subgraphs: tuple[Any, ...] = ()
         self.asynchronous = is_asynchronous(function)
         self._function = function
         self._extra = wants(function, skip=0)

@@ -44,6 +44,8 @@ class CompiledStateGraph(Pregel, Generic[StateT, ContextT, InputT, OutputT]):
         kwargs: See ``Pregel``.
     """
 
+    __module__ = "dashflow.graph.state"  # where users know it from; drawings name it
+
     _pure_reducers: ClassVar[tuple[Callable[..., Any], ...]] = (*PURE_REDUCERS, add_messages)
 
     def __init__(self, *, builder: Any, schema_to_mapper: dict[Any, Any], **kwargs: Any) -> None:
@@ -56,6 +58,20 @@ class CompiledStateGraph(Pregel, Generic[StateT, ContextT, InputT, OutputT]):
         if registry is not None:
             for schema in builder.schemas:
                 registry.register_schema(schema)
+
+    def get_input_jsonschema(self, config: Any = None) -> dict[str, Any]:
+        """JSON Schema of its input."""
+        return self._json_schema(self.builder.input_schema, "Input")
+
+    def get_output_jsonschema(self, config: Any = None) -> dict[str, Any]:
+        """JSON Schema of its output."""
+        return self._json_schema(self.builder.output_schema, "Output")
+
+    def _json_schema(self, kind: Any, suffix: str) -> dict[str, Any]:
+        from dashflow.pregel.schemas import state_json_schema
+
+        builder = self.builder
+        return state_json_schema(kind, list(builder.schemas[kind]), builder.channels, self.get_name(suffix))
 
     def attach_node(self, key: str, node: NodeSpec[Any, ContextT] | None) -> None:
         """Add a node; with ``START`` and None, the one that takes the input.

@@ -83,7 +83,7 @@ class Action:
 
     """
 
-    __slots__ = ("_awaits", "_extra", "_invoke", "asynchronous", "name", "scoped", "subgraphs", "thing")
+    __slots__ = ("_awaits", "_extra", "_invoke", "asynchronous", "name", "scoped", "thing")
 
     def __init__(self, name: str, thing: Any) -> None:
         if _needs_langchain(thing):
@@ -97,7 +97,6 @@ class Action:
         self._awaits = not self._invoke and is_asynchronous(thing)
         self.asynchronous = self._awaits or (self._invoke and hasattr(thing, "ainvoke"))
         self.scoped = bool(self._extra)
-        self.subgraphs: tuple[Any, ...] = (thing,) if hasattr(thing, "get_subgraphs") else ()
 
     def call(self, value: Any, scope: Scope, asynchronous: bool) -> Any:
         """Call it; returns an awaitable when ``asynchronous`` and it can be awaited.

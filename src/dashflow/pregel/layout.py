@@ -128,6 +128,7 @@ def plan_of(
             tags=node.tags or (),
             metadata=node.metadata,
             policies=_policies(node, retry, cache),
+            source=node,
         )
     return GraphPlan(
         name,

@@ -13,40 +13,28 @@ from typing import Any, Self
 from dashflow._util.drive import iterate
 from dashflow.engine.cache import namespaces
 from dashflow.engine.ports import Host
+from dashflow.options import merge_configs
 from dashflow.pregel.call import Call
+from dashflow.pregel.described import Described
 from dashflow.pregel.shape import GraphShape
 from dashflow.pregel.start import loop_host, sync_host
 from dashflow.pregel.threads import ThreadMethods
+from dashflow.pregel.tracing import followed
 from dashflow.types.snapshots import GraphOutput
 
 Config = Mapping[str, Any]
 
 
-class Pregel(GraphShape, ThreadMethods):
+class Pregel(GraphShape, ThreadMethods, Described[Any, Any, Any, Any]):
     """A compiled graph: see ``GraphShape`` for how one is made of nodes and channels."""
 
     def with_config(self, config: Config | None = None, **more: Any) -> Self:
         """A copy with other defaults for its runs' config."""
-        return self.copy({"config": {**self.config, **(config or {}), **more}})
+        return self.copy({"config": merge_configs(self.config, config, more)})
 
     def with_host(self, host: Host) -> Self:
         """A copy whose synchronous methods run in another world than the caller's: a simulated one."""
         return self.copy({"_host": host})
-
-    def get_subgraphs(
-        self, *, namespace: str | None = None, recurse: bool = False
-    ) -> Iterator[tuple[str, Pregel]]:
-        """The graphs inside the nodes, by namespace."""
-        for name, node in self.plan.nodes.items():
-            for graph in getattr(node.body, "subgraphs", ()):
-                if namespace is None or namespace == name:
-                    yield name, graph
-                    if namespace == name:
-                        return
-                if recurse and (namespace is None or namespace.startswith(f"{name}|")):
-                    inner = None if namespace is None else namespace[len(name) + 1 :]
-                    for below, one in graph.get_subgraphs(namespace=inner, recurse=True):
-                        yield f"{name}|{below}", one
 
     def clear_cache(self, nodes: Sequence[str] | None = None) -> None:
         """Forget the kept results of these nodes; of all nodes for None."""
@@ -109,7 +97,7 @@ class Pregel(GraphShape, ThreadMethods):
         if not call.quiet():
             return _collected(list(self._stream(call)), call)
         run, _ = call.begin(sync_host(self), quiet=True)
-        for _ in iterate(run.supersteps()):
+        for _ in iterate(followed(run, call.input)):
             pass
         return call.result(run)
 
@@ -137,7 +125,7 @@ class Pregel(GraphShape, ThreadMethods):
         if not call.quiet():
             return _collected([part async for part in self._astream(call)], call)
         run, _ = call.begin(loop_host(), quiet=True)
-        async for _ in run.supersteps():
+        async for _ in followed(run, call.input):
             pass
         return call.result(run)
 
@@ -233,12 +221,12 @@ class Pregel(GraphShape, ThreadMethods):
 
     def _stream(self, call: Call) -> Iterator[Any]:
         run, shape = call.begin(sync_host(self))
-        for part in iterate(run.supersteps()):
+        for part in iterate(followed(run, call.input)):
             yield from shape.show(part)
 
     async def _astream(self, call: Call) -> AsyncGenerator[Any, None]:
         run, shape = call.begin(loop_host())
-        async with aclosing(run.supersteps()) as steps:
+        async with aclosing(followed(run, call.input)) as steps:
             async for part in steps:
                 for shown in shape.show(part):
                     yield shown

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import is_dataclass
 from typing import TYPE_CHECKING, Any
 
+from msgspec.structs import replace
+
 from dashflow._util.reserved import CONFIG_KEY_SCRATCHPAD, NS_END, NS_SEP
 from dashflow._util.scope import CURRENT
 from dashflow.core.plan import GraphPlan
@@ -18,6 +20,7 @@ from dashflow.engine.saver_history import SaverHistory
 from dashflow.engine.task import Scope
 from dashflow.hosts.sync import SyncHost
 from dashflow.options import RunOptions, parse_options
+from dashflow.pregel.tracing import inherited_config, tracer_for
 from dashflow.runtime import RunControl
 
 if TYPE_CHECKING:
@@ -70,9 +73,8 @@ def options_of(
 ) -> tuple[RunOptions, Scope | None]:
     """What a call's arguments come to; and the task it is made from."""
     outer = scope_of(config)
-    inherited = None
+    inherited = inherited_config(outer)
     if outer is not None:  # called by a node: what holds for the node holds here
-        inherited = outer.config
         context = outer.run.options.context if context is None else context
         durability = durability or outer.run.options.durability
     options = parse_options(
@@ -119,6 +121,9 @@ def start(
             if isinstance(history, SaverHistory):
                 history.plan = graph.plan
     store = graph.store if outer is None or outer.store is None else outer.store
+    tracer = tracer_for(options.config, graph.name, asynchronous=host.asynchronous)
+    if tracer is not None:
+        options = replace(options, tracer=tracer)
     cache = graph.cache if outer is None or outer.run.cache is None else outer.run.cache
     return GraphRun(
         host, graph.plan, options, given, Parts(modes, keys),
