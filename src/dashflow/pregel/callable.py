@@ -1,0 +1,344 @@
+"""RunnableCallable: a LangChain ``Runnable`` around a function, which gets what a running task lends.
+
+LangChain is loaded when this file is: only what hands nodes to LangChain (``prebuilt``, integrations, the
+alias for ``langgraph``) may import it. Plain nodes do not need it, the graph calls them itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import Context, copy_context
+from functools import partial, wraps
+from inspect import Parameter, isasyncgenfunction, iscoroutinefunction, isgeneratorfunction, signature
+from typing import Any, Optional, Protocol
+from warnings import warn
+
+from langchain_core.messages.tool import ToolOutputMixin
+from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda, RunnableParallel
+from langchain_core.runnables.config import (
+    ensure_config,
+    get_async_callback_manager_for_config,
+    get_callback_manager_for_config,
+    patch_config,
+    run_in_executor,
+    var_child_runnable_config,
+)
+
+from dashflow._util.drive import drive
+from dashflow._util.reserved import CONF, CONFIG_KEY_NODE_ERROR, CONFIG_KEY_RUNTIME
+from dashflow._util.scope import CURRENT
+from dashflow._util.sentinel import MISSING
+from dashflow.errors import NodeError
+from dashflow.types.commands import CommandBase
+from dashflow.types.streaming import StreamWriter
+
+__all__ = ("RunnableCallable", "coerce_to_runnable", "is_async_callable")
+
+CommandBase.adopt(ToolOutputMixin)  # a tool may return a Command: LangChain must not turn it into a message
+
+_CONFIG = (RunnableConfig, "RunnableConfig", Optional[RunnableConfig], "Optional[RunnableConfig]")  # noqa: UP045
+_BY_NAME = (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)
+
+
+class Wanted:
+    """One parameter that the runtime fills.
+
+    Attributes:
+        attribute: The runtime's attribute it comes from; ``N/A`` for what is no attribute of it.
+        default: What it is when there is no runtime; ``Parameter.empty`` when that is an error.
+    """
+
+    __slots__ = ("attribute", "default")
+
+    def __init__(self, attribute: str, default: Any = Parameter.empty) -> None:
+        self.attribute = attribute
+        self.default = default
+
+
+def _silent(value: Any) -> None:
+    """The stream writer when nobody listens."""
+
+
+def wanted(function: Callable[..., Any]) -> dict[str, Wanted]:
+    """The parameters of ``function`` that the runtime fills: by name, and by annotation where it matters.
+
+    Warns:
+        UserWarning: ``config`` is annotated as something else; it is not filled then.
+    """
+    found: dict[str, Wanted] = {}
+    for name, parameter in signature(function).parameters.items():
+        if parameter.kind in _BY_NAME and (want := _want(name, parameter.annotation)) is not None:
+            found[name] = want
+    return found
+
+
+def _want(name: str, hint: Any) -> Wanted | None:
+    bare = hint is Parameter.empty
+    match name:
+        case "config" if bare or hint in _CONFIG:
+            return Wanted("N/A")
+        case "config":
+            warn(
+                "The 'config' parameter should be typed as 'RunnableConfig' or 'RunnableConfig | None', "
+                f"not '{hint}'. ",
+                UserWarning,
+                stacklevel=5,
+            )
+        case "writer" if bare or hint in (StreamWriter, "StreamWriter"):
+            return Wanted("stream_writer", _silent)
+        case "store":
+            return _want_store(bare, hint)
+        case "previous":
+            return Wanted("previous")
+        case "runtime":
+            return Wanted("N/A")
+        case "error" if hint in (NodeError, "NodeError"):
+            return Wanted("N/A", None)
+    return None
+
+
+def _want_store(bare: bool, hint: Any) -> Wanted | None:
+    base = getattr(sys.modules.get("dashflow.store.base"), "BaseStore", None)  # who annotates it, imported it
+    if bare or hint == "BaseStore" or (base is not None and hint is base):
+        return Wanted("store")
+    if hint in ("Optional[BaseStore]", "BaseStore | None") or (base is not None and hint == base | None):
+        return Wanted("store", None)
+    return None
+
+
+class _World(Protocol):
+    """What differs between ``invoke`` and ``ainvoke``."""
+
+    def manager(self, config: RunnableConfig) -> Any: ...
+    async def tell(self, listener: Callable[..., Any], *args: Any, **kwargs: Any) -> Any: ...
+    async def call(self, owner: RunnableCallable, context: Context | None, *args: Any, **kw: Any) -> Any: ...
+    async def invoke(self, runnable: Runnable[Any, Any], value: Any, config: RunnableConfig) -> Any: ...
+
+
+class _Blocking:
+    """Callbacks and functions are called; nothing suspends."""
+
+    manager = staticmethod(get_callback_manager_for_config)
+
+    async def tell(self, listener: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        return listener(*args, **kwargs)
+
+    async def call(self, owner: RunnableCallable, context: Context | None, *args: Any, **kw: Any) -> Any:
+        assert owner.func is not None
+        return owner.func(*args, **kw) if context is None else context.run(owner.func, *args, **kw)
+
+    async def invoke(self, runnable: Runnable[Any, Any], value: Any, config: RunnableConfig) -> Any:
+        return runnable.invoke(value, config)
+
+
+class _Awaiting:
+    """Callbacks and functions are awaited."""
+
+    manager = staticmethod(get_async_callback_manager_for_config)
+
+    async def tell(self, listener: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        return await listener(*args, **kwargs)
+
+    async def call(self, owner: RunnableCallable, context: Context | None, *args: Any, **kw: Any) -> Any:
+        assert owner.afunc is not None
+        work: Any = owner.afunc(*args, **kw)
+        return await (work if context is None else asyncio.create_task(work, context=context))
+
+    async def invoke(self, runnable: Runnable[Any, Any], value: Any, config: RunnableConfig) -> Any:
+        return await runnable.ainvoke(value, config)
+
+
+class RunnableCallable(Runnable[Any, Any]):
+    """A ``Runnable`` made of a function, an async function, or one of each.
+
+    Parameters named ``config``, ``writer``, ``store``, ``previous``, ``runtime`` and ``error`` are filled
+    with what the running task lends: from the config, when it carries a runtime, else from the task that
+    runs in this context (LangChain copies the context into its threads).
+
+    Args:
+        func: Called by ``invoke``.
+        afunc: Awaited by ``ainvoke``; without it, ``func`` serves both.
+        name: For traces; the function's name unless given.
+        tags: Tags of its trace.
+        trace: Tell callbacks of its start and end.
+        recurse: When it returns a ``Runnable``, run that and return what it returns.
+        explode_args: The input is a pair of positional and keyword arguments.
+        kwargs: Further keyword arguments of every call.
+
+    Raises:
+        ValueError: Neither function is given.
+    """
+
+    def __init__(
+        self,
+        func: Callable[..., Any] | None,
+        afunc: Callable[..., Awaitable[Any]] | None = None,
+        *,
+        name: str | None = None,
+        tags: Sequence[str] | None = None,
+        trace: bool = True,
+        recurse: bool = True,
+        explode_args: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        function = func or afunc
+        if function is None:
+            raise ValueError("At least one of func or afunc must be provided.")
+        own = getattr(function, "__name__", None)
+        self.name = name if name is not None or (func and own == "<lambda>") else own
+        self.func = func
+        self.afunc = afunc
+        self.tags = tags
+        self.kwargs = kwargs
+        self.trace = trace
+        self.recurse = recurse
+        self.explode_args = explode_args
+        self.func_accepts = wanted(function)
+
+    def __repr__(self) -> str:
+        hidden = {"name", "func", "afunc", "config", "kwargs", "trace"}
+        shown = ", ".join(f"{key}={value!r}" for key, value in vars(self).items() if key not in hidden)
+        return f"{self.get_name()}({shown})"
+
+    def invoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:  # noqa: A002
+        """Call the function.
+
+        Raises:
+            TypeError: There is only an async one.
+            ValueError: It wants something of a runtime, and none is there.
+        """
+        if self.func is None:
+            raise TypeError(
+                f'No synchronous function provided to "{self.name}".'
+                "\nEither initialize with a synchronous function or invoke via the async API "
+                "(ainvoke, astream, etc.)"
+            )
+        return drive(self._run(_Blocking(), input, config, kwargs))
+
+    async def ainvoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:  # noqa: A002
+        """Await the async function; without one, call the other."""
+        if self.afunc is None:
+            return self.invoke(input, config, **kwargs)
+        return await self._run(_Awaiting(), input, config, kwargs)
+
+    async def _run(
+        self, world: _World, value: Any, given: RunnableConfig | None, more: dict[str, Any]
+    ) -> Any:
+        config = _task_config() if given is None else given
+        args, named = value if self.explode_args else ((value,), {})
+        kwargs = {**self.kwargs, **named, **more}
+        self._fill(kwargs, config)
+        if not self.trace:
+            answer = await world.call(self, None, *args, **kwargs)
+        else:
+            tagged = {**config, "tags": [*(config.get("tags") or ()), *self.tags]} if self.tags else config
+            run = await world.tell(
+                world.manager(tagged).on_chain_start,
+                None,
+                value,
+                name=config.get("run_name") or self.get_name(),
+                run_id=config.pop("run_id", None),
+            )
+            try:
+                with config_context(patch_config(config, callbacks=run.get_child()), run) as context:
+                    answer = await world.call(self, context, *args, **kwargs)
+            except BaseException as error:
+                await world.tell(run.on_chain_error, error)
+                raise
+            await world.tell(run.on_chain_end, answer)
+        if self.recurse and isinstance(answer, Runnable):
+            return await world.invoke(answer, value, config)
+        return answer
+
+    def _fill(self, kwargs: dict[str, Any], config: RunnableConfig) -> None:
+        """Add what the runtime lends to ``kwargs``, in place."""
+        if not self.func_accepts:
+            return
+        configurable = config.get(CONF) or {}
+        runtime = configurable.get(CONFIG_KEY_RUNTIME)
+        if runtime is None and (scope := CURRENT.get()) is not None:
+            runtime = scope.runtime
+        for name, want in self.func_accepts.items():
+            if name in kwargs:
+                continue
+            if name == "config":
+                kwargs[name] = config
+                continue
+            if name == "error":
+                kwargs[name] = configurable.get(CONFIG_KEY_NODE_ERROR, want.default)
+                continue
+            found: Any = MISSING
+            if runtime is not None:
+                found = runtime if name == "runtime" else getattr(runtime, want.attribute, MISSING)
+            if found is MISSING:
+                if want.default is Parameter.empty:
+                    raise ValueError(f"Missing required config key '{want.attribute}' for '{self.name}'.")
+                found = want.default
+            kwargs[name] = found
+
+
+def _task_config() -> RunnableConfig:
+    """The config that holds here: of the enclosing Runnable, else of the running task, else an empty one."""
+    scope = CURRENT.get()
+    if scope is not None and var_child_runnable_config.get() is None:
+        return ensure_config(scope.config)  # type: ignore[arg-type]  # built as one
+    return ensure_config()
+
+
+@contextmanager
+def config_context(config: RunnableConfig, run: Any = None) -> Iterator[Context]:
+    """A copy of the context in which ``config`` is what Runnables without a config of their own take.
+
+    Args:
+        config: The config.
+        run: The run manager whose LangSmith run, if it has one, becomes the parent of traces.
+    """
+    context = copy_context()
+    token = context.run(var_child_runnable_config.set, config)
+    parent = _langsmith_run(run)
+    if parent is not None:
+        from langsmith.run_helpers import _set_tracing_context
+
+        context.run(_set_tracing_context, {"parent": parent})
+    try:
+        yield context
+    finally:
+        context.run(var_child_runnable_config.reset, token)
+
+
+def _langsmith_run(manager: Any) -> Any:
+    """What LangSmith's tracer among the callbacks knows of this run; None without such a tracer."""
+    for handler in getattr(manager, "handlers", ()):
+        if type(handler).__name__ == "LangChainTracer":
+            return handler.run_map.get(str(manager.run_id))
+    return None
+
+
+def is_async_callable(function: Any) -> bool:
+    """Whether calling it gives an awaitable."""
+    call = getattr(function, "__call__", None)  # noqa: B004  # its kind is asked for, not whether there is one
+    return iscoroutinefunction(function) or iscoroutinefunction(call)
+
+
+def coerce_to_runnable(thing: Any, *, name: str | None, trace: bool) -> Runnable[Any, Any]:
+    """``thing`` as a ``Runnable``: one already, a function or generator function, or a dict of such.
+
+    Raises:
+        TypeError: It is none of these.
+    """
+    if isinstance(thing, Runnable):
+        return thing
+    call = getattr(thing, "__call__", None)  # noqa: B004  # as above
+    if isasyncgenfunction(thing) or isasyncgenfunction(call) or isgeneratorfunction(thing):
+        return RunnableLambda(thing, name=name)
+    if is_async_callable(thing):
+        return RunnableCallable(None, thing, name=name, trace=trace)
+    if callable(thing):
+        threaded = wraps(thing)(partial(run_in_executor, None, thing))
+        return RunnableCallable(thing, threaded, name=name, trace=trace)
+    if isinstance(thing, dict):
+        return RunnableParallel(thing)
+    raise TypeError(f"Expected a Runnable, callable or dict.Instead got an unsupported type: {type(thing)}")
