@@ -101,7 +101,6 @@ class ReactAgent:
             graph.add_conditional_edges(
                 "post_model_hook", self.post_model_hook_router, path_map=[self.entry, "tools", self.final]
             )
-            graph.add_conditional_edges("agent", self.should_continue, path_map=["post_model_hook"])
         if self.direct:
             graph.add_conditional_edges("tools", self.route_tool_responses, path_map=[self.entry, END])
         else:
@@ -194,13 +193,11 @@ class ReactAgent:
     # -- where to go --------------------------------------------------------------------------
 
     def should_continue(self, state: Any) -> str | list[Send]:
-        """After the model: to the tools it asks for, else to the end."""
+        """After the model, where no hook follows: to the tools it asks for, else to the end."""
         last = value_of(state, "messages")[-1]
         calls = last.tool_calls if isinstance(last, AIMessage) else ()
         if calls and self.version == "v1":
             return "tools"
-        if self.post_model_hook is not None:
-            return "post_model_hook"
         return _packets(calls, state) if calls else self.final
 
     def post_model_hook_router(self, state: Any) -> str | list[Send]:
