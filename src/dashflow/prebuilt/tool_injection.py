@@ -54,6 +54,14 @@ class ToolRuntime(_DirectlyInjectedToolArg, Generic[ContextT, StateT]):
     execution_info: Any = None
     server_info: Any = None
 
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
+        """A closed box to pydantic: LangChain dumps a tool's arguments, and this one holds the state."""
+        from pydantic_core import core_schema
+
+        itself = core_schema.plain_serializer_function_ser_schema(lambda runtime: runtime)
+        return core_schema.is_instance_schema(cls, serialization=itself)
+
     def emit_output_delta(self, delta: Any) -> None:
         """Send a part of the tool's output to the ``tools`` stream; nothing happens when nobody listens.
 
