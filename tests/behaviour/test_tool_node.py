@@ -159,10 +159,6 @@ def test_tools_get_state_store_runtime_and_the_calls_id(run):
         run(node, given)
     with pytest.raises(KeyError, match="user"):
         run(node, asks(call("look", q="?")), store=object())
-    with pytest.raises(
-        ValueError, match=r"requires graph state dict as input\. State should contain fields user"
-    ):
-        run(node, given["messages"], store=object())
 
 
 def test_a_list_of_messages_has_no_other_keys(run):
