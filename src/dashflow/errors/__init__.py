@@ -16,6 +16,7 @@ Imports nothing of DashFlow, except that the deprecated ``NodeInterrupt`` is fou
     │   │   ├── UnknownDependencyError    a task waits for one that is not in the plan
     │   │   └── PlanAnswerError           a model's answer that is no plan, after repair
     │   ├── ModelError                    a model could not be asked
+    │   ├── StructuredOutputError         a model's answer that is no JSON of the schema, after repair
     │   └── LogError                      the event log
     │       ├── VersionConflictError      expected version is not the stream's version
     │       ├── OwnershipConflictError    somebody else owns this stream and is alive
@@ -47,6 +48,9 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
+from dashflow.errors.answers import (
+    StructuredOutputError,
+)
 from dashflow.errors.base import (
     DashFlowError,
 )
@@ -128,6 +132,7 @@ __all__ = (
     "PlanError",
     "RunStateError",
     "StorageUnavailableError",
+    "StructuredOutputError",
     "TaskNotFound",
     "UnknownCheckpointError",
     "UnknownDependencyError",
