@@ -98,5 +98,6 @@ def _content(output: Any) -> Any:
     if not isinstance(output, dict) or output.get("type") != "constructor":
         return output
     name, kwargs = output.get("id"), output.get("kwargs")
-    is_message = isinstance(name, list) and name[-1:] == ["ToolMessage"] and isinstance(kwargs, dict)
-    return kwargs.get("content") if is_message else output
+    if not isinstance(name, list) or name[-1:] != ["ToolMessage"] or not isinstance(kwargs, dict):
+        return output
+    return kwargs.get("content")

@@ -67,7 +67,8 @@ def graph_namespace(metadata: Mapping[str, Any]) -> tuple[str, ...]:
     """Namespace of the graph that a task runs in, from the metadata of the task's config.
 
     The last segment is the task's own. A ``@task`` that another task calls runs in the same graph but below
-    its caller's segment; its path is ``(PUSH, path of the caller, index, True)``; a ``Send``'s ends with False.
+    its caller's segment; its path is ``(PUSH, path of the caller, index, True)``. A ``Send``'s ends with
+    False.
     """
     segments = tuple(metadata.get("langgraph_checkpoint_ns", "").split(NS_SEP))
     own = 1
