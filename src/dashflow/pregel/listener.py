@@ -46,7 +46,7 @@ class StreamListener(BaseCallbackHandler, _StreamingCallbackHandler[Any]):
         self, metadata: Mapping[str, Any] | None, tags: Sequence[str] | None
     ) -> tuple[str, ...] | None:
         """Namespace to show something under; None when it is not to be shown."""
-        if not metadata or (tags and TAG_NOSTREAM in tags):
+        if not metadata or "langgraph_checkpoint_ns" not in metadata or TAG_NOSTREAM in (tags or ()):
             return None
         return self._heard(graph_namespace(metadata))
 
@@ -70,7 +70,7 @@ def graph_namespace(metadata: Mapping[str, Any]) -> tuple[str, ...]:
     its caller's segment; its path is ``(PUSH, path of the caller, index, True)``. A ``Send``'s ends with
     False.
     """
-    segments = tuple(metadata.get("langgraph_checkpoint_ns", "").split(NS_SEP))
+    segments = tuple(metadata["langgraph_checkpoint_ns"].split(NS_SEP))
     own = 1
     path = metadata.get("langgraph_path", ())
     while len(path) == 4 and path[0] == PUSH and path[-1] is True:
