@@ -6,7 +6,7 @@ import pytest
 from langchain_core.messages import ToolMessage
 from langchain_core.tools import tool
 
-from dashflow._util.tool_output import TOOL_OUTPUT
+from dashflow._util.scope import TOOL_CALL_WRITER
 from dashflow.errors import GraphDrained, GraphInterrupt
 from dashflow.prebuilt import ToolCallTransformer
 from dashflow.pregel.tools import StreamToolCallHandler
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.feature("RUN-07")
 def spell(word: str) -> str:
     """Spells."""
     for letter in word:
-        TOOL_OUTPUT.get()(letter)
+        TOOL_CALL_WRITER.get()(letter)
     return word.upper()
 
 
@@ -28,7 +28,7 @@ async def aspell(word: str) -> str:
     """Spells, with pauses."""
     for letter in word:
         await asyncio.sleep(0)
-        TOOL_OUTPUT.get()(letter)
+        TOOL_CALL_WRITER.get()(letter)
     return word.upper()
 
 
@@ -70,7 +70,7 @@ def test_a_call_starts_emits_and_ends():
     assert (events[0]["tool_name"], events[0]["input"]) == ("spell", {"word": "ab"})
     assert [event["delta"] for event in events[1:3]] == ["a", "b"]
     assert events[3]["output"].content == "AB"
-    assert TOOL_OUTPUT.get() is None
+    assert TOOL_CALL_WRITER.get() is None
 
 
 def test_a_tool_that_nobody_called_by_id_is_known_by_its_run():

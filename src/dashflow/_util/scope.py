@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from typing import Any, Protocol
 
-__all__ = ("CURRENT", "TaskScope", "require_scope")
+__all__ = ("CURRENT", "TOOL_CALL_WRITER", "TaskScope", "require_scope")
 
 
 class TaskScope(Protocol):
@@ -62,6 +62,11 @@ class TaskScope(Protocol):
 
 CURRENT: ContextVar[TaskScope | None] = ContextVar("dashflow_task_scope", default=None)
 """The scope of the task that runs in this context; None outside of tasks."""
+
+TOOL_CALL_WRITER: ContextVar[Callable[[Any], None] | None] = ContextVar(
+    "dashflow_tool_call_writer", default=None
+)
+"""Sends parts of the running tool call's output to the ``tools`` stream; None when nobody listens."""
 
 
 def require_scope(name: str) -> TaskScope:

@@ -12,7 +12,7 @@ from contextvars import Token
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from dashflow._util.tool_output import TOOL_OUTPUT
+from dashflow._util.scope import TOOL_CALL_WRITER
 from dashflow.errors import GraphDrained, GraphInterrupt
 from dashflow.pregel.listener import Put, StreamListener
 
@@ -64,7 +64,7 @@ class StreamToolCallHandler(StreamListener):
         def emit(delta: Any) -> None:
             self._show(namespace, "tool-output-delta", call_id, delta=delta)
 
-        self._calls[run_id] = _Call(namespace, call_id, TOOL_OUTPUT.set(emit))
+        self._calls[run_id] = _Call(namespace, call_id, TOOL_CALL_WRITER.set(emit))
         started: dict[str, Any] = {"tool_name": (serialized or {}).get("name") or kwargs.get("name") or ""}
         if inputs is not None:
             started["input"] = inputs
@@ -90,7 +90,7 @@ class StreamToolCallHandler(StreamListener):
         if call is not None:
             # A tool may end in another context than it started in, a thread's copy: that one dies by itself.
             with suppress(ValueError):
-                TOOL_OUTPUT.reset(call.token)
+                TOOL_CALL_WRITER.reset(call.token)
         return call
 
     def _show(self, namespace: tuple[str, ...], event: str, call_id: str, **more: Any) -> None:
