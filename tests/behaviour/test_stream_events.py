@@ -11,6 +11,7 @@ from langchain_core.outputs import ChatGenerationChunk, ChatResult
 
 from dashflow.config import get_stream_writer
 from dashflow.graph import START, MessagesState, StateGraph
+from dashflow.graph.message import push_message
 from dashflow.stream import (
     CheckpointsTransformer,
     CustomTransformer,
@@ -447,3 +448,16 @@ def test_whole_messages_are_shown_once(world) -> None:
     assert [(message.content, about["langgraph_node"]) for message, about in parts] == [
         ("one", "one"), ("two", "again"),
     ]  # fmt: skip
+
+
+def test_pushed_messages_are_shown_and_kept(world) -> None:
+    def pushes(state: Any) -> Any:
+        push_message(AIMessage("kept", id="1"))
+        push_message(AIMessage("only shown", id="2"), state_key=None)
+        return {"messages": AIMessage("returned", id="3")}
+
+    graph = world.compile(world.graph([("pushes", pushes)], schema=MessagesState))
+    parts = world.parts(graph, {"messages": []}, stream_mode=["messages", "values"])
+    shown = [data[0].content for mode, data in parts if mode == "messages"]
+    assert shown == ["kept", "only shown", "returned"]
+    assert sorted(message.content for message in parts[-1][1]["messages"]) == ["kept", "returned"]

@@ -48,6 +48,12 @@ class StreamMessagesHandler(StreamListener):
         self.seen.add(message.id)
         self.stream((origin[0], "messages", (message, origin[1])))
 
+    def show(self, message: BaseMessage, metadata: dict[str, Any]) -> None:
+        """Show a whole message that a task with this metadata pushes, also when it was shown before."""
+        place = self._place(metadata, None)
+        if place is not None:
+            self._emit((place, metadata), message)
+
     # -- chat models --------------------------------------------------------------------------
 
     def on_chat_model_start(

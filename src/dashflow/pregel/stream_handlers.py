@@ -7,13 +7,13 @@ callbacks; loads LangChain only when a handler is made.
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dashflow.pregel.listener import Put, StreamListener
 
-__all__ = ("LISTENING", "keep_to_themselves", "stream_handlers")
+__all__ = ("LISTENING", "keep_to_themselves", "show_message", "stream_handlers")
 
 LISTENING = frozenset({"messages", "tools"})
 """The modes whose parts come from LangChain's callbacks."""
@@ -78,3 +78,19 @@ def keep_to_themselves(manager: Any, *, chunks: bool, nested: bool) -> None:
 
     manager.handlers = [handler for handler in manager.handlers if stays(handler)]
     manager.inheritable_handlers = [handler for handler in manager.inheritable_handlers if stays(handler)]
+
+
+def show_message(config: Mapping[str, Any], message: Any) -> None:
+    """Show a whole message in the ``messages`` mode, from inside of a task, to those who listen to its graph.
+
+    Args:
+        config: The task's config.
+        message: The message, with its id.
+    """
+    known = sys.modules.get("dashflow.pregel.messages")
+    callbacks = config.get("callbacks")
+    if known is None or callbacks is None:
+        return  # no such handler was ever made
+    for handler in getattr(callbacks, "handlers", callbacks):
+        if isinstance(handler, known.StreamMessagesHandler):
+            handler.show(message, config.get("metadata") or {})
