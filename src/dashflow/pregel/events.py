@@ -39,8 +39,15 @@ OWNED = ("stream_mode", "subgraphs")
 class Streamable(Protocol):
     """What is asked of a compiled graph."""
 
-    config: Any
-    stream_transformers: Sequence[TransformerFactory]
+    @property
+    def config(self) -> Any:
+        """Defaults for its runs' config."""
+        ...
+
+    @property
+    def stream_transformers(self) -> Sequence[Any]:
+        """What makes projections beside those built in."""
+        ...
 
     def stream(self, input: Any, config: Any = None, **kwargs: Any) -> Iterable[Any]:  # noqa: A002
         """See ``Pregel.stream``."""
