@@ -173,7 +173,7 @@ class Step(Setting):
             task.writes = done.value
             if self._kept is not None:
                 await self._kept.keep(task)
-            await self.completed(task, several)
+            await self.completed(task, several, here=True)
             return None
         if isinstance(error, GraphInterrupt):
             await self._asked(task, error)
@@ -183,14 +183,23 @@ class Step(Setting):
             await self.failed(task, error)
         return error
 
-    async def completed(self, task: Task, waits: bool) -> None:
-        """A task is done; ``waits``: for others, so that its result is recorded by itself."""
+    async def completed(self, task: Task, waits: bool, *, here: bool = False) -> None:
+        """A task is done.
+
+        Args:
+            task: The task.
+            waits: For others, so that its result is recorded by itself.
+            here: The flow itself says so, which has taken everything that was handed to it before.
+        """
         pen = self._pen
         if pen is not None and waits and pen.open:
             event = TaskCompleted(task.key, task.name, [list(write) for write in task.writes or ()])
             await self._write(pen, event, task)
         if self._parts.modes:
-            self.later(lambda: self._show_done(task))
+            if here:
+                self._show_done(task)
+            else:
+                self.later(lambda: self._show_done(task))
 
     def _show_done(self, task: Task) -> None:
         self._parts.update(task)

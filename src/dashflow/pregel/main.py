@@ -6,9 +6,9 @@ how arguments become options and how parts are shown.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Iterator, Mapping, Sequence
 from contextlib import aclosing
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from dashflow._util.drive import iterate
 from dashflow.engine.cache import namespaces
@@ -21,6 +21,9 @@ from dashflow.pregel.start import loop_host, sync_host
 from dashflow.pregel.threads import ThreadMethods
 from dashflow.pregel.tracing import followed
 from dashflow.types.snapshots import GraphOutput
+
+if TYPE_CHECKING:
+    from dashflow.stream.run_stream import AsyncGraphRunStream, GraphRunStream
 
 Config = Mapping[str, Any]
 
@@ -213,6 +216,32 @@ class Pregel(GraphShape, ThreadMethods, Described[Any, Any, Any, Any]):
         if self.cache is None:
             raise ValueError("No cache is set for this graph. Cannot clear cache.")
         return self.cache
+
+    def stream_events(
+        self,
+        input: Any,  # noqa: A002  # LangGraph's name
+        config: Config | None = None,
+        *,
+        version: str = "v2",
+        **more: Any,
+    ) -> GraphRunStream:
+        """Run the graph, driven by whoever reads what this returns: see ``dashflow.pregel.events``."""
+        from dashflow.pregel.events import stream_events
+
+        return stream_events(self, input, config, version=version, **more)
+
+    def astream_events(
+        self,
+        input: Any,  # noqa: A002  # LangGraph's name
+        config: Config | None = None,
+        *,
+        version: str = "v2",
+        **more: Any,
+    ) -> AsyncIterator[Any] | Awaitable[AsyncGraphRunStream]:
+        """``stream_events`` for asyncio callers; LangChain's events for ``v1`` and ``v2``."""
+        from dashflow.pregel.events import astream_events
+
+        return astream_events(self, input, config, version=version, **more)
 
     # -- inside -------------------------------------------------------------------------------
 
