@@ -49,22 +49,11 @@ REPLACED: Final = frozenset(
 """What LangGraph's own distributions hold: never loaded from them while the alias is installed."""
 
 PRIVATE: Final[Mapping[str, Mapping[str, str]]] = {
-    "_internal._config": {
-        "ensure_config": "pregel.settings",
-        "patch_config": "pregel.settings",
-        "patch_configurable": "pregel.settings",
-    },
+    "_internal._config": {"ensure_config": "utils.config", "patch_configurable": "utils.config"},
     "_internal._constants": {"*": "_util.reserved"},
-    "_internal._runnable": {"RunnableCallable": "pregel.callable", "RunnableLike": "pregel.callable"},
+    "_internal._runnable": {"RunnableCallable": "pregel.callable", "RunnableLike": "utils.runnable"},
     "stream._mux": {"StreamMux": "stream", "TransformerFactory": "stream"},
     "stream._types": {"ProtocolEvent": "stream", "StreamTransformer": "stream"},
-    "utils.config": {
-        "ensure_config": "pregel.settings",
-        "get_config": "config",
-        "get_store": "config",
-        "get_stream_writer": "config",
-    },
-    "utils.runnable": {"RunnableCallable": "pregel.callable", "RunnableLike": "pregel.callable"},
     "version": {"__version__": "compat.names"},
 }
 """Private modules that packages built on LangGraph import, each name with the public module of DashFlow
