@@ -1,7 +1,7 @@
-"""Savers and stores of other packages, written against LangGraph's base classes, work on DashFlow as they are.
+"""Savers and stores of other packages, written against LangGraph's base classes, work on DashFlow.
 
-The public packages ``langgraph-checkpoint-sqlite`` and ``langgraph-checkpoint-postgres``, the latter with a real
-server. Threads that the real LangGraph wrote go on under DashFlow, and back.
+The public packages ``langgraph-checkpoint-sqlite`` and ``langgraph-checkpoint-postgres``, the latter with a
+real server. Threads that the real LangGraph wrote go on under DashFlow, and back.
 """
 
 import json
@@ -47,8 +47,8 @@ given = {"begin": {"log": ["go"]}, "answer": Command(resume="yes"), "look": None
 
 def report(saver, state, history):
     print(json.dumps({
-        "graph": StateGraph.__module__.split(".")[0], "saver": type(saver).__module__, "log": state.values["log"],
-        "next": state.next, "asked": [question.value for question in state.interrupts],
+        "graph": StateGraph.__module__.split(".")[0], "saver": type(saver).__module__,
+        "log": state.values["log"], "next": state.next, "asked": [question.value for question in state.interrupts],
         "steps": [step.metadata["step"] for step in history],
     }))
 
@@ -78,7 +78,8 @@ async def asynchronous():
         graph = builder.compile(checkpointer=saver)
         if given is not None:
             await graph.ainvoke(given, config)
-        report(saver, await graph.aget_state(config), [step async for step in graph.aget_state_history(config)])
+        history = [step async for step in graph.aget_state_history(config)]
+        report(saver, await graph.aget_state(config), history)
 
 
 sync() if mode == "sync" else asyncio.run(asynchronous())
