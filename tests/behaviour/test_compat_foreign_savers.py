@@ -48,7 +48,8 @@ given = {"begin": {"log": ["go"]}, "answer": Command(resume="yes"), "look": None
 def report(saver, state, history):
     print(json.dumps({
         "graph": StateGraph.__module__.split(".")[0], "saver": type(saver).__module__,
-        "log": state.values["log"], "next": state.next, "asked": [question.value for question in state.interrupts],
+        "log": state.values["log"], "next": state.next,
+        "asked": [question.value for question in state.interrupts],
         "steps": [step.metadata["step"] for step in history],
     }))
 
