@@ -10,7 +10,9 @@ Imports nothing of DashFlow, except that the deprecated ``NodeInterrupt`` is fou
     │   │   ├── EmptyGoalError            a goal without words
     │   │   ├── WorkspaceError            folder missing, unreadable or without anything to look at
     │   │   ├── UnknownRunError           no run of that name in this log
-    │   │   └── RunStateError             the run is in a state that does not allow this
+    │   │   ├── RunStateError             the run is in a state that does not allow this
+    │   │   ├── AliasInstallError         the alias for LangGraph cannot be installed (any more)
+    │   │   └── AliasMissingError         (a ModuleNotFoundError) nothing of DashFlow's under that name
     │   ├── PlanError                     a plan that cannot be run
     │   │   ├── PlanCycleError            tasks that wait for each other
     │   │   ├── UnknownDependencyError    a task waits for one that is not in the plan
@@ -94,6 +96,8 @@ from dashflow.errors.plans import (
     UnknownDependencyError,
 )
 from dashflow.errors.usage import (
+    AliasInstallError,
+    AliasMissingError,
     EmptyGoalError,
     RunStateError,
     UnknownCheckpointError,
@@ -104,6 +108,8 @@ from dashflow.errors.usage import (
 
 __all__ = (
     "INVALID_RESUME",
+    "AliasInstallError",
+    "AliasMissingError",
     "CorruptEventError",
     "DashFlowError",
     "DuplicateEventError",
