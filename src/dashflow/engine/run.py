@@ -40,6 +40,7 @@ from dashflow.engine.journal import Changes, Journal
 from dashflow.engine.locate import Place, locate
 from dashflow.engine.parts import Audience, Part, Parts
 from dashflow.engine.ports import Crew, Done, Host, Overdue, Posted
+from dashflow.engine.resources import Leases
 from dashflow.engine.task import Scope, execute
 from dashflow.errors import (
     ErrorCode,
@@ -217,7 +218,8 @@ class GraphRun:
         ending: tuple[Event, ...] = ()
         try:
             await self._begin()
-            async with aclosing(self._loop()) as steps:  # work of a step ends before the run does
+            happening = self._leased() if self.plan.resources else self._loop()
+            async with aclosing(happening) as steps:  # work of a step ends before the run does
                 async for part in steps:
                     yield part
             ending = (RunFinished(self.id),)
@@ -242,6 +244,23 @@ class GraphRun:
         finally:
             if self._journal is not None:
                 await self._journal.end(*ending)
+
+    async def _leased(self) -> AsyncGenerator[Part, None]:
+        """``_loop`` while the graph's resources are open."""
+        leases, failure = Leases(), None
+        self.live.resources = leases.values
+        try:
+            await leases.take(self.host, self.plan.resources, self.options.thread)
+            async with aclosing(self._loop()) as steps:
+                async for part in steps:
+                    yield part
+        except GraphBubbleUp:  # a pause is no failure
+            raise
+        except BaseException as error:
+            failure = error
+            raise
+        finally:
+            await leases.give_back(self.host, failure)
 
     async def _loop(self) -> AsyncGenerator[Part, None]:
         """Superstep after superstep: run the tasks, apply what they wrote, record it, show it."""
