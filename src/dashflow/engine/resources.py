@@ -55,7 +55,8 @@ class Leases:
             try:
                 await host.call(partial(lease.leave, error), blocking=not lease.asynchronous)
             except Exception as failure:  # the others are closed all the same
-                first = first or failure
+                if failure is not error:
+                    first = first or failure
         self.values.clear()
         if first is None:
             return

@@ -99,7 +99,7 @@ class Context(ManagedValue[V], Generic[V]):
 
     def get(self, scratchpad: Progress) -> V:  # type: ignore[override]  # of an object, not of the class
         """The resource that the run leased; None for who looks at a graph's state while it does not run."""
-        value: V = scratchpad.resources.get(self)
+        value: V = scratchpad.resources.get(self)  # type: ignore[assignment]  # None: see above
         return value
 
     def lease(self, thread: str) -> Lease:
