@@ -18,19 +18,21 @@ class Topic(BaseChannel[Sequence[Value], Value | list[Value], list[Value]], Gene
 
     Attributes:
         accumulate: Keep values across steps; otherwise a step begins with none.
+        unique: Leave out a value that equals one in the list.
         values: The list.
     """
 
-    __slots__ = ("accumulate", "values")
+    __slots__ = ("accumulate", "unique", "values")
 
-    def __init__(self, typ: Any, accumulate: bool = False) -> None:
+    def __init__(self, typ: Any, accumulate: bool = False, *, unique: bool = False) -> None:
         self.typ = typ
         self.key = ""
         self.accumulate = accumulate
+        self.unique = unique
         self.values: list[Value] = []
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Topic) and other.accumulate == self.accumulate
+        return isinstance(other, Topic) and (other.accumulate, other.unique) == (self.accumulate, self.unique)
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -50,7 +52,7 @@ class Topic(BaseChannel[Sequence[Value], Value | list[Value], list[Value]], Gene
 
     def from_checkpoint(self, checkpoint: Any) -> Self:
         """A new topic with stored values; a pair, as old releases stored, has them in second place."""
-        new = self.__class__(self.typ, self.accumulate)
+        new = self.__class__(self.typ, self.accumulate, **({"unique": True} if self.unique else {}))
         new.key = self.key
         if checkpoint is not MISSING:
             new.values = list(checkpoint[1] if isinstance(checkpoint, tuple) else checkpoint)
@@ -68,6 +70,8 @@ class Topic(BaseChannel[Sequence[Value], Value | list[Value], list[Value]], Gene
                 self.values.extend(value)
             else:
                 self.values.append(value)
+        if self.unique and len(self.values) != before:
+            self.values = _without_repeats(self.values)
         return updated or len(self.values) != before
 
     def get(self) -> Sequence[Value]:
@@ -83,3 +87,20 @@ class Topic(BaseChannel[Sequence[Value], Value | list[Value], list[Value]], Gene
     def is_available(self) -> bool:
         """Whether there are values."""
         return bool(self.values)
+
+
+def _without_repeats(values: list[Value]) -> list[Value]:
+    """The values in their order, each once; those that cannot be hashed are compared one by one."""
+    known: set[Any] = set()
+    others: list[Value] = []
+    kept = []
+    for value in values:
+        try:
+            repeated = value in known
+            known.add(value)
+        except TypeError:
+            repeated = value in others
+            others.append(value)
+        if not repeated:
+            kept.append(value)
+    return kept

@@ -120,6 +120,7 @@ class GraphPlan:
         "nodes",
         "output",
         "output_set",
+        "resources",
         "stream",
         "told",
         "triggered_by",
@@ -145,6 +146,8 @@ class GraphPlan:
         self.nodes = dict(nodes)
         self.channels = dict(channels)
         self.managed = dict(managed)
+        # Managed values that are opened for a run and closed after it.
+        self.resources = tuple(dict.fromkeys(m for m in self.managed.values() if hasattr(m, "lease")))
         self.input_channel = input_channel
         self.output = output
         self.output_set = frozenset((output,) if isinstance(output, str) else output)

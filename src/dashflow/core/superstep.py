@@ -27,13 +27,14 @@ class Live:
         versions: Version of each channel that was ever written; 1 is the first.
         seen: For each node, the versions of its triggers when it last ran.
         updated: Channels written in the last step; None when not known (ask every node).
+        resources: What each ``Context`` holds for the run.
         warm: Volatile channels that hold a value now.
         top: The highest version given so far.
         step: Number of the next superstep.
         stop: The superstep that the recursion limit does not let begin any more, less one.
     """
 
-    __slots__ = ("channels", "seen", "step", "stop", "top", "updated", "versions", "warm")
+    __slots__ = ("channels", "resources", "seen", "step", "stop", "top", "updated", "versions", "warm")
 
     def __init__(
         self,
@@ -51,6 +52,7 @@ class Live:
         self.stop = 0
         self.top = max(versions.values(), default=0)
         self.warm: set[str] = set()
+        self.resources: Mapping[Any, Any] = {}
 
     def value_of(self, name: str) -> Any:
         """What the log holds of a channel; MISSING: nothing."""

@@ -33,10 +33,12 @@ from dashflow.engine.journal import Changes
 from dashflow.engine.parts import Parts
 from dashflow.engine.ports import Host
 from dashflow.engine.replay import Replay
+from dashflow.engine.resources import Leases
 from dashflow.engine.step import Step
 from dashflow.engine.task import Scope
 from dashflow.errors import (
     ErrorCode,
+    GraphBubbleUp,
     GraphDrained,
     GraphInterrupt,
     GraphRecursionError,
@@ -99,7 +101,8 @@ class GraphRun(Step):
         ending: tuple[Event, ...] = ()
         try:
             await self._begin()
-            async with aclosing(self._loop()) as steps:  # work of a step ends before the run does
+            happening = self._leased() if self.plan.resources else self._loop()
+            async with aclosing(happening) as steps:  # work of a step ends before the run does
                 async for part in steps:
                     yield part
             ending = (RunFinished(self.id),)
@@ -124,6 +127,23 @@ class GraphRun(Step):
         finally:
             if self._pen is not None:
                 await self._pen.end(*ending)
+
+    async def _leased(self) -> AsyncGenerator[Any, None]:
+        """``_loop`` while the graph's resources are open."""
+        leases, failure = Leases(), None
+        self.live.resources = leases.values
+        try:
+            await leases.take(self.host, self.plan.resources, self.options.thread)
+            async with aclosing(self._loop()) as steps:
+                async for part in steps:
+                    yield part
+        except GraphBubbleUp:  # a pause is no failure
+            raise
+        except BaseException as error:
+            failure = error
+            raise
+        finally:
+            await leases.give_back(self.host, failure)
 
     async def _loop(self) -> AsyncGenerator[Any, None]:
         """Superstep after superstep: run the tasks, apply what they wrote, record it, show it."""

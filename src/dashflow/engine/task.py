@@ -25,6 +25,7 @@ from dashflow.engine.replay import Replay
 from dashflow.engine.retry import delay_before, matching_policy
 from dashflow.engine.timeout import Watch, timeout_unsupported
 from dashflow.errors import GraphBubbleUp, GraphInterrupt, NodeCancelledError, NodeError, ParentCommand
+from dashflow.managed.base import managed_value
 from dashflow.options import RunOptions
 from dashflow.runtime import ExecutionInfo, RunControl, Runtime, ServerInfo
 from dashflow.types.interrupts import Interrupt, response_json_schema, validate_response
@@ -310,9 +311,10 @@ class Scope:
         live, managed = self.run.live, self.run.plan.managed
         channels = written(live.channels, self.extra or ()) if fresh else live.channels
         if isinstance(select, str):
-            return managed[select].get(live) if select in managed else read(channels, select)
+            source = managed.get(select)
+            return read(channels, select) if source is None else managed_value(source, channels, live)
         values = read(channels, [key for key in select if key not in managed])
-        values.update((key, managed[key].get(live)) for key in select if key in managed)
+        values.update((k, managed_value(managed[k], channels, live)) for k in select if k in managed)
         return values
 
     def read_state(self) -> Any:

@@ -17,7 +17,7 @@ from dashflow.core.plan import Channels, Reader
 from dashflow.engine.task import Route
 from dashflow.errors import ErrorCode, InvalidUpdateError, ParentCommand, create_error_message
 from dashflow.graph.schema import ROOT, Schema
-from dashflow.managed.base import Progress
+from dashflow.managed.base import Progress, managed_value
 from dashflow.pregel.action import Action
 from dashflow.types.commands import Command, Send, annotated_keys, fields_as_tuples
 
@@ -155,7 +155,7 @@ def reader(schema: Schema) -> Reader:
             if channel.is_available():
                 values[name] = channel.get()
         for name, source in managed:
-            values[name] = source.get(progress)
+            values[name] = managed_value(source, channels, progress)
         return values if coerce is None else coerce(values)
 
     return read_keys

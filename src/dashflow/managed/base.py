@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from inspect import isclass
 from typing import Any, Generic, Protocol, TypeAlias, TypeGuard, TypeVar
 
@@ -27,9 +28,20 @@ class Progress(Protocol):
         """Number of the superstep at which the recursion limit ends the run."""
         ...
 
+    @property
+    def channels(self) -> Mapping[str, Any]:
+        """The run's channels, by name."""
+        ...
+
+    @property
+    def resources(self) -> Mapping[Any, Any]:
+        """What each ``Context`` holds for this run."""
+        ...
+
 
 class ManagedValue(ABC, Generic[V]):
-    """Base of managed values; used as a class, in ``Annotated[type, ManagedValueClass]``."""
+    """Base of managed values, in ``Annotated[type, ManagedValueClass]``; or an object of a class that has
+    settings, such as ``Context`` and ``Computed``."""
 
     @staticmethod
     @abstractmethod
@@ -37,7 +49,7 @@ class ManagedValue(ABC, Generic[V]):
         """The value for a task of this step."""
 
 
-ManagedValueSpec: TypeAlias = type[ManagedValue[Any]]
+ManagedValueSpec: TypeAlias = type[ManagedValue[Any]] | ManagedValue[Any]
 """A managed value, as a graph holds it."""
 
 ManagedValueMapping: TypeAlias = dict[str, ManagedValueSpec]
@@ -45,5 +57,11 @@ ManagedValueMapping: TypeAlias = dict[str, ManagedValueSpec]
 
 
 def is_managed_value(value: Any) -> TypeGuard[ManagedValueSpec]:
-    """Whether ``value`` is a class of managed values."""
-    return isclass(value) and issubclass(value, ManagedValue)
+    """Whether ``value`` is a class of managed values, or such an object."""
+    return isinstance(value, ManagedValue) or (isclass(value) and issubclass(value, ManagedValue))
+
+
+def managed_value(source: Any, channels: Mapping[str, Any], progress: Progress) -> Any:
+    """The value of a key that nobody writes, for a reader that sees these channels."""
+    computed = getattr(source, "of", None)
+    return source.get(progress) if computed is None else computed(channels)

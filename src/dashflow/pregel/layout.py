@@ -14,7 +14,7 @@ from dashflow.constants import TAG_HIDDEN
 from dashflow.core.plan import PLAIN, Channels, GraphPlan, NodePlan, NodePolicies, Reader
 from dashflow.engine.cache import identity
 from dashflow.engine.task import Route
-from dashflow.managed.base import Progress
+from dashflow.managed.base import Progress, managed_value
 from dashflow.pregel.action import Action
 from dashflow.pregel.node import PregelNode
 from dashflow.pregel.write import ChannelWrite
@@ -79,7 +79,7 @@ def reader(node: PregelNode, channels: Mapping[str, Any], managed: Mapping[str, 
     def read_several(live: Channels, progress: Progress) -> Any:
         values = {name: live[name].get() for name in names if live[name].is_available()}
         for name, source in sources:
-            values[name] = source.get(progress)
+            values[name] = managed_value(source, live, progress)
         return values if mapper is None else mapper(values)
 
     return read_several

@@ -11,6 +11,8 @@ from inspect import get_annotations
 from typing import Any, ClassVar, Generic, Literal, NamedTuple, TypeVar
 from weakref import WeakKeyDictionary
 
+from msgspec import UNSET
+
 from dashflow._util.reserved import OVERWRITE
 from dashflow._util.sentinel import MISSING
 from dashflow.types.policies import TimeoutPolicy
@@ -190,8 +192,8 @@ def own_annotations(kind: type) -> Any:
 
 
 def fields_as_tuples(value: Any, keys: Sequence[str]) -> list[tuple[str, Any]]:
-    """An object's fields as (key, value) pairs, without those of a pydantic model that are None because
-    nobody gave them: these are no update."""
+    """An object's fields as (key, value) pairs, without those that nobody gave: None in a pydantic model,
+    ``UNSET`` in a Struct. These are no update."""
     given: Any = ()
     fields: Any = {}
     if hasattr(value, "__pydantic_fields_set__"):
@@ -200,7 +202,7 @@ def fields_as_tuples(value: Any, keys: Sequence[str]) -> list[tuple[str, Any]]:
     pairs = []
     for key in keys:
         item = getattr(value, key, MISSING)
-        if item is MISSING:
+        if item is MISSING or item is UNSET:
             continue
         if item is None and key in fields and fields[key].default is None and key not in given:
             continue
