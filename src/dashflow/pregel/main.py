@@ -39,19 +39,6 @@ class Pregel(GraphShape, ThreadMethods, Described[Any, Any, Any, Any]):
         """A copy whose synchronous methods run in another world than the caller's: a simulated one."""
         return self.copy({"_host": host})
 
-    def clear_cache(self, nodes: Sequence[str] | None = None) -> None:
-        """Forget the kept results of these nodes; of all nodes for None."""
-        self._cache().clear(namespaces(self.plan, nodes))
-
-    async def aclear_cache(self, nodes: Sequence[str] | None = None) -> None:
-        """``clear_cache`` for asyncio callers."""
-        await self._cache().aclear(namespaces(self.plan, nodes))
-
-    def _cache(self) -> Any:
-        if self.cache is None:
-            raise ValueError("No cache is set for this graph. Cannot clear cache.")
-        return self.cache
-
     # -- running ------------------------------------------------------------------------------
 
     def invoke(
