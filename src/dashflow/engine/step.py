@@ -35,6 +35,10 @@ class Step(Setting):
         self._done: dict[str, list[tuple[str, Any]]] = {}
         self._calls: Calls | None = None
 
+    def recorded(self, key: str) -> list[tuple[str, Any]] | None:
+        """What a task of that key wrote before a crash, failure or question."""
+        return self._done.get(key)
+
     def show_partial(self, tasks: Sequence[Task]) -> None:
         """Let the caller see what the tasks that did finish change, though the step is not complete."""
         raise NotImplementedError

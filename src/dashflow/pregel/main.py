@@ -81,7 +81,8 @@ class Pregel(GraphShape, ThreadMethods, Described[Any, Any, Any, Any]):
             another run of the thread is going on.
         """
         call = Call(graph=self, input=input, config=config, context=context, stream_mode=stream_mode,
-                    print_mode=print_mode, output_keys=self._shown(output_keys), interrupt_before=interrupt_before,
+                    print_mode=print_mode, output_keys=self._shown(output_keys),
+                    interrupt_before=interrupt_before,
                     interrupt_after=interrupt_after, durability=durability, control=control, version=version,
                     more=more)  # fmt: skip
         if not call.quiet():
@@ -109,7 +110,8 @@ class Pregel(GraphShape, ThreadMethods, Described[Any, Any, Any, Any]):
     ) -> Any:
         """``invoke`` for asyncio callers; async nodes run on the loop, sync ones on threads."""
         call = Call(graph=self, input=input, config=config, context=context, stream_mode=stream_mode,
-                    print_mode=print_mode, output_keys=self._shown(output_keys), interrupt_before=interrupt_before,
+                    print_mode=print_mode, output_keys=self._shown(output_keys),
+                    interrupt_before=interrupt_before,
                     interrupt_after=interrupt_after, durability=durability, control=control, version=version,
                     more=more)  # fmt: skip
         if not call.quiet():
@@ -140,13 +142,15 @@ class Pregel(GraphShape, ThreadMethods, Described[Any, Any, Any, Any]):
         """Run the graph and yield what happens.
 
         Args:
-            stream_mode: ``values`` (the state after each step), ``updates`` (what each node wrote), ``messages``
+            stream_mode: ``values`` (the state after each step), ``updates`` (what each node wrote),
+            ``messages``
                 (tokens of chat models), ``custom`` (what nodes write to their stream writer), ``tasks``,
                 ``checkpoints``, ``debug`` (both); or a list of them, then parts are pairs of mode and data.
             subgraphs: Also show what happens in graphs inside nodes; parts come with a namespace.
             debug: Print updates and values.
             version: ``v2`` yields dicts: ``type``, ``ns``, ``data``.
-            input, config, context, print_mode, output_keys, interrupt_before, interrupt_after, durability, control,
+            input, config, context, print_mode, output_keys, interrupt_before, interrupt_after, durability,
+            control,
                 more: See ``invoke``.
         """
         yield from self._stream(
