@@ -154,7 +154,7 @@ def _types_of(annotation: Any) -> tuple[Any, Any]:
     types = get_args(annotation)
     if len(types) != 2:
         raise TypeError(
-            "`entrypoint.final` in an annotation needs two types, of the value that is returned and of the
-            one " "that is saved: `-> entrypoint.final[int, str]`."
+            "`entrypoint.final` in an annotation needs two types, of what is returned and of what is saved: "
+            "`-> entrypoint.final[int, str]`."
         )
     return types[0], types[1]
