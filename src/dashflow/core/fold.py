@@ -246,6 +246,8 @@ def _state_edited(state: ThreadState, event: StateEdited, version: int, at: int)
         meta=event.meta,
         status="idle",
         parents=event.parents,
+        run="",
+        durability="async",
     )
     return _told(replace(state, parent_id=before_id), event.wrote)
 
