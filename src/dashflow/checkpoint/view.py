@@ -228,7 +228,7 @@ def places(reader: ThreadReader, stream: str, *, forgotten: bool = False) -> dic
     only when asked for.
     """
     thread, ns = thread_of(stream)
-    states = _visible(reader.history(thread, ns))
+    states = _visible(reader.history(thread, ns), ns)
     table = reader.imports.table(stream)
     found = {
         name_of(stream, state): state for state in states if state.checkpoint > table.cleared and not state.id
@@ -288,33 +288,39 @@ def _is_before(name: str, state: ThreadState, bound: str) -> bool:
     return name < bound if version is None else state.checkpoint < version
 
 
-def _visible(states: list[ThreadState]) -> list[ThreadState]:
+def _visible(states: list[ThreadState], ns: str = "") -> list[ThreadState]:
     """One state per checkpoint, oldest first, without the inner ones of runs with durability "exit"."""
     best: dict[int, ThreadState] = {}
+    made: dict[int, ThreadState] = {}
     wrote: dict[int, ThreadState] = {}
-    last_of_run: dict[str, int] = {}
+    last_made: dict[str, int] = {}
+    finished: set[str] = set()
     for state in states:
         if not state.checkpoint:
             continue
+        if state.run and state.status == "finished":
+            finished.add(state.run)
         known = best.get(state.checkpoint)
+        if known is None:
+            made[state.checkpoint] = state
+            last_made[state.run] = state.checkpoint
         if known is None or len(state.questions) >= len(known.questions):
             best[state.checkpoint] = state
         if state.wrote and state.durability != "exit":
             wrote[state.parent] = state
-        if state.run:
-            last_of_run[state.run] = state.checkpoint
     for version, later in wrote.items():
         if (before := best.get(version)) is not None:
             done, names = {**later.wrote, **before.done}, {**later.wrote_names, **before.names}
             best[version] = msgspec.structs.replace(before, done=done, names=names)
-    shown = {
-        version: state
-        for version, state in best.items()
-        if state.durability != "exit"
-        or state.id
-        or state.source == "update"
-        or last_of_run.get(state.run) == version
-    }
+
+    def shows(maker: ThreadState) -> bool:
+        if maker.durability != "exit" or maker.id or maker.source == "update" or not maker.run:
+            return True
+        # A graph inside a task that is done has nothing to say any more, when only ends are kept.
+        fleeting = NS_END in ns and maker.run in finished
+        return last_made[maker.run] == maker.checkpoint and not fleeting
+
+    shown = {version: state for version, state in best.items() if shows(made[version])}
     return [_under_shown_parent(state, shown, best) for state in shown.values()]
 
 
@@ -334,7 +340,7 @@ def as_shown(reader: ThreadReader, thread: str, state: ThreadState, ns: str = ""
     """A thread's latest state, with the parent that history shows."""
     if state.durability != "exit" or not state.checkpoint:
         return state
-    for known in reversed(_visible(reader.history(thread, ns))):
+    for known in reversed(_visible(reader.history(thread, ns), ns)):
         if known.checkpoint == state.checkpoint:
             return msgspec.structs.replace(state, parent=known.parent, parent_at=known.parent_at)
     return state

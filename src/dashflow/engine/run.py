@@ -312,6 +312,7 @@ class GraphRun(Step):
         """See ``Step.show_partial``."""
         finished = [task for task in tasks if task.writes]
         if finished and self.outer is None:
+            self.live = self.live.fork()  # the pen has the step's beginning to write yet
             apply(self.plan, self.live, finished)
             self._show(finished)
 
