@@ -108,6 +108,8 @@ class GraphRun(Step):
             ending = (RunFinished(self.id),)
         except GraphInterrupt as asked:
             ending = (self._pause(asked),)
+            if self.outer is None and self.options.tracer is not None:
+                await self.options.tracer.paused(self.checkpoint_id, self.namespace, self._held[0], asked)
             for part in self._parts.take():
                 yield part
             if self.outer is not None:
@@ -267,6 +269,8 @@ class GraphRun(Step):
                 self.made(started.kind, pen)
         if terms.resumes:
             self._see()
+            if options.tracer is not None:
+                await options.tracer.resumed(self.checkpoint_id, self.namespace)
 
     async def _locate(self, history: History) -> Place:
         replay, options = self.replay, self.options

@@ -123,7 +123,7 @@ def start(
             if isinstance(history, SaverHistory):
                 history.plan = graph.plan
     store = graph.store if outer is None or outer.store is None else outer.store
-    tracer = tracer_for(options.config, graph.name, asynchronous=host.asynchronous)
+    tracer = tracer_for(options.config, graph.name, asynchronous=host.asynchronous, nested=outer is not None)
     if tracer is not None:
         options = replace(options, tracer=tracer)
     cache = graph.cache if outer is None or outer.run.cache is None else outer.run.cache

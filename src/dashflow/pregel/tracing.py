@@ -20,6 +20,9 @@ from dashflow._util.scope import CURRENT, TaskScope
 from dashflow.engine.parts import Part
 from dashflow.engine.run import GraphRun
 from dashflow.engine.task import Scope
+from dashflow.errors import GraphInterrupt
+from dashflow.pregel.lifecycle import Watch, watch_for
+from dashflow.pregel.stream_handlers import keep_to_themselves
 
 __all__ = ("RunTracer", "Span", "followed", "inherited_config", "tracer_for")
 
@@ -27,7 +30,13 @@ _SWITCHES = ("LANGSMITH_TRACING", "LANGSMITH_TRACING_V2", "LANGCHAIN_TRACING", "
 
 
 def tracer_for(
-    config: Mapping[str, Any], name: str, *, asynchronous: bool, handlers: Sequence[Any] = ()
+    config: Mapping[str, Any],
+    name: str,
+    *,
+    asynchronous: bool,
+    nested: bool = False,
+    handlers: Sequence[Any] = (),
+    chunks: bool = False,
 ) -> RunTracer | None:
     """Who tells LangChain of a run; None when nobody listens.
 
@@ -35,11 +44,13 @@ def tracer_for(
         config: The run's config, merged.
         name: The graph's name, where the config has no ``run_name``.
         asynchronous: Whether callbacks may be awaited.
+        nested: Whether the run is part of a task.
         handlers: Further handlers for everything inside the run, but not for the run itself.
+        chunks: Whether these make parts of the chunks that chat models write.
     """
     if not (config.get("callbacks") or handlers or _traced_anyway()):
         return None
-    return RunTracer(config, name, asynchronous, handlers)
+    return RunTracer(config, name, asynchronous, nested, handlers, chunks)
 
 
 def followed(run: GraphRun, given: Any) -> AsyncGenerator[Part, None]:
@@ -95,19 +106,29 @@ class RunTracer:
     """
 
     def __init__(
-        self, config: Mapping[str, Any], name: str, asynchronous: bool, handlers: Sequence[Any]
+        self,
+        config: Mapping[str, Any],
+        name: str,
+        asynchronous: bool,
+        nested: bool,
+        handlers: Sequence[Any],
+        chunks: bool,
     ) -> None:
         self.asynchronous = asynchronous
         self.run_id: Any = None
         self.handlers: Sequence[Any] = ()
         self._config = config
         self._name = name
+        self._nested = nested
         self._more = handlers
+        self._chunks = chunks
         self._run: Any = None
+        self._watch: Watch | None = None
 
     async def begin(self, given: Any) -> None:
         """The run starts with this input."""
-        manager = self.manager(self._config)
+        manager = self.manager(self._config).copy()
+        keep_to_themselves(manager, chunks=self._chunks, nested=self._nested)
         if "ls_integration" not in manager.metadata:
             manager.add_metadata({"ls_integration": "langgraph"})
         self._run = await self.tell(
@@ -119,6 +140,18 @@ class RunTracer:
         )
         self._run.inheritable_handlers.extend(self._more)
         self.run_id, self.handlers = self._run.run_id, self._run.handlers
+        self._watch = watch_for(self._config, asynchronous=self.asynchronous, run_id=self.run_id)
+
+    async def resumed(self, checkpoint_id: str, namespace: str) -> None:
+        """The run goes on from a checkpoint."""
+        if self._watch is not None:
+            await self._watch.resumed(checkpoint_id, namespace)
+
+    async def paused(self, checkpoint_id: str, namespace: str, held: str, asked: GraphInterrupt) -> None:
+        """The run stopped: for questions, or at a breakpoint; ``held`` says where: ``before``, ``after``."""
+        if self._watch is not None:
+            interrupts = asked.args[0] if asked.args else ()
+            await self._watch.interrupted(checkpoint_id, namespace, interrupts, held)
 
     async def end(self, output: Any) -> None:
         """The run is over, or stopped for a question; ``output`` is what it shows."""
