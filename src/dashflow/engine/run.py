@@ -108,8 +108,7 @@ class GraphRun(Step):
             ending = (RunFinished(self.id),)
         except GraphInterrupt as asked:
             ending = (self._pause(asked),)
-            if self.outer is None and self.options.tracer is not None:
-                await self.options.tracer.paused(self.checkpoint_id, self.namespace, self._held[0], asked)
+            await self._tell_paused(asked)
             for part in self._parts.take():
                 yield part
             if self.outer is not None:
@@ -369,6 +368,11 @@ class GraphRun(Step):
         if self.outer is None:
             self._parts.interrupted((), self.live.channels)
         return RunPaused(self.id, *self._held)
+
+    async def _tell_paused(self, asked: GraphInterrupt) -> None:
+        tracer = self.options.tracer
+        if tracer is not None and self.outer is None:
+            await tracer.paused(self.checkpoint_id, self.namespace, self._held[0], asked)
 
     def _out_of_steps(self) -> GraphRecursionError:
         message = (
