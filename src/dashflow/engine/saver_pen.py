@@ -10,7 +10,16 @@ from inspect import Parameter, signature
 from typing import TYPE_CHECKING, Any
 
 from dashflow._util.ids import interrupt_id
-from dashflow._util.reserved import ERROR, INPUT, INTERRUPT, NO_WRITES, NULL_TASK_ID, RESUME, TASKS
+from dashflow._util.reserved import (
+    ERROR,
+    ERROR_SOURCE_NODE,
+    INPUT,
+    INTERRUPT,
+    NO_WRITES,
+    NULL_TASK_ID,
+    RESUME,
+    TASKS,
+)
 from dashflow._util.sentinel import MISSING
 from dashflow.channels.delta import DeltaChannel
 from dashflow.channels.untracked_value import UntrackedValue
@@ -96,6 +105,8 @@ class SaverPen:
             writes = [(INTERRUPT, asked), *self._answered(event, worker)]
         elif isinstance(event, TaskFailed):
             writes = [(ERROR, error if error is not None else event.error)]
+            if event.handler:
+                writes.append((ERROR_SOURCE_NODE, event.name))
         if writes:
             await self.put_writes(writes, worker.id, worker.path)
 

@@ -73,7 +73,7 @@ async def _one_turn(loop: asyncio.AbstractEventLoop) -> None:
     await turn
 
 
-def _retrieve(task: asyncio.Task[Any]) -> None:
+def _retrieve(task: asyncio.Future[Any]) -> None:
     """Nobody will ask what became of it, and asyncio shall not complain about that."""
     if not task.cancelled():
         task.exception()
@@ -285,8 +285,10 @@ class AioHost:
 
     async def wait(self, future: CallFuture[Any]) -> None:
         """See ``Host.wait``; cancelled with the flow."""
+        ended = asyncio.wrap_future(future)
+        ended.add_done_callback(_retrieve)
         try:
-            await asyncio.wait([asyncio.wrap_future(future)])
+            await asyncio.wait([ended])
         except asyncio.CancelledError:
             for task in list(self._spawned.values()):
                 task.cancel()
