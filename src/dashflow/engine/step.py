@@ -59,10 +59,6 @@ class Step(Setting):
                     task.writes = ()
                     tasks.append(handler)
 
-    def recorded(self, key: str) -> list[tuple[str, Any]] | None:
-        """What a task of that key wrote before a crash, failure or question."""
-        return self._done.get(key)
-
     async def look_up(self, kept: Kept, tasks: list[Task]) -> None:
         """Results that the cache has are not made again."""
         for task in await kept.look(tasks):
