@@ -8,7 +8,9 @@ from typing import Annotated, Any, TypedDict
 import pytest
 
 from dashflow.checkpoint.memory import InMemorySaver
+from dashflow.config import get_stream_writer
 from dashflow.errors import GraphDrained
+from dashflow.func import entrypoint, task
 from dashflow.graph import START, StateGraph
 from dashflow.runtime import RunControl, Runtime
 from dashflow.types import interrupt
@@ -312,3 +314,92 @@ def test_a_question_does_not_stop_the_tasks_beside_it(recorded) -> None:
     world.run(graph, {"n": 1})
     world.run(graph, None)
     assert ran == ["other"]
+
+
+# -- functions that a node calls ------------------------------------------------------------------
+
+
+def workflow(child, parent):
+    @entrypoint(checkpointer=InMemorySaver())
+    async def flow(given):
+        return await parent(task(child))
+
+    return flow
+
+
+async def test_a_cancelled_run_cancels_the_functions_that_it_called() -> None:
+    waits = Waits("waits")
+
+    async def child():
+        await waits({})
+        return "child"
+
+    async def parent(called):
+        return await called()
+
+    flow = workflow(child, parent)
+    running = asyncio.ensure_future(flow.ainvoke(1, CONFIG))
+    await waits.started.wait()
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert waits.cancelled == 1
+    assert await flow.ainvoke(None, CONFIG) == "child"
+
+
+async def test_closing_a_stream_cancels_functions_that_nobody_waits_for() -> None:
+    waits, go = Waits("waits"), asyncio.Event()
+
+    async def child():
+        await waits({})
+
+    async def parent(called):
+        called()
+        get_stream_writer()("started")
+        await waits.started.wait()
+        await go.wait()
+
+    stream = workflow(child, parent).astream(1, CONFIG, stream_mode="custom")
+    assert await anext(stream) == "started"
+    await waits.started.wait()
+    await stream.aclose()
+    assert waits.cancelled == 1
+
+
+async def test_a_called_function_can_be_cancelled_and_is_no_result_then() -> None:
+    waits, tried = Waits("waits"), []
+
+    async def child():
+        await waits({})
+        return "child"
+
+    async def parent(called):
+        tried.append(1)
+        future = called()
+        await waits.started.wait()
+        if len(tried) == 1:
+            future.cancel()
+            raise KeyError("no")
+        return await future
+
+    flow = workflow(child, parent)
+    with pytest.raises(KeyError):
+        await flow.ainvoke(1, CONFIG)
+    assert waits.cancelled == 1
+    assert await flow.ainvoke(None, CONFIG) == "child"
+
+
+async def test_a_function_called_with_a_limit_by_its_caller_is_stopped_by_it() -> None:
+    waits = Waits("waits")
+
+    async def child():
+        await waits({})
+
+    async def parent(called):
+        try:
+            await asyncio.wait_for(called(), 0.01)
+        except TimeoutError:
+            return "too slow"
+
+    assert await workflow(child, parent).ainvoke(1, CONFIG) == "too slow"
+    assert waits.cancelled == 1

@@ -90,6 +90,10 @@ class Step(Setting):
                 raise
             tasks.append(handler)
             return True
+        except BaseException:  # given up by whoever waits for this run
+            self.stopping = True
+            await self._settle_calls()
+            raise
         if self._calls is not None:
             await self._settle_calls()
         if self._kept is not None:
@@ -116,11 +120,7 @@ class Step(Setting):
             self.stopping = not isinstance(stop, Exception)
             raise
         finally:
-            self._crew = None
-            for late in await crew.close():
-                if late.error is None or handler_of(self.plan, ends.by_key[late.key], late.error):
-                    await self._ended(late, ends)
-            await self._settle_calls()
+            await self._close(crew, ends)
         for part in self._parts.take():
             yield part
         if ends.failure is not None:
@@ -128,6 +128,14 @@ class Step(Setting):
         if ends.asked:
             self.show_partial(tasks)
             raise GraphInterrupt(tuple(one for stop in ends.asked for one in stop.args[0]))
+
+    async def _close(self, crew: Crew, ends: _Ends) -> None:
+        """Stop what still runs; record what came to its end meanwhile."""
+        self._crew = None
+        for late in await crew.close():
+            if late.error is None or handler_of(self.plan, ends.by_key[late.key], late.error):
+                await self._ended(late, ends)
+        await self._settle_calls()
 
     def _start(self, crew: Crew, task: Task) -> None:
         if self.host.asynchronous:
@@ -153,8 +161,10 @@ class Step(Setting):
         return self._calls.start(scope, node, given)
 
     async def _settle_calls(self) -> None:
-        """Wait for what tasks started and did not wait for."""
-        if self._calls is not None:
+        """Wait for what tasks started and did not wait for; cancel it when the run is given up."""
+        if self._calls is not None and self.stopping:
+            await self._calls.stop()
+        elif self._calls is not None:
             await self._calls.settle()
 
     async def cached(self, task: Task) -> bool:
