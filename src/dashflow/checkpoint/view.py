@@ -15,6 +15,8 @@ from xxhash import xxh3_64_intdigest
 from dashflow._util.ids import interrupt_id, path_text, task_id
 from dashflow._util.reserved import (
     ERROR,
+    ERROR_HANDLER,
+    ERROR_SOURCE_NODE,
     INPUT,
     INTERRUPT,
     NO_WRITES,
@@ -180,6 +182,8 @@ def _pending(
             found.append((writes_sort_key(path, task, WRITES_IDX_MAP[INTERRUPT]), INTERRUPT, interrupts))
         if error := state.errors.get(key):
             found.append((writes_sort_key(path, task, WRITES_IDX_MAP[ERROR]), ERROR, error))
+        if key in state.handled:
+            found.append((writes_sort_key(path, task, 1), ERROR_SOURCE_NODE, state.names[key]))
     for sort, channel, stored in table.writes_of(identifier):
         found.append((sort, channel, reader.imports.loads(stored)))
     found.sort(key=lambda write: write[0])
@@ -206,9 +210,20 @@ def _task(stream: str, state: ThreadState, identifier: str, key: str) -> tuple[s
     name = state.names.get(key, key)
     ns = thread_of(stream)[1]
     outer = f"{ns}{NS_SEP}{name}" if ns else name
-    if key.startswith("#"):
-        number = int(key[1:])
-        path, kind = path_text((PUSH, number)), (PUSH, str(number))
+    kind: tuple[str, ...]
+    caller, _, number = key.rpartition(">")
+    failed = key.rpartition(NS_SEP)[0]
+    if caller and number.isdigit() and name != key:  # a function that a task called
+        at, called_by = _task(stream, state, identifier, caller)
+        around = f"{state.names.get(caller, caller)}{NS_END}{called_by}"
+        outer = NS_SEP.join([part for part in (ns, around, name) if part])
+        path, kind = path_text((PUSH, at, int(number), True)), (PUSH, at, number)
+    elif failed:
+        place = (PUSH, int(failed[1:]), False) if failed.startswith("#") else (PULL, failed)
+        path = path_text((*place, ERROR_HANDLER, False))
+        kind = (PUSH, ERROR_HANDLER, _task(stream, state, identifier, failed)[1])
+    elif key.startswith("#"):
+        path, kind = path_text((PUSH, int(key[1:]))), (PUSH, key[1:])
     else:
         path, kind = path_text((PULL, name)), (PULL, f"branch:to:{name}")
     try:

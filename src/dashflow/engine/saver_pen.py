@@ -10,13 +10,31 @@ from inspect import Parameter, signature
 from typing import TYPE_CHECKING, Any
 
 from dashflow._util.ids import interrupt_id
-from dashflow._util.reserved import ERROR, INPUT, INTERRUPT, NO_WRITES, NS_END, NULL_TASK_ID, RESUME, TASKS
+from dashflow._util.reserved import (
+    ERROR,
+    ERROR_SOURCE_NODE,
+    INPUT,
+    INTERRUPT,
+    NO_WRITES,
+    NS_END,
+    NULL_TASK_ID,
+    RESUME,
+    TASKS,
+)
 from dashflow._util.sentinel import MISSING
 from dashflow.channels.delta import DeltaChannel
 from dashflow.channels.untracked_value import UntrackedValue
 from dashflow.checkpoint.thread import stream_of
 from dashflow.checkpoint.view import FORMAT, timestamp
-from dashflow.core.events import Event, RunFinished, RunStarted, StepCompleted, TaskCompleted, TaskFailed, TaskInterrupted
+from dashflow.core.events import (
+    Event,
+    RunFinished,
+    RunStarted,
+    StepCompleted,
+    TaskCompleted,
+    TaskFailed,
+    TaskInterrupted,
+)
 from dashflow.core.ids import checkpoint_id
 from dashflow.core.plan import GraphPlan
 from dashflow.core.superstep import Live
@@ -98,6 +116,8 @@ class SaverPen:
             writes = [(INTERRUPT, asked), *self._answered(event, worker)]
         elif isinstance(event, TaskFailed):
             writes = [(ERROR, error if error is not None else event.error)]
+            if event.handler:
+                writes.append((ERROR_SOURCE_NODE, event.name))
         if writes:
             await self.put_writes(writes, worker.id, worker.path)
 

@@ -20,9 +20,12 @@ from dashflow._util.scope import CURRENT, TaskScope
 from dashflow.engine.parts import Part
 from dashflow.engine.run import GraphRun
 from dashflow.engine.task import Scope
+from dashflow.engine.trace import shown_input, shown_output
 from dashflow.errors import GraphInterrupt
 from dashflow.pregel.lifecycle import Watch, watch_for
 from dashflow.pregel.stream_handlers import keep_to_themselves
+from dashflow.pregel.trace_policy import end, start
+from dashflow.types.policies import TracePolicy
 
 __all__ = ("RunTracer", "Span", "followed", "inherited_config", "tracer_for")
 
@@ -166,10 +169,12 @@ class RunTracer:
         """A task starts with this input; its span has the config for what the task calls."""
         config = dict(scope.run.task_config(scope))
         config["callbacks"] = self._run.get_child(f"graph:step:{scope.run.live.step}")
-        run = await self.tell(
-            self.manager(config).on_chain_start, None, value, name=scope.task.name, run_id=None
-        )
-        return Span(self, run, config)
+        if scope.watch is not None:
+            config = scope.watch.hear(config)
+        policy = scope.task.node.policies.trace
+        shown = shown_input(policy, value)
+        run = await start(self.tell, self.manager(config), value, shown, name=scope.task.name)
+        return Span(self, run, config, policy)
 
     def manager(self, config: Mapping[str, Any]) -> Any:
         """LangChain's callback manager for a config."""
@@ -195,8 +200,11 @@ class Span:
         config: The task's config: what runs inside reports to this span.
     """
 
-    def __init__(self, tracer: RunTracer, run: Any, config: dict[str, Any]) -> None:
+    def __init__(
+        self, tracer: RunTracer, run: Any, config: dict[str, Any], policy: TracePolicy | None = None
+    ) -> None:
         self._tracer = tracer
+        self._policy = policy
         self._run = run
         self._base = config
         self.config = self._child(1)
@@ -212,7 +220,7 @@ class Span:
         """The task is done; ``result`` is what its code returned."""
         self._undo()
         await _tap(self._run, result)
-        await self._tracer.tell(self._run.on_chain_end, result)
+        await end(self._tracer.tell, self._run, result, shown_output(self._policy, result))
 
     async def fail(self, error: BaseException) -> None:
         """The attempt ends with an error, or with a question."""
