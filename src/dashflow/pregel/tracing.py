@@ -20,6 +20,8 @@ from dashflow._util.scope import CURRENT, TaskScope
 from dashflow.engine.parts import Part
 from dashflow.engine.run import GraphRun
 from dashflow.engine.task import Scope
+from dashflow.engine.trace import shown_input, shown_output
+from dashflow.types.policies import TracePolicy
 
 __all__ = ("RunTracer", "Span", "followed", "inherited_config", "tracer_for")
 
@@ -68,7 +70,8 @@ def _traced_anyway() -> bool:
     """Whether something traces without being in the config: LangSmith, a context of LangChain, debug mode."""
     context = sys.modules.get("langchain_core.tracers.context")
     if context is None:
-        return _switched_on()
+        langsmith = sys.modules.get("langsmith.utils")
+        return _switched_on() or (langsmith is not None and langsmith.tracing_is_enabled() is True)
     if context._tracing_v2_is_enabled():
         return True
     settings = sys.modules.get("langchain_core.globals")
@@ -132,11 +135,16 @@ class RunTracer:
     async def enter(self, scope: Scope, value: Any) -> Span:
         """A task starts with this input; its span has the config for what the task calls."""
         config = dict(scope.run.task_config(scope))
-        config["callbacks"] = self._run.get_child(f"graph:step:{scope.run.live.step}")
-        run = await self.tell(
-            self.manager(config).on_chain_start, None, value, name=scope.task.name, run_id=None
+        caller = None if scope.caller is None else scope.caller.span
+        config["callbacks"] = (
+            self._run.get_child(f"graph:step:{scope.run.live.step}")
+            if caller is None
+            else caller.config["callbacks"]
         )
-        return Span(self, run, config)
+        policy, name = scope.task.node.policies.trace, scope.task.name
+        start = self.manager(config).on_chain_start
+        run = await self.tell(start, None, shown_input(policy, value), name=name, run_id=None)
+        return Span(self, run, config, policy)
 
     def manager(self, config: Mapping[str, Any]) -> Any:
         """LangChain's callback manager for a config."""
@@ -162,8 +170,11 @@ class Span:
         config: The task's config: what runs inside reports to this span.
     """
 
-    def __init__(self, tracer: RunTracer, run: Any, config: dict[str, Any]) -> None:
+    def __init__(
+        self, tracer: RunTracer, run: Any, config: dict[str, Any], policy: TracePolicy | None
+    ) -> None:
         self._tracer = tracer
+        self._policy = policy
         self._run = run
         self._base = config
         self.config = self._child(1)
@@ -178,8 +189,9 @@ class Span:
     async def leave(self, result: Any) -> None:
         """The task is done; ``result`` is what its code returned."""
         self._undo()
-        await _tap(self._run, result)
-        await self._tracer.tell(self._run.on_chain_end, result)
+        shown = shown_output(self._policy, result)
+        await _tap(self._run, shown)
+        await self._tracer.tell(self._run.on_chain_end, shown)
 
     async def fail(self, error: BaseException) -> None:
         """The attempt ends with an error, or with a question."""
