@@ -82,7 +82,8 @@ def _traced_anyway() -> bool:
     """Whether something traces without being in the config: LangSmith, a context of LangChain, debug mode."""
     context = sys.modules.get("langchain_core.tracers.context")
     if context is None:
-        return _switched_on()
+        langsmith = sys.modules.get("langsmith.utils")
+        return _switched_on() or (langsmith is not None and langsmith.tracing_is_enabled() is True)
     if context._tracing_v2_is_enabled():
         return True
     settings = sys.modules.get("langchain_core.globals")
@@ -168,7 +169,12 @@ class RunTracer:
     async def enter(self, scope: Scope, value: Any) -> Span:
         """A task starts with this input; its span has the config for what the task calls."""
         config = dict(scope.run.task_config(scope))
-        config["callbacks"] = self._run.get_child(f"graph:step:{scope.run.live.step}")
+        caller = None if scope.caller is None else scope.caller.span
+        config["callbacks"] = (
+            self._run.get_child(f"graph:step:{scope.run.live.step}")
+            if caller is None
+            else caller.config["callbacks"]
+        )
         if scope.watch is not None:
             config = scope.watch.hear(config)
         policy = scope.task.node.policies.trace
