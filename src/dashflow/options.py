@@ -11,12 +11,13 @@ from typing import Any, Literal
 
 import msgspec
 
+from dashflow._util.reserved import CONFIG_KEY_DURABILITY, CONFIG_KEY_STRICT_RESUME
 from dashflow.errors import UsageError
 from dashflow.runtime import RunControl
 
 DEFAULT_RECURSION_LIMIT = int(os.environ.get("LANGGRAPH_DEFAULT_RECURSION_LIMIT", "10007"))
 Durability = Literal["sync", "async", "exit"]
-_UNLISTED = frozenset(
+UNLISTED = frozenset(
     {
         "thread_id",
         "checkpoint_id",
@@ -29,6 +30,12 @@ _UNLISTED = frozenset(
         "langgraph_checkpoint_ns",
     }
 )
+
+
+_SHOWN = frozenset(
+    {"thread_id", "checkpoint_id", "checkpoint_ns", "task_id", "run_id", "assistant_id", "graph_id"}
+)
+"""Keys of ``configurable`` that a run's metadata shows too."""
 
 
 class RunOptions(msgspec.Struct, frozen=True):
@@ -44,8 +51,11 @@ class RunOptions(msgspec.Struct, frozen=True):
         context: What the caller passed as ``context``.
         interrupt_before: Static breakpoints before these nodes, or ``"*"``.
         interrupt_after: The same after them.
+        around: ``configurable["checkpoint_map"]``: checkpoints by namespace, to go back to graphs inside tasks.
+        strict_resume: Whether an answer to no pending question is refused.
         control: Can be asked to drain the run; None: the one of the run around, or one nobody else has.
         step_timeout: Seconds that a superstep may take; None: any.
+        tracer: Follows the run (``dashflow.pregel.tracing``); None when nobody does.
     """
 
     thread: str
@@ -57,8 +67,11 @@ class RunOptions(msgspec.Struct, frozen=True):
     context: Any = None
     interrupt_before: Sequence[str] | str = ()
     interrupt_after: Sequence[str] | str = ()
+    around: Mapping[str, str] = {}
+    strict_resume: bool = False
     control: RunControl | None = None
     step_timeout: float | None = None
+    tracer: Any = None
 
     @property
     def metadata(self) -> dict[str, Any]:
@@ -67,7 +80,7 @@ class RunOptions(msgspec.Struct, frozen=True):
         sources = (self.config.get("configurable") or {}, self.config.get("metadata") or {})
         for source in sources:
             for key, value in source.items():
-                if key in _UNLISTED or key.startswith("__"):
+                if key in UNLISTED or key.startswith("__"):
                     continue
                 if isinstance(value, str):
                     merged[key] = value.replace("\0", "")
@@ -77,8 +90,13 @@ class RunOptions(msgspec.Struct, frozen=True):
 
 
 def merge_configs(*configs: Mapping[str, Any] | None) -> dict[str, Any]:
-    """One config out of several; later ones win, tags and dicts are joined."""
+    """One config out of several; later ones win, tags, callbacks and dicts are joined.
+
+    Tags that the first one has are not added again: a graph gets the config around it from its
+    surroundings and from its caller.
+    """
     merged: dict[str, Any] = {}
+    inherited: Sequence[str] = (configs[0].get("tags") if configs and configs[0] else None) or ()
     for config in configs:
         for key, value in (config or {}).items():
             if value is None:
@@ -86,10 +104,32 @@ def merge_configs(*configs: Mapping[str, Any] | None) -> dict[str, Any]:
             if key in ("metadata", "configurable"):
                 merged[key] = {**merged.get(key, {}), **value}
             elif key == "tags":
-                merged[key] = sorted({*merged.get(key, ()), *value})
+                known = merged.get(key)
+                merged[key] = (
+                    list(value)
+                    if known is None
+                    else [*known, *(tag for tag in value if tag not in inherited)]
+                )
+            elif key == "callbacks":
+                merged[key] = _merge_callbacks(merged.get(key), value)
             else:
                 merged[key] = value
     return merged
+
+
+def _merge_callbacks(known: Any, more: Any) -> Any:
+    """Two values of ``callbacks``: lists of handlers, or LangChain's managers of such lists."""
+    if known is None:
+        return more.copy()
+    if isinstance(known, list) and isinstance(more, list):
+        return [*known, *(handler for handler in more if handler not in known)]
+    if isinstance(known, list) or isinstance(more, list):
+        manager, handlers = (more, known) if isinstance(known, list) else (known, more)
+        manager = manager.copy()
+        for handler in handlers:
+            manager.add_handler(handler, inherit=True)
+        return manager
+    return known.merge(more)
 
 
 def parse_options(
@@ -109,22 +149,32 @@ def parse_options(
     """
     config = merge_configs(*configs)
     configurable = config.setdefault("configurable", {})
+    if not _SHOWN.isdisjoint(configurable):
+        found = {key: value for key, value in configurable.items() if key in _SHOWN and value}
+        config["metadata"] = {**found, **config.get("metadata", {})}
     limit = config.setdefault("recursion_limit", DEFAULT_RECURSION_LIMIT)
     if limit < 1:
         raise ValueError("recursion_limit must be at least 1")
     if durability not in (None, "sync", "async", "exit"):
         raise UsageError(f"durability must be 'sync', 'async' or 'exit', not {durability!r}.")
     thread = configurable.get("thread_id")
+    around = configurable.get("checkpoint_map") or {}
+    checkpoint = configurable.get("checkpoint_id") or None
+    if configurable.get("checkpoint_ns"):  # it names a graph inside; the map says where the outermost is
+        checkpoint = None
+    checkpoint = around.get("", checkpoint)
     return RunOptions(
         thread="" if thread is None else str(thread),
-        checkpoint=configurable.get("checkpoint_id") or None,
+        checkpoint=checkpoint,
         recursion_limit=limit,
-        durability=durability or "async",  # type: ignore[arg-type]  # checked above
+        durability=durability or configurable.get(CONFIG_KEY_DURABILITY) or "async",
         max_concurrency=config.get("max_concurrency"),
         config=config,
         context=context,
         interrupt_before=interrupt_before or (),
         interrupt_after=interrupt_after or (),
+        around=around,
+        strict_resume=bool(configurable.get(CONFIG_KEY_STRICT_RESUME)),
         control=control,
         step_timeout=step_timeout,
     )

@@ -270,13 +270,18 @@ def test_the_recursion_limit_counts_supersteps_and_the_look_that_finds_no_more(w
         ([Send("a", {})], "Expected dict, got"),
         (Command(goto="nowhere"), "Node 'a' goes to unknown node 'nowhere'"),
         (Command(goto=Send("nowhere", 1)), "sent to 'nowhere'"),
-        (Command(graph=Command.PARENT, goto="a"), "There is no parent graph"),
     ],
     ids=str,
 )
 def test_what_a_node_may_not_return(world, result, words) -> None:
     graph = world.compile(world.graph([("a", lambda s: result)]))
     with pytest.raises((InvalidUpdateError, TypeError), match=words):
+        world.run(graph, {"n": 1})
+
+
+def test_a_command_for_a_graph_around_that_is_not_there_reaches_the_caller(world) -> None:
+    graph = world.compile(world.graph([("a", lambda s: Command(graph=Command.PARENT, goto="a"))]))
+    with pytest.raises(ParentCommand):
         world.run(graph, {"n": 1})
 
 

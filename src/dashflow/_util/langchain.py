@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 __all__ = ("AnyMessage", "MessageLikeRepresentation", "RunnableConfig")
 
 if TYPE_CHECKING:
+    from langchain_core.embeddings import Embeddings
     from langchain_core.messages import AnyMessage, MessageLikeRepresentation
     from langchain_core.runnables import RunnableConfig
 else:
@@ -28,3 +29,10 @@ else:
 
     MessageLikeRepresentation = Any
     RunnableConfig = dict[str, Any]
+
+
+def embeddings() -> type[Embeddings]:
+    """LangChain's class of embeddings; loads LangChain."""
+    from langchain_core.embeddings import Embeddings
+
+    return Embeddings

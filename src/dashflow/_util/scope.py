@@ -51,6 +51,10 @@ class TaskScope(Protocol):
         """The values of these keys; ``fresh``: with what this task has sent so far."""
         ...
 
+    def call(self, node: Any, given: Any) -> Any:
+        """Start a function beside this task, as a task of its own; returns its future."""
+        ...
+
     def push_message(self, message: Any, state_key: str | None) -> None:
         """Send a message to the ``messages`` stream; write it to ``state_key`` unless that is None."""
         ...

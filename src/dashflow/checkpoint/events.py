@@ -61,6 +61,8 @@ def _told(event: Event) -> Any:
         told["cleared"] = change.cleared
     if change.kept:
         told["kept"] = change.kept
+    if event.wrote:
+        return {"step": event.step, "ran": event.ran, "change": told, "wrote": event.wrote}
     return {"step": event.step, "ran": event.ran, "change": told}
 
 

@@ -195,7 +195,7 @@ class Imports:
         try:
             told, metadata = self.raw(event), dict(self.metadata(event))
             versions = dict(told.get("channel_versions") or {})
-            content = _content(told, metadata, self.values(stream, event, versions), versions, at)
+            content = content_of(told, metadata, self.values(stream, event, versions), versions, at)
         except (KeyError, AttributeError) as problem:
             raise CorruptEventError(stream, put.version, f"no checkpoint: {problem!r}") from problem
         return msgspec.structs.replace(event, content=content)
@@ -206,7 +206,7 @@ def _typed(pair: list[Any]) -> Typed:
     return tag, data
 
 
-def _content(
+def content_of(
     told: Mapping[str, Any],
     metadata: dict[str, Any],
     values: dict[str, Any],

@@ -59,6 +59,10 @@ class LogSaver(BaseCheckpointSaver[str]):
         reader: Reads threads out of the log.
     """
 
+    drives_log = True
+    """In the very class of a saver: graphs may talk to its log directly. In a subclass it says nothing, since
+    that may have changed what the methods do."""
+
     _whole = True
     """Whether a checkpoint put by hand keeps all its values, or only those of channels that changed."""
 

@@ -85,7 +85,16 @@ def metadata_of(state: ThreadState) -> dict[str, Any]:
     """How a checkpoint came about, and what its run's caller said of it."""
     if state.id:
         return dict(state.meta)
-    return {**state.meta, "source": state.source, "step": state.step, "parents": {}}
+    return {**state.meta, "source": state.source, "step": state.step, "parents": dict(state.parents)}
+
+
+def mapped(config: dict[str, Any], parents: Mapping[str, str] | None) -> dict[str, Any]:
+    """The config with the checkpoints of the graphs around, for a graph inside others."""
+    if not parents:
+        return config
+    own = config["configurable"]
+    around = {**parents, own["checkpoint_ns"]: own["checkpoint_id"]}
+    return {**config, "configurable": {**own, "checkpoint_map": around}}
 
 
 def parent_of(thread: str, state: ThreadState, ns: str = "") -> dict[str, Any] | None:
@@ -282,6 +291,7 @@ def _is_before(name: str, state: ThreadState, bound: str) -> bool:
 def _visible(states: list[ThreadState]) -> list[ThreadState]:
     """One state per checkpoint, oldest first, without the inner ones of runs with durability "exit"."""
     best: dict[int, ThreadState] = {}
+    wrote: dict[int, ThreadState] = {}
     last_of_run: dict[str, int] = {}
     for state in states:
         if not state.checkpoint:
@@ -289,8 +299,14 @@ def _visible(states: list[ThreadState]) -> list[ThreadState]:
         known = best.get(state.checkpoint)
         if known is None or len(state.questions) >= len(known.questions):
             best[state.checkpoint] = state
+        if state.wrote and state.durability != "exit":
+            wrote[state.parent] = state
         if state.run:
             last_of_run[state.run] = state.checkpoint
+    for version, later in wrote.items():
+        if (state := best.get(version)) is not None:
+            done, names = {**later.wrote, **state.done}, {**later.wrote_names, **state.names}
+            best[version] = msgspec.structs.replace(state, done=done, names=names)
     shown = {
         version: state
         for version, state in best.items()

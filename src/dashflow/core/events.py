@@ -66,6 +66,7 @@ class RunStarted(msgspec.Struct, frozen=True, omit_defaults=True):
         meta: Metadata of the caller's config, plain values.
         ns: Namespace of the graph in the thread; "" is the outermost.
         replay: Whether results recorded after the base are to be made again.
+        parents: For a graph inside others: the checkpoints that those are at, by namespace.
     """
 
     type: ClassVar[str] = "RunStarted"
@@ -82,15 +83,25 @@ class RunStarted(msgspec.Struct, frozen=True, omit_defaults=True):
     meta: dict[str, Any] = {}
     ns: str = ""
     replay: bool = False
+    parents: dict[str, str] = {}
 
 
 class StepCompleted(msgspec.Struct, frozen=True, omit_defaults=True):
-    """All tasks of a superstep are done and their writes are part of the channels."""
+    """All tasks of a superstep are done and their writes are part of the channels.
+
+    Attributes:
+        step: Number of the checkpoint that this makes.
+        ran: The tasks.
+        change: What became of the channels.
+        wrote: What the only task wrote, where that is shown: [key, name, writes], writes as
+            ``dashflow.core.written`` tells them.
+    """
 
     type: ClassVar[str] = "StepCompleted"
     step: int
     ran: list[Ran]
     change: Change
+    wrote: list[Any] = []
 
 
 class TaskCompleted(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -157,7 +168,20 @@ class RunFailed(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class StateEdited(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Somebody changed the state from outside (``update_state``): a checkpoint without a run."""
+    """Somebody changed the state from outside (``update_state``): a checkpoint without a run.
+
+    Attributes:
+        base: Version of the stream that it goes on from.
+        step: Number of the checkpoint that this makes.
+        source: ``update``, ``input`` or ``fork``.
+        change: What became of the channels.
+        ran: The nodes that count as run.
+        meta: Metadata of the caller's config, plain values.
+        ns: Namespace of the graph in the thread.
+        wrote: Per update, what was written as which task: [key, name, writes], as in ``StepCompleted``.
+        copied: Whether it stands for the checkpoint it goes on from: beside it, with the same parent.
+        parents: As in ``RunStarted``.
+    """
 
     type: ClassVar[str] = "StateEdited"
     base: int
@@ -167,6 +191,9 @@ class StateEdited(msgspec.Struct, frozen=True, omit_defaults=True):
     ran: list[Ran] = []
     meta: dict[str, Any] = {}
     ns: str = ""
+    wrote: list[list[Any]] = []
+    copied: bool = False
+    parents: dict[str, str] = {}
 
 
 class Content(msgspec.Struct, frozen=True):

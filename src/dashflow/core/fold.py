@@ -32,6 +32,7 @@ from dashflow.core.events import (
     ValuesImported,
     WritesImported,
 )
+from dashflow.core.written import resolve
 
 
 class ThreadState(msgspec.Struct, frozen=True):
@@ -65,6 +66,9 @@ class ThreadState(msgspec.Struct, frozen=True):
         labels: Per channel, a version's number and how an import calls it.
         layout: Number of the imported checkpoint's layout; below 4, names of channels may be old ones.
         loose: Imported writes: [index, channel, value], by checkpoint id, then (task path, task id).
+        parents: For a graph inside others: the checkpoints that those were at, by namespace.
+        wrote: What tasks of the step before the checkpoint wrote, by task key: for who looks at that step.
+        wrote_names: Nodes of those, by task key.
     """
 
     version: int = 0
@@ -83,7 +87,7 @@ class ThreadState(msgspec.Struct, frozen=True):
     questions: dict[str, list[Question]] = {}
     answers: dict[str, Any] = {}
     answer: list[Any] = []
-    errors: dict[str, str] = {}
+    errors: dict[str, Any] = {}
     run: str = ""
     status: str = "idle"
     durability: str = "async"
@@ -94,6 +98,9 @@ class ThreadState(msgspec.Struct, frozen=True):
     labels: dict[str, tuple[int, Any]] = {}
     layout: int = 4
     loose: dict[str, dict[tuple[str, str], list[list[Any]]]] = {}
+    parents: dict[str, str] = {}
+    wrote: dict[str, list[tuple[str, Any]]] = {}
+    wrote_names: dict[str, str] = {}
 
 
 EMPTY = ThreadState()
@@ -123,6 +130,8 @@ def _advance(state: ThreadState, change: Change, ran: list[Ran], **fields: Any) 
         state = replace(state, done={}, questions={}, answers={}, answer=[], errors={}, names={})
     if state.id or state.parent_id or state.loose:
         state = replace(state, id="", parent_id=state.id, loose={}, layout=4)
+    if state.wrote:
+        state = replace(state, wrote={}, wrote_names={})
     return replace(
         state,
         values=values,
@@ -175,6 +184,8 @@ def _run_started(state: ThreadState, event: RunStarted, version: int, at: int) -
         for key, asked in state.questions.items()
         if (left := [question for question in asked if question.id not in event.answers])
     }
+    if event.replay:  # what was done and answered before is done and asked anew
+        state, questions = replace(state, answers={}, answer=[], done={}), {}
     return replace(
         state,
         version=version,
@@ -187,11 +198,23 @@ def _run_started(state: ThreadState, event: RunStarted, version: int, at: int) -
         questions=questions,
         errors={},
         replay=event.replay,
+        parents=event.parents,
+    )
+
+
+def _told(state: ThreadState, wrote: list[list[Any]]) -> ThreadState:
+    """The state with what tasks wrote to get there."""
+    if not wrote:
+        return state
+    return replace(
+        state,
+        wrote={key: resolve(writes, state.values) for key, _, writes in wrote},
+        wrote_names={key: name or key for key, name, _ in wrote},
     )
 
 
 def _step_completed(state: ThreadState, event: StepCompleted, version: int, at: int) -> ThreadState:
-    return _advance(
+    state = _advance(
         state,
         event.change,
         event.ran,
@@ -203,23 +226,28 @@ def _step_completed(state: ThreadState, event: StepCompleted, version: int, at: 
         step=event.step,
         source="loop",
     )
+    return _told(state, [event.wrote]) if event.wrote else state
 
 
 def _state_edited(state: ThreadState, event: StateEdited, version: int, at: int) -> ThreadState:
-    return _advance(
+    before = (state.parent, state.parent_at) if event.copied else (state.checkpoint, state.at)
+    before_id = state.parent_id if event.copied else state.id
+    state = _advance(
         state,
         event.change,
         event.ran,
         version=version,
         checkpoint=version,
-        parent=state.checkpoint,
-        parent_at=state.at,
+        parent=before[0],
+        parent_at=before[1],
         at=at,
         step=event.step,
         source=event.source,
         meta=event.meta,
         status="idle",
+        parents=event.parents,
     )
+    return _told(replace(state, parent_id=before_id), event.wrote)
 
 
 def _task_completed(state: ThreadState, event: TaskCompleted, version: int, at: int) -> ThreadState:

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from dashflow._util.reserved import PULL, TASKS
+from dashflow._util.reserved import PULL, RETURN, TASKS
 from dashflow.channels.base import BaseChannel
 from dashflow.channels.binop import BinaryOperatorAggregate
 from dashflow.channels.last_value import LastValue
@@ -47,7 +47,10 @@ PLAIN = NodePolicies()
 
 
 class NodePlan:
-    """One node: what wakes it, what it reads, and its code as an opaque ``body``."""
+    """One node: what wakes it, what it reads, and its code as an opaque ``body``.
+
+    ``source`` is what it was made of, which knows the graphs inside (``subgraphs``).
+    """
 
     __slots__ = (
         "body",
@@ -59,6 +62,7 @@ class NodePlan:
         "policies",
         "read",
         "reads",
+        "source",
         "tags",
         "triggers",
     )
@@ -75,6 +79,7 @@ class NodePlan:
         tags: Sequence[str] = (),
         metadata: Mapping[str, Any] | None = None,
         policies: NodePolicies = PLAIN,
+        source: Any = None,
     ) -> None:
         self.name = name
         self.path = (PULL, name)
@@ -86,6 +91,7 @@ class NodePlan:
         self.tags = tuple(tags)
         self.metadata = dict(metadata) if metadata else {}
         self.policies = policies
+        self.source = source
 
 
 class GraphPlan:
@@ -99,12 +105,15 @@ class GraphPlan:
         input_channel: Where a run's input is written; several: each takes its key of a dict.
         output: The key or keys that ``values`` shows.
         stream: The key or keys that ``get_state`` shows.
+        pure_reducers: Reducers that build a new value and leave the parts of the old one alone.
+        follows: For each node, those that an edge leads to from it: to understand old checkpoints.
     """
 
     __slots__ = (
         "channels",
         "consuming",
         "finishing",
+        "follows",
         "input_channel",
         "managed",
         "name",
@@ -113,6 +122,7 @@ class GraphPlan:
         "output_set",
         "resources",
         "stream",
+        "told",
         "triggered_by",
         "triggers",
         "trusted",
@@ -130,6 +140,7 @@ class GraphPlan:
         output: Sequence[str] | str,
         stream: Sequence[str] | str,
         pure_reducers: Sequence[Callable[..., Any]] = (),
+        follows: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         self.name = name
         self.nodes = dict(nodes)
@@ -141,6 +152,8 @@ class GraphPlan:
         self.output = output
         self.output_set = frozenset((output,) if isinstance(output, str) else output)
         self.stream = stream
+        self.told = frozenset((RETURN, *((stream,) if isinstance(stream, str) else stream)))
+        self.follows = dict(follows or {})
         triggered: dict[str, list[str]] = {}
         for node in self.nodes.values():
             for trigger in node.triggers:

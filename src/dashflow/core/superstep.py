@@ -54,11 +54,19 @@ class Live:
         self.warm: set[str] = set()
         self.resources: Mapping[Any, Any] = {}
 
+    def value_of(self, name: str) -> Any:
+        """What the log holds of a channel; MISSING: nothing."""
+        channel = self.channels.get(name)
+        return MISSING if channel is None else channel.snapshot()
+
 
 class Task:
-    """One node's run in one step. ``key`` is its name, or ``#n`` for the n-th packet sent to a node."""
+    """One node's run in one step. ``key`` is its name, or ``#n`` for the n-th packet sent to a node.
 
-    __slots__ = ("input", "key", "name", "node", "packet", "path", "triggers", "writes")
+    ``scope`` is what its code can ask for, once somebody needed it; only the engine looks inside.
+    """
+
+    __slots__ = ("input", "key", "name", "node", "packet", "path", "scope", "triggers", "writes")
 
     def __init__(
         self, key: str, node: NodePlan, path: tuple[Any, ...], triggers: tuple[str, ...], value: Any
@@ -70,6 +78,7 @@ class Task:
         self.triggers = triggers
         self.input = value
         self.packet: Send | None = None
+        self.scope: Any = None
         self.writes: Sequence[tuple[str, Any]] | None = None
 
 

@@ -11,37 +11,63 @@ from typing import Any
 
 import msgspec
 
-from dashflow._util.reserved import TASKS
+from dashflow._util.reserved import NULL_TASK_ID, RESUME, TASKS
 from dashflow.constants import END, START
 from dashflow.core.events import Change, Ran, RunStarted
 from dashflow.core.fold import ThreadState
 from dashflow.core.plan import GraphPlan
 from dashflow.core.superstep import Live, Task, apply, next_tasks, pass_breakpoints
 from dashflow.engine.journal import Changes
-from dashflow.errors import EmptyInputError, InvalidUpdateError
+from dashflow.errors import EmptyInputError, InvalidUpdateError, UnknownInterruptError
 from dashflow.types.commands import Command, Send
 
 _HEX = frozenset("0123456789abcdef")
 _NOTHING = Change()
 
+Writes = list[tuple[str, Any]]
+
+
+class Terms(msgspec.Struct):
+    """How a run begins.
+
+    Attributes:
+        resumes: It goes on from earlier work; else it begins with an input.
+        forks: It goes on beside what was done since: with a checkpoint of its own.
+        strict: Answers must be for questions that are pending.
+        optional: There may be no input (a graph inside a task that runs again).
+    """
+
+    resumes: bool
+    forks: bool = False
+    strict: bool = False
+    optional: bool = False
+
 
 class Accepted(msgspec.Struct):
-    """How a run begins: its first event (to be recorded), and whether it goes on from earlier work."""
+    """The run's first event (to be recorded), and what the input or a command wrote."""
 
     started: RunStarted
-    resumes: bool
+    writes: Writes
 
 
 def accept(
-    plan: GraphPlan, live: Live, state: ThreadState, given: Any, *, changes: Changes | None, base: RunStarted
+    plan: GraphPlan,
+    live: Live,
+    state: ThreadState,
+    given: Any,
+    terms: Terms,
+    *,
+    changes: Changes | None,
+    base: RunStarted,
 ) -> Accepted:
     """Take an input, a ``Command`` or None.
 
     Args:
         plan: The graph.
         live: The thread's channels; brought up to date in place.
-        state: The thread as read from the log.
+        state: The thread as read.
         given: What the caller passed as input.
+        terms: How the run begins.
         changes: To learn what changed, where there is a log.
         base: The event to complete: run id, base, durability, metadata, whether it is a replay.
 
@@ -49,88 +75,146 @@ def accept(
         EmptyInputError: There is nothing to start from and nothing to go on with.
         InvalidUpdateError: A ``Command`` that cannot be followed.
         RuntimeError: An answer that does not say which of several questions it is for.
+        UnknownInterruptError: The same, or an answer to no pending question, where that is asked for.
     """
     command = given if isinstance(given, Command) else None
-    if state.checkpoint and (given is None or command is not None):
-        return _go_on(plan, live, state, command, changes, base)
-    if given is None:
-        raise EmptyInputError(f"Received no input for {plan.input_channel}")
-    writes = plan.input_writes(given)
-    if not writes:
+    answers: dict[str, Any] = {}
+    answer: list[Any] = []
+    null = [(chan, value) for chan, value in loose_writes(state) if chan != RESUME]
+    if command is not None:
+        if command.resume is not None:
+            answers, answer = _match(state, command.resume, terms.strict)
+        writes = command_writes(command)
+        if not writes and command.resume is None:
+            raise EmptyInputError("Received empty Command input")
+    else:
+        writes = []
+    if terms.resumes:
+        change = _take(plan, live, changes, [*null, *writes])
+        pass_breakpoints(live)
+        live.updated = None
+        started = msgspec.structs.replace(
+            base,
+            kind="resume" if answers or answer else "continue",
+            change=change,
+            shown=True,
+            answers=answers,
+            answer=answer,
+        )
+        if terms.forks:
+            started = msgspec.structs.replace(started, kind="fork", step=live.step, change=change or _NOTHING)
+            live.step += 1
+        if command is not None and command.resume is not None and not _is_map(command.resume):
+            writes = [*writes, (RESUME, command.resume)]
+        return Accepted(started, writes)
+    inputs = _input_writes(plan, given, command)
+    if command is not None:  # its update is the input
+        writes = command_writes(Command(goto=command.goto))
+    if not inputs and not writes and not null:
+        if terms.optional:
+            return Accepted(msgspec.structs.replace(base, kind="continue"), [])
         raise EmptyInputError(f"Received no input for {plan.input_channel}")
     waiting = next_tasks(plan, live)
     for task in waiting:
         task.writes = ()
-    bumped = apply(plan, live, waiting, writes)
-    change = changes.take(live, bumped, writes) if changes else None
-    started = msgspec.structs.replace(
-        base, kind="input", step=live.step, change=change, ran=[told(task) for task in waiting], replay=False
-    )
-    live.step += 1
-    return Accepted(started, False)
-
-
-def _go_on(
-    plan: GraphPlan,
-    live: Live,
-    state: ThreadState,
-    command: Command[Any] | None,
-    changes: Changes | None,
-    base: RunStarted,
-) -> Accepted:
-    answers: dict[str, Any] = {}
-    answer: list[Any] = []
-    change = None
-    if command is not None:
-        if command.resume is not None:
-            answers, answer = _match(state, command.resume)
-        writes = command_writes(command)
-        if not writes and command.resume is None and not command.goto:
-            raise EmptyInputError("Received empty Command input")
-        if writes:
-            bumped = apply(plan, live, (), writes)
-            change = changes.take(live, bumped, writes) if changes else None
-    replay = base.replay and not (command is not None and command.resume is not None)
-    pass_breakpoints(live)
-    live.updated = None
+    everything = [*null, *writes, *inputs]
+    bumped = apply(plan, live, waiting, everything)
+    change = changes.take(live, bumped, everything) if changes else None
     started = msgspec.structs.replace(
         base,
-        kind="resume" if answers or answer else "continue",
+        kind="input",
+        step=live.step,
         change=change,
-        shown=True,
-        answers=answers,
+        ran=[told(task) for task in waiting],
+        replay=False,
         answer=answer,
-        replay=replay,
     )
-    if replay and state.source not in ("update", "fork"):
-        started = msgspec.structs.replace(started, kind="fork", step=live.step, change=change or _NOTHING)
-        live.step += 1
-    return Accepted(started, True)
+    live.step += 1
+    return Accepted(started, everything)
 
 
-def _match(state: ThreadState, resume: Any) -> tuple[dict[str, Any], list[Any]]:
+def _take(plan: GraphPlan, live: Live, changes: Changes | None, writes: Writes) -> Change | None:
+    if not writes:
+        return None
+    bumped = apply(plan, live, (), writes)
+    return changes.take(live, bumped, writes) if changes else None
+
+
+def _input_writes(plan: GraphPlan, given: Any, command: Command[Any] | None) -> Writes:
+    """What an input writes. Where a command sends the run is written apart, so only its update is input."""
+    if given is None:
+        return []
+    if command is not None:
+        if not command.update:
+            return []
+        given = Command(update=command.update)
+    return plan.input_writes(given)
+
+
+def loose_writes(state: ThreadState) -> Writes:
+    """Writes that were put in by hand for the checkpoint itself, and not for a task of the step after it."""
+    found = state.loose.get(state.id, {}) if state.id else {}
+    return [
+        (channel, value)
+        for (_, task), writes in found.items()
+        if task == NULL_TASK_ID
+        for _, channel, value in sorted(writes, key=_index)
+    ]
+
+
+def _index(write: list[Any]) -> int:
+    index: int = write[0]
+    return index
+
+
+def _match(state: ThreadState, resume: Any, strict: bool) -> tuple[dict[str, Any], list[Any]]:
     """Answers by question id; or the answer for whoever asks first."""
     pending = [question for questions in state.questions.values() for question in questions]
-    if isinstance(resume, dict) and all(_is_interrupt_id(key) for key in resume):
+    if _is_map(resume):
+        if strict:
+            _refuse_unknown(resume, [question.id for question in pending])
         answers = dict(resume)
         for question in pending:
             if question.first in resume and question.id not in resume:
                 answers[question.id] = answers.pop(question.first)
         return answers, []
     if len(pending) > 1:
-        raise RuntimeError(
+        message = (
             "When there are multiple pending interrupts, you must specify the interrupt id when resuming. "
             f"Pending: {', '.join(question.id for question in pending)}. "
             "Pass Command(resume={id: answer, ...})."
         )
+        if strict:
+            ids = sorted(question.id for question in pending)
+            raise UnknownInterruptError(message, reason="ambiguous", pending_ids=ids)
+        raise RuntimeError(message)
     return ({pending[0].id: resume}, []) if pending else ({}, [resume])
+
+
+def _refuse_unknown(resume: dict[str, Any], pending: Sequence[str]) -> None:
+    if not resume:
+        raise UnknownInterruptError(
+            "The resume map names no interrupt", reason="empty_map", pending_ids=sorted(pending)
+        )
+    if unknown := sorted(resume.keys() - set(pending)):
+        raise UnknownInterruptError(
+            f"Unknown or already-consumed interrupt: {unknown[0]}",
+            reason="not_pending",
+            interrupt_ids=unknown,
+            pending_ids=sorted(pending),
+        )
+
+
+def _is_map(resume: Any) -> bool:
+    """Whether answers come by question id."""
+    return isinstance(resume, dict) and all(_is_interrupt_id(key) for key in resume)
 
 
 def _is_interrupt_id(key: Any) -> bool:
     return isinstance(key, str) and len(key) == 32 and _HEX.issuperset(key)
 
 
-def command_writes(command: Command[Any]) -> list[tuple[str, Any]]:
+def command_writes(command: Command[Any]) -> Writes:
     """What a ``Command`` given as input writes before the first step.
 
     Raises:
@@ -141,7 +225,7 @@ def command_writes(command: Command[Any]) -> list[tuple[str, Any]]:
         raise InvalidUpdateError("There is no parent graph")
     goto = command.goto
     targets: Sequence[Any] = goto if isinstance(goto, list | tuple) else [goto] if goto else []
-    writes: list[tuple[str, Any]] = []
+    writes: Writes = []
     for target in targets:
         if isinstance(target, Send):
             writes.append((TASKS, target))

@@ -45,6 +45,14 @@ def _namespace(code: str, name: str) -> Namespace:
     return (CACHE_NS_WRITES, code or DYNAMIC, name)
 
 
+def _key_of(policy: CachePolicy[Any], identity: str, task: Task) -> FullKey:
+    """Where the result of a task is kept: of a node by its input, of a called function by its arguments."""
+    if task.path[-1] is True:
+        args, named = task.input
+        return full_key(policy, (CACHE_NS_WRITES, identity or DYNAMIC), *args, **named)
+    return full_key(policy, _namespace(identity, task.name), task.input)
+
+
 class Kept:
     """A cache as one run uses it.
 
@@ -60,22 +68,22 @@ class Kept:
 
     async def look(self, tasks: Sequence[Task]) -> list[Task]:
         """Give tasks that have no writes yet those of an earlier run for the same input; which they are."""
-        self._keys = {}
+        keys: dict[str, FullKey] = {}
         for task in tasks:
             policies = task.node.policies
             if policies.cache is not None and task.writes is None:
-                place = _namespace(policies.identity, task.name)
-                self._keys[task.key] = full_key(policies.cache, place, task.input)
-        if not self._keys:
+                keys[task.key] = _key_of(policies.cache, policies.identity, task)
+        if not keys:
             return []
-        wanted, cache = list(dict.fromkeys(self._keys.values())), self._cache
+        self._keys.update(keys)
+        wanted, cache = list(dict.fromkeys(keys.values())), self._cache
         if self._host.asynchronous:
             found = await self._host.call(lambda: cache.aget(wanted), blocking=False)
         else:
             found = await self._host.read(lambda: cache.get(wanted))
         hits = []
         for task in tasks:
-            key = self._keys.get(task.key)
+            key = keys.get(task.key)
             if key is not None and key in found:
                 task.writes = [(chan, value) for chan, value in found[key]]
                 del self._keys[task.key]

@@ -52,7 +52,7 @@ def adopt(
         if INTERRUPT in special:
             questions[task.key] = _questions(special[INTERRUPT], answers)
         elif ERROR in special:
-            errors[task.key] = str(special[ERROR])
+            errors[task.key] = special[ERROR]
         elif any(index >= 0 for index, _, _ in writes):
             done[task.key] = [(ch, v) for index, ch, v in sorted(writes, key=_index) if _counts(index, ch)]
     return msgspec.structs.replace(

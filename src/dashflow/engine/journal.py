@@ -13,9 +13,10 @@ from dashflow._util.sentinel import MISSING
 from dashflow.checkpoint.events import to_new
 from dashflow.checkpoint.thread import ThreadReader, stream_of
 from dashflow.core.delta import Shadow, diff, shade
-from dashflow.core.events import Change, Event
+from dashflow.core.events import Change, Event, RunStarted
 from dashflow.core.plan import GraphPlan
 from dashflow.core.superstep import Live
+from dashflow.engine.history import Worker, Writes
 from dashflow.engine.ports import Host
 from dashflow.errors import LogError
 from dashflow.log.base import Append, NewEvent, Ticket
@@ -95,11 +96,13 @@ class Journal:
         host: The world.
         reader: The log's threads.
         thread: Id of the thread.
+        ns: Namespace in it.
         run: Id of the run.
         version: The stream's version that the run was decided on.
         durability: ``sync``, ``async`` or ``exit``.
-        fingerprint: Of the graph, kept with every event.
     """
+
+    detailed = False
 
     def __init__(
         self,
@@ -107,20 +110,19 @@ class Journal:
         reader: ThreadReader,
         *,
         thread: str,
+        ns: str,
         run: str,
         version: int,
         durability: str,
-        fingerprint: str = "",
     ) -> None:
         self.host = host
         self.log = reader.log
-        self.stream = stream_of(thread)
+        self.stream = stream_of(thread, ns)
         self.version = version
         self.at = 0
         self._run = run
         self._sync = durability == "sync"
         self._gather = durability == "exit"
-        self._fingerprint = fingerprint
         self._ids = EventIds(host.entropy(), host.now())
         self._owner = f"{self.log.instance}/{run}/{host.entropy():016x}"  # callers may use a run's id twice
         self._reader = reader
@@ -133,11 +135,11 @@ class Journal:
 
     def _event(self, event: Event) -> NewEvent:
         self.at = self.host.now()
-        new = to_new(event, self._ids.next(), self.at, self._run, self._cause, self._fingerprint)
+        new = to_new(event, self._ids.next(), self.at, self._run, self._cause, "")
         self.version += 1
         return new
 
-    async def begin(self, event: Event) -> None:
+    async def begin(self, event: RunStarted, live: Live, writes: Writes) -> None:
         """Claim the thread and record the run's first event; durable on return.
 
         Raises:
@@ -161,7 +163,9 @@ class Journal:
         self._cause = new.event_id
         self.open = True
 
-    async def record(self, event: Event) -> None:
+    async def record(
+        self, event: Event, *, worker: Worker | None = None, error: BaseException | None = None
+    ) -> None:
         """Record what happened; durable on return only under durability "sync"."""
         version = self.version
         new = self._event(event)

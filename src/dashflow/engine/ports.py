@@ -8,6 +8,7 @@ suspend where the loop should run; the simulated host counts every call, and may
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Hashable
+from contextlib import AbstractContextManager
 from typing import Any, Protocol, TypeVar
 
 import msgspec
@@ -127,6 +128,30 @@ class Host(Protocol):
         Raises:
             Overdue: There were none; the work is told to stop, and nobody waits for it.
         """
+        ...
+
+    def spawn(self, work: Callable[[], Any], *, blocking: bool) -> Any:
+        """Start a piece of work beside the flow, from any thread.
+
+        Args:
+            work: Called without arguments, in a copy of the caller's context.
+            blocking: False when it returns an awaitable.
+
+        Returns:
+            A future: ``result()`` waits for it, and it can be awaited where there is a loop.
+        """
+        ...
+
+    def ready(self, value: Any) -> Any:
+        """Such a future that has its result."""
+        ...
+
+    async def wait(self, future: Any) -> None:
+        """Wait for such a future, whatever it comes to."""
+        ...
+
+    def mutex(self) -> AbstractContextManager[Any]:
+        """Held by one thread at a time, where there are several."""
         ...
 
     def crew(self, limit: int | None = None, *, attentive: bool = False) -> Crew:

@@ -2,39 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from dashflow._util.reserved import INPUT, INTERRUPT, PULL
-from dashflow.checkpoint.events import to_new
+from dashflow._util.reserved import INPUT, INTERRUPT
 from dashflow.checkpoint.imported_layout import upcast
-from dashflow.checkpoint.thread import ThreadReader, stream_of
-from dashflow.checkpoint.view import (
-    as_shown,
-    checkpoints,
-    config_at,
-    config_of,
-    metadata_of,
-    parent_of,
-    timestamp,
-)
+from dashflow.checkpoint.view import mapped, metadata_of, naming, timestamp
 from dashflow.constants import END
 from dashflow.core.events import Change, StateEdited
 from dashflow.core.fold import ThreadState
 from dashflow.core.plan import GraphPlan
 from dashflow.core.superstep import Live, Task, apply, next_tasks, read, revive
-from dashflow.engine.accept import told
+from dashflow.core.written import tell
+from dashflow.engine.accept import loose_writes, told
+from dashflow.engine.history import History, Place, Writes
 from dashflow.engine.imported import adopt
-from dashflow.engine.journal import Changes, give_back
-from dashflow.engine.locate import find
-from dashflow.engine.ports import Host
-from dashflow.engine.run import GraphRun
+from dashflow.engine.journal import Changes
+from dashflow.engine.setting import Setting
 from dashflow.engine.task import Scope
 from dashflow.errors import InvalidUpdateError
-from dashflow.log.base import Append
-from dashflow.log.ids import EventIds
-from dashflow.types.interrupts import Interrupt
-from dashflow.types.snapshots import PregelTask, StateSnapshot
+from dashflow.types.commands import StateUpdate
+from dashflow.types.snapshots import StateSnapshot
 
 
 def live_of(plan: GraphPlan, state: ThreadState) -> Live:
@@ -45,47 +34,54 @@ def live_of(plan: GraphPlan, state: ThreadState) -> Live:
     return live
 
 
-def snapshot(
-    run: GraphRun, plan: GraphPlan, thread: str, state: ThreadState, *, latest: bool = False
-) -> StateSnapshot:
-    """A thread at a checkpoint, as LangGraph shows it; ``run`` only lends its way of naming tasks.
+def _due(setting: Setting, state: ThreadState) -> tuple[ThreadState, list[Task]]:
+    """The state with what was put in by hand, and the tasks of the step after it; ``setting`` looks at it."""
+    plan = setting.plan
+    state = upcast(state, plan.nodes, plan.follows)
+    live = setting.live = live_of(plan, state)
+    setting.look_at(state)
+    due = next_tasks(plan, live)
+    if state.loose:
+        state = adopt(state, setting.checkpoint_id, due, lambda task: Scope(setting, task))
+    if null := [write for write in loose_writes(state) if write[0] in plan.channels]:
+        apply(plan, live, (), null)
+    return state, due
+
+
+def snapshot(setting: Setting, state: ThreadState, *, latest: bool = False) -> StateSnapshot:
+    """A thread at a checkpoint, as LangGraph shows it.
 
     Args:
-        run: See above.
-        plan: The graph.
-        thread: Its id.
+        setting: Of no run: lends its way of naming things.
         state: What to show; its values are handed out.
         latest: Show where the thread stands now: with the results of tasks that are done already, and
             only the others as next. Else show the step as a record: as it began, with all its tasks.
     """
-    state = upcast(state, plan.nodes, {})
-    live = run.live = live_of(plan, state)
-    run.look_at(state)
-    due = next_tasks(plan, live)
-    if state.loose:
-        state = adopt(state, run.checkpoint_id, due, lambda task: Scope(run, task))
-    tasks: list[PregelTask] = []
+    plan, thread, ns = setting.plan, setting.options.thread, setting.namespace
+    state, due = _due(setting, state)
+    live = setting.live
     for task in due:
-        asked = tuple(
-            Interrupt(q.value, q.id, response_schema=q.schema) for q in state.questions.get(task.key, ())
-        )
         task.writes = state.done.get(task.key)
-        result = None if task.writes is None else _result(plan, task.writes)
-        error = state.errors.get(task.key)
-        identity = (Scope(run, task).id, task.name, task.path)
-        tasks.append(PregelTask(*identity, error, asked, None, result))  # type: ignore[arg-type]  # its text
+    tasks = setting.rows(due, state)
+    if latest:
+        tasks = [
+            row._replace(interrupts=()) if task.writes else row for row, task in zip(tasks, due, strict=True)
+        ]
     waiting = [task for task in due if not latest or task.writes is None]
     if latest and len(waiting) < len(due):
         live, joined = _with_results(plan, live, state, due)
         if not waiting:  # all are done, and whoever wrote that did not come to complete the step
             waiting = next_tasks(plan, live) if joined else due
+    parent = setting.parent_of(state)
+    config = mapped(naming(thread, ns, setting.checkpoint_id), state.parents)
+    before = None if parent is None else mapped(naming(thread, ns, parent), state.parents)
     return StateSnapshot(
         read(live.channels, plan.stream),
         tuple(task.name for task in waiting),
-        config_at(thread, state),  # type: ignore[arg-type]  # a config, by its keys
+        config,  # type: ignore[arg-type]  # a config, by its keys
         metadata_of(state),
         timestamp(state.at),
-        parent_of(thread, state),  # type: ignore[arg-type]  # as above
+        before,  # type: ignore[arg-type]  # as above
         tuple(tasks),
         tuple(question for task in tasks for question in task.interrupts),
     )
@@ -100,119 +96,190 @@ def _with_results(plan: GraphPlan, live: Live, state: ThreadState, due: Sequence
     return live, True
 
 
-def _result(plan: GraphPlan, writes: Sequence[tuple[str, Any]]) -> Any:
-    keys = (plan.stream,) if isinstance(plan.stream, str) else plan.stream
-    return {chan: value for chan, value in writes if chan in keys}
-
-
 def empty_snapshot(config: Mapping[str, Any]) -> StateSnapshot:
     """What there is to see of a thread that has no checkpoint."""
     return StateSnapshot({}, (), dict(config), None, None, None, (), ())  # type: ignore[arg-type]  # as LangGraph
 
 
-def current(run: GraphRun, plan: GraphPlan, reader: ThreadReader) -> StateSnapshot:
-    """The snapshot that the run's options name: at a checkpoint, else the thread's latest."""
-    options = run.options
-    thread = options.thread
-    if options.checkpoint is None:
-        head = reader.head(thread)
-        if not head.checkpoint:
-            return empty_snapshot({"configurable": dict(options.config["configurable"])})
-        return snapshot(run, plan, thread, reader.own(as_shown(reader, thread, head)), latest=True)
-    wanted = find(reader, thread, options.checkpoint)
-    state = next((s for s in checkpoints(reader, thread) if s.checkpoint == wanted.checkpoint), wanted)
-    return snapshot(run, plan, thread, state)
+async def current(setting: Setting, history: History, checkpoint: str | None) -> StateSnapshot | None:
+    """The snapshot at a checkpoint, else the thread's latest; None when there is none."""
+    place = await history.locate(checkpoint, looking=True)
+    if not place.state.checkpoint:
+        return None
+    return snapshot(setting, place.state, latest=checkpoint is None)
 
 
-def history(
-    run: GraphRun,
-    plan: GraphPlan,
-    reader: ThreadReader,
+async def history_of(
+    setting: Setting,
+    history: History,
     *,
     matching: Mapping[str, Any] | None,
     before: str | None,
     limit: int | None,
-) -> Iterator[StateSnapshot]:
+) -> list[StateSnapshot]:
     """The thread's snapshots, newest first."""
-    thread = run.options.thread
-    for state in checkpoints(reader, thread, before=before, filter=matching, limit=limit):
-        yield snapshot(run, plan, thread, reader.own(state))
+    found = await history.list(before=before, matching=matching, limit=limit)
+    return [snapshot(setting, state) for state in found]
+
+
+# -- editing ---------------------------------------------------------------------------------------
 
 
 async def update(
-    host: Host, run: GraphRun, plan: GraphPlan, reader: ThreadReader, values: Any, as_node: str | None
+    setting: Setting, history: History, checkpoint: str | None, supersteps: Sequence[Sequence[StateUpdate]]
 ) -> dict[str, Any]:
-    """Write to a thread as if a node had returned ``values``; makes a checkpoint.
+    """Write to a thread as if nodes had returned values; each superstep makes a checkpoint.
 
     Args:
-        host: The world.
-        run: Lends names and options; its thread and checkpoint say where.
-        plan: The graph.
-        reader: The log's threads.
-        values: An update, as a node returns it.
-        as_node: Which node; None: the one that ran last, when that is clear. ``END`` with no values:
-            give up what is waiting. ``__input__``: as a new input. ``__copy__``: only make a checkpoint.
+        setting: Of no run: lends names and options.
+        history: The thread.
+        checkpoint: Where to start from; None: the latest.
+        supersteps: Updates that belong together: values, and which node is taken to have returned them (None:
+            the one that ran last, when that is clear). ``END`` with no values: give up what is waiting.
+            ``__input__``: as a new input. ``__copy__``: only make a checkpoint, or with values, one to edit.
 
     Returns:
-        The config of the new checkpoint.
+        The config of the last checkpoint.
 
     Raises:
+        ValueError: There is nothing to do.
         InvalidUpdateError: Unknown or ambiguous node, or an update the channels cannot take.
         OwnershipConflictError: A run of this thread is going on.
         VersionConflictError: Somebody else wrote at the same moment; look again.
     """
-    options = run.options
-    head = await host.read(lambda: reader.head(options.thread))
-    state = head if options.checkpoint is None else find(reader, options.thread, options.checkpoint)
-    state = reader.own(state)
-    changes = Changes(plan, state.values)
-    live = run.live = live_of(plan, state)
-    run.look_at(state)
-    source, ran, extra = await _edit(host, run, plan, state, values, as_node)
-    change = Change()
-    if ran or extra:
-        bumped = apply(plan, live, ran, extra)
-        change = changes.take(live, bumped, [*extra, *(write for task in ran for write in task.writes or ())])
-    first = -1 if source == "input" else 0
-    step = state.step + 1 if state.checkpoint else first
-    event = StateEdited(state.version, step, source, change, list(map(told, ran)), options.metadata)
-    at = host.now()
-    new = to_new(event, EventIds(host.entropy(), at).next(), at, run.id, b"", "")
-    stream = stream_of(options.thread)
-    await give_back(host, reader, stream)
-    appended = await host.append(reader.log, Append(stream, (new,), head.version, unowned=True))
-    return config_of(options.thread, appended.version, at)
+    if not supersteps:
+        raise ValueError("No supersteps provided")
+    if any(not updates for updates in supersteps):
+        raise ValueError("No updates provided")
+    config: dict[str, Any] = {}
+    for updates in supersteps:
+        config = await _superstep(setting, history, checkpoint, updates)
+        checkpoint = config["configurable"]["checkpoint_id"]
+    return config
 
 
-async def _edit(
-    host: Host, run: GraphRun, plan: GraphPlan, state: ThreadState, values: Any, as_node: str | None
-) -> tuple[str, list[Task], list[tuple[str, Any]]]:
-    """What an edit comes to: its source, the tasks that count as run, and writes that belong to none."""
-    if as_node == END and values is None:  # nothing is waiting any more
-        waiting = next_tasks(plan, run.live)
-        for task in waiting:
+async def _superstep(
+    setting: Setting, history: History, checkpoint: str | None, updates: Sequence[StateUpdate]
+) -> dict[str, Any]:
+    place = await history.locate(checkpoint)
+    state, due = _due(setting, place.state)
+    place = place._replace(state=state)
+    values, as_node = updates[0][:2]
+    if as_node == END and values is None:
+        _only(updates, "Cannot apply multiple updates when clearing state")
+        for task in due:
             task.writes = state.done.get(task.key, ())
-        return "update", waiting, []
+        return await _edited(setting, history, place, "update", due, [])
     if as_node == INPUT:
+        _only(updates, "Cannot apply multiple updates when updating as input")
         if values is None:
-            raise InvalidUpdateError(f"Received no input writes for {plan.input_channel}")
-        return "input", [], plan.input_writes(values)
+            raise InvalidUpdateError(f"Received no input writes for {setting.plan.input_channel}")
+        return await _edited(setting, history, place, "input", [], setting.plan.input_writes(values))
     if as_node == "__copy__":
-        if not state.checkpoint:
-            raise InvalidUpdateError("Cannot copy a non-existent checkpoint")
-        return "fork", [], []
-    name = as_node or _last_node(plan, state)
+        _only(updates, "Cannot copy checkpoint with multiple updates")
+        return await _copied(setting, history, place, values)
+    tasks = [
+        await _as_task(setting, due, state, number, update, len(updates))
+        for number, update in enumerate(updates)
+    ]
+    return await _edited(setting, history, place, "update", tasks, [])
+
+
+def _only(updates: Sequence[StateUpdate], message: str) -> None:
+    if len(updates) > 1:
+        raise InvalidUpdateError(message)
+
+
+async def _copied(setting: Setting, history: History, place: Place, values: Any) -> dict[str, Any]:
+    """A checkpoint like the one there is, beside it; with values, edited as the tasks of the step after it."""
+    state = place.state
+    if not state.checkpoint:
+        raise InvalidUpdateError("Cannot copy a non-existent checkpoint")
+    event = StateEdited(
+        state.version, state.step + 1, "fork", Change(), meta=setting.options.metadata, copied=True,
+        parents=dict(state.parents),
+    )  # fmt: skip
+    config = await history.edit(setting.plan, place, event, setting.live, (), setting.options.config)
+    if not isinstance(values, list) or not values:
+        return config
+    by_node: dict[Any, list[StateUpdate]] = {}
+    for item in values:
+        if not isinstance(item, Sequence):
+            raise InvalidUpdateError(f"Invalid update item: {item} when copying checkpoint")
+        by_node.setdefault(item[1], []).append(StateUpdate(item[0], item[1]))
+    updates = [update for group in by_node.values() for update in group]
+    return await _superstep(setting, history, config["configurable"]["checkpoint_id"], updates)
+
+
+async def _as_task(
+    setting: Setting,
+    due: list[Task],
+    state: ThreadState,
+    number: int,
+    update: StateUpdate,
+    several: int,
+) -> Task:
+    """An update as a task that is done: one of those that are due, if its node is."""
+    values, name, identifier = update[0], update[1], update[2] if len(update) > 2 else None
+    plan = setting.plan
+    if name is None and several > 1:
+        raise InvalidUpdateError("as_node is required when applying multiple updates")
+    name = name or _last_node(plan, state)
     node = plan.nodes.get(name)
     if node is None:
         raise InvalidUpdateError(f"Node {name} does not exist")
-    task = Task(name, node, (PULL, name), (INTERRUPT,), values)
-    scope = Scope(run, task)
+    stands_for = next((task for task in due if task.name == name), None)
+    if stands_for is not None:
+        due.remove(stands_for)
+    task = Task(name, node, (INTERRUPT, number), (INTERRUPT,), values)  # type: ignore[arg-type]
+    scope = task.scope = Scope(setting, stands_for or task)
+    if stands_for is not None:
+        task.key = stands_for.key
+    elif identifier is None and state.checkpoint:
+        mark = INTERRUPT if number == 0 else f"{INTERRUPT}:{number}"
+        identifier = str(uuid.uuid5(uuid.UUID(setting.checkpoint_id), mark))
+    if identifier is not None:
+        scope.call_it(identifier)
     task.writes = own = node.body.writes(values)
     for route in node.body.routes:
-        free = route.asynchronous and host.asynchronous
-        decision = route.decide(route.read(run.live, own), values, scope, free)
+        free = route.asynchronous and setting.host.asynchronous
+        decision = route.decide(route.read(setting.live, own), values, scope, free)
         own.extend(route.writes(await decision if free else decision))
-    return "update", [task], []
+    return task
+
+
+async def _edited(
+    setting: Setting, history: History, place: Place, source: str, tasks: Sequence[Task], extra: Writes
+) -> dict[str, Any]:
+    plan, state, live = setting.plan, place.state, setting.live
+    changes = Changes(plan, state.values) if history.diffs else None
+    null = [write for write in loose_writes(state) if write[0] in plan.channels]
+    change = Change()
+    if tasks or extra:
+        bumped = apply(plan, live, tasks, extra)
+        if changes is not None:
+            writes = [*null, *extra, *(write for task in tasks for write in task.writes or ())]
+            change = changes.take(live, bumped, writes)
+    first = -1 if source == "input" else 0
+    step = state.step + 1 if state.checkpoint else first
+    wrote = [
+        [task.key, task.name, tell(task.writes or (), plan.told, live.value_of)]
+        for task in tasks
+        if task.scope is not None
+    ]
+    event = StateEdited(
+        state.version,
+        step,
+        source,
+        change,
+        [told(task) for task in tasks],
+        setting.options.metadata,
+        setting.namespace,
+        wrote=wrote if history.diffs else [],
+        parents=dict(state.parents),
+    )
+    results = [(task.scope, task.writes or ()) for task in tasks if task.scope is not None]
+    return await history.edit(plan, place, event, live, results, setting.options.config)
 
 
 def _last_node(plan: GraphPlan, state: ThreadState) -> str:
@@ -221,12 +288,17 @@ def _last_node(plan: GraphPlan, state: ThreadState) -> str:
     Raises:
         InvalidUpdateError: Several ran last, or it cannot be told.
     """
-    seen = [(v, name) for name, memory in state.seen.items() if name in plan.nodes for v in memory.values()]
+    if len(plan.nodes) == 1:
+        return next(iter(plan.nodes))
+    seen = sorted(_seen(plan, state.seen))
     if not seen:
         if isinstance(plan.input_channel, str) and plan.input_channel in plan.nodes:
             return plan.input_channel
         raise InvalidUpdateError("Ambiguous update, specify as_node")
-    seen.sort()
     if len(seen) == 1 or seen[-1][0] != seen[-2][0] or seen[-1][1] == seen[-2][1]:
         return seen[-1][1]
     raise InvalidUpdateError("Ambiguous update, specify as_node")
+
+
+def _seen(plan: GraphPlan, seen: Mapping[str, Mapping[str, int]]) -> Iterable[tuple[int, str]]:
+    return ((v, name) for name, memory in seen.items() if name in plan.nodes for v in memory.values())

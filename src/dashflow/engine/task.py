@@ -5,20 +5,23 @@ Written once for all hosts. May not touch the log: what a task came to is record
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, Protocol
 
 from dashflow._util.ids import interrupt_id, path_text, task_id
-from dashflow._util.reserved import NS_END, NS_SEP, PUSH
+from dashflow._util.reserved import NS_END, NS_SEP, PREVIOUS, PUSH
 from dashflow._util.scope import CURRENT
 from dashflow._util.sentinel import MISSING
 from dashflow.core.plan import PLAIN, GraphPlan, NodePolicies
 from dashflow.core.superstep import Live, Task, read, written
+from dashflow.engine.answers import Answers
 from dashflow.engine.handlers import MARK, HandlerTask
+from dashflow.engine.history import History
 from dashflow.engine.parts import Audience
 from dashflow.engine.ports import Host, Overdue
+from dashflow.engine.replay import Replay
 from dashflow.engine.retry import delay_before, matching_policy
 from dashflow.engine.timeout import Watch, timeout_unsupported
 from dashflow.errors import GraphBubbleUp, GraphInterrupt, NodeCancelledError, NodeError, ParentCommand
@@ -30,7 +33,7 @@ from dashflow.types.policies import TimeoutPolicy
 
 
 class Surroundings(Protocol):
-    """What a task may ask of the run it is part of (``dashflow.engine.run.GraphRun``)."""
+    """What a task may ask of the run it is part of (``dashflow.engine.setting.Setting``)."""
 
     id: str
     plan: GraphPlan
@@ -42,7 +45,11 @@ class Surroundings(Protocol):
     cache: Any
     outer: Scope | None
     audience: Audience | None
-    recorded: bool
+    answers: Answers
+    lent: History | None
+    around: dict[str, str]
+    replay: Replay | None
+    resuming: bool | None
     control: RunControl
     stopping: bool
 
@@ -59,16 +66,8 @@ class Surroundings(Protocol):
         """Send a value to the ``custom`` stream."""
         ...
 
-    def answer(self, question: str, task: Task) -> Any:
-        """The answer to the question of that id, or to whoever asks first; MISSING when there is none."""
-        ...
-
-    def note_first(self, question: str, first: str) -> None:
-        """Remember the id of the first question of the task that asks ``question``."""
-        ...
-
-    def refuse(self, question: Interrupt[Any], first: str, task: Task) -> None:
-        """The answer to this question did not fit: forget it, the question is open again."""
+    def call(self, scope: Scope, node: Any, given: Any) -> Any:
+        """Start a function beside the task of ``scope``; returns its future."""
         ...
 
 
@@ -108,26 +107,53 @@ class Body(Protocol):
         ...
 
 
+class Span(Protocol):
+    """One attempt of a task, as somebody who follows the run sees it."""
+
+    config: dict[str, Any]
+    """The config for what the task calls."""
+
+    async def leave(self, result: Any) -> None:
+        """The task is done; ``result`` is what its code returned."""
+        ...
+
+    async def fail(self, error: BaseException) -> None:
+        """The attempt ends with an error, or with a question."""
+        ...
+
+    async def route(self, number: int, name: str, value: Any, decide: Callable[[], Any]) -> Any:
+        """Call what decides where to go on: the n-th of the task's conditional edges."""
+        ...
+
+
 class Scope:
     """What a running task can be asked for; everything costly is made when somebody asks."""
 
     __slots__ = (
         "_config",
+        "_id",
         "_runtime",
         "asked",
         "attempt",
         "begun",
+        "caller",
+        "calls",
         "closed",
         "extra",
         "graphs",
+        "result",
         "run",
+        "span",
         "task",
         "watch",
     )
 
-    def __init__(self, run: Surroundings, task: Task) -> None:
+    def __init__(self, run: Surroundings, task: Task, caller: Scope | None = None) -> None:
+        """``caller`` is the task that started this one beside itself, for called functions."""
         self.run = run
         self.task = task
+        self.caller = caller
+        self.calls = 0
         self.asked = 0
         self.graphs = 0
         self.attempt = 1
@@ -135,20 +161,34 @@ class Scope:
         self.closed = False
         self.watch: Watch | None = None
         self.extra: list[tuple[str, Any]] | None = None
+        self._id = ""
+        self.span: Span | None = None
+        self.result: Any = None
         self._config: dict[str, Any] | None = None
         self._runtime: Runtime[Any] | None = None
 
     @property
     def id(self) -> str:
         """The task's id."""
+        if not self._id:
+            self._id = self._identity()
+        return self._id
+
+    def call_it(self, identifier: str) -> None:
+        """Let the task's id be this one: its result is put in by hand."""
+        self._id = identifier
+
+    def _identity(self) -> str:
         task, run = self.task, self.run
         kind = (task.path[0], *task.triggers)
         if isinstance(task, HandlerTask):
             kind = (PUSH, MARK, Scope(run, task.failed).id)
         elif task.path[0] == PUSH:
             place = task.path[1]
-            kind = (PUSH, str(place) if isinstance(place, int) else path_text(place))
-        outer = f"{run.namespace}{NS_SEP}{task.name}" if run.namespace else task.name
+            kind = (
+                (PUSH, str(place)) if isinstance(place, int) else (PUSH, path_text(place), str(task.path[2]))
+            )
+        outer = f"{self._around}{NS_SEP}{task.name}" if self._around else task.name
         seed = run.checkpoint_id
         return task_id(bytes.fromhex(seed.replace("-", "")), outer, str(run.live.step), task.name, *kind)
 
@@ -156,15 +196,17 @@ class Scope:
     def namespace(self) -> str:
         """The task's checkpoint namespace: ``parent|node:task id``."""
         own = f"{self.task.name}{NS_END}{self.id}"
-        return f"{self.run.namespace}{NS_SEP}{own}" if self.run.namespace else own
+        return f"{self._around}{NS_SEP}{own}" if self._around else own
 
     @property
-    def outermost(self) -> Scope:
-        """The task of the outermost graph that this one runs inside of; itself, when it is that."""
-        scope = self
-        while scope.run.outer is not None:
-            scope = scope.run.outer
-        return scope
+    def _around(self) -> str:
+        """The namespace that the task's begins with."""
+        return self.run.namespace if self.caller is None else self.caller.namespace
+
+    @property
+    def path(self) -> str:
+        """Where the task stands, as text that sorts."""
+        return path_text(self.task.path)
 
     def next_namespace(self) -> str:
         """Namespace for a graph that starts inside this task; later ones are numbered."""
@@ -175,7 +217,7 @@ class Scope:
     def config(self) -> dict[str, Any]:
         """The task's ``RunnableConfig``, made on first use."""
         if self._config is None:
-            config = self.run.task_config(self)
+            config = self.run.task_config(self) if self.span is None else self.span.config
             self._config = config if self.watch is None else self.watch.hear(config)
         return self._config
 
@@ -213,7 +255,7 @@ class Scope:
 
     def again(self) -> Scope:
         """The scope of the next attempt."""
-        scope = Scope(self.run, self.task)
+        scope = Scope(self.run, self.task, self.caller)
         scope.attempt, scope.begun = self.attempt + 1, self.begun
         self.close()
         return scope
@@ -235,6 +277,7 @@ class Scope:
                 context=run.options.context,
                 store=run.store,
                 stream_writer=self.writer,
+                previous=self._previous(),
                 execution_info=ExecutionInfo(
                     checkpoint_id=run.checkpoint_id,
                     checkpoint_ns=self.namespace,
@@ -249,6 +292,15 @@ class Scope:
                 **extra,
             )
         return self._runtime
+
+    def _previous(self) -> Any:
+        """What the thread's last run saved (functional API)."""
+        saved = self.run.live.channels.get(PREVIOUS)
+        return saved.get() if saved is not None and saved.is_available() and self.caller is None else None
+
+    def call(self, node: Any, given: Any) -> Any:
+        """Start a function beside this task, as a task of its own; returns its future."""
+        return self.run.call(self, node, given)
 
     def send(self, writes: Sequence[tuple[str, Any]]) -> None:
         """Write to channels beside what the node returns."""
@@ -276,19 +328,19 @@ class Scope:
         """The answer to the task's next question, or ``GraphInterrupt`` when there is none yet."""
         if self.closed:
             raise NodeCancelledError(self.task.name, f"Node {self.task.name!r} asked after its time was over")
-        namespace, number, home = self.namespace, self.asked, self.outermost
+        namespace, number, answers = self.namespace, self.asked, self.run.answers
         self.asked += 1
         identifier = interrupt_id(namespace, number)
         first = interrupt_id(namespace)
-        answer = home.run.answer(identifier, home.task)
+        answer = answers.find(identifier, self.task.key)
         if answer is not MISSING:
             try:
                 return validate_response(response_schema, answer)
             except Exception:  # the question stays open, whatever becomes of the error
                 question = self._question(value, identifier, response_schema)
-                home.run.refuse(question, first, home.task)
+                answers.refuse(question, first, self.task.key)
                 raise
-        home.run.note_first(identifier, first)
+        answers.note_first(identifier, first)
         raise GraphInterrupt((self._question(value, identifier, response_schema),))
 
     def _question(self, value: Any, identifier: str, response_schema: Any) -> Interrupt[Any]:
@@ -305,12 +357,12 @@ async def execute(host: Host, run: Surroundings, task: Task) -> list[tuple[str, 
     body: Body = task.node.body
     if body.inline:
         return body.writes(task.input)
-    scope = Scope(run, task)
+    scope = task.scope = task.scope or Scope(run, task)
     token = CURRENT.set(scope)
     try:
         policies, packet = task.node.policies, task.packet
         if policies is PLAIN and (packet is None or packet.timeout is None):
-            return await _attempt(host, run, task, body, scope)
+            return await _once(host, run, task, body, scope)
         return await _with_policies(host, run, task, policies, scope)
     except BaseException as error:
         # Known by its name: nothing here may import asyncio, and it need not be loaded.
@@ -321,6 +373,21 @@ async def execute(host: Host, run: Surroundings, task: Task) -> list[tuple[str, 
         CURRENT.reset(token)
 
 
+async def _followed(
+    host: Host, run: Surroundings, task: Task, body: Body, scope: Scope
+) -> list[tuple[str, Any]]:
+    """An attempt that somebody follows."""
+    span = scope.span = await run.options.tracer.enter(scope, task.input)
+    scope._config = None
+    try:
+        writes = await _attempt(host, run, task, body, scope)
+    except BaseException as error:
+        await span.fail(error)
+        raise
+    await span.leave(scope.result)
+    return writes
+
+
 async def _attempt(
     host: Host, run: Surroundings, task: Task, body: Body, scope: Scope
 ) -> list[tuple[str, Any]]:
@@ -329,18 +396,30 @@ async def _attempt(
         result = await host.call(lambda: body.call(task.input, scope, free), blocking=not free)
     except ParentCommand as upwards:  # from a graph inside this node: it is for us
         result = replace(upwards.args[0], graph=None)
+    scope.result = result
     writes = body.writes(result)
     if scope.extra:
         writes.extend(scope.extra)
-    for route in body.routes:
+    for number, route in enumerate(body.routes):
         state = route.read(run.live, writes)
-        if route.asynchronous and host.asynchronous:
-            asked = partial(route.decide, state, result, scope, True)
-            decision = await host.call(asked, blocking=False)
+        free = route.asynchronous and host.asynchronous
+        if scope.span is not None:
+            asked = partial(route.decide, state, result, scope, free)
+            decision = await scope.span.route(number, route.name, state, asked)
+        elif free:
+            decision = await host.call(partial(route.decide, state, result, scope, True), blocking=False)
         else:
             decision = route.decide(state, result, scope)
         writes.extend(route.writes(decision))
     return writes
+
+
+def _once(
+    host: Host, run: Surroundings, task: Task, body: Body, scope: Scope
+) -> Coroutine[Any, Any, list[tuple[str, Any]]]:
+    """One attempt, followed by a tracer if there is one."""
+    follow = _attempt if run.options.tracer is None else _followed
+    return follow(host, run, task, body, scope)
 
 
 async def _with_policies(
@@ -355,9 +434,9 @@ async def _with_policies(
     scope.begun = host.now()
     while True:
         try:
-            if limits is None:
-                return await _attempt(host, run, task, task.node.body, scope)
-            return await _within(host, run, task, limits, scope)
+            if limits is not None:
+                return await _within(host, run, task, limits, scope)
+            return await _once(host, run, task, task.node.body, scope)
         except GraphBubbleUp:
             raise
         except Exception as error:
@@ -375,7 +454,7 @@ async def _within(
 ) -> list[tuple[str, Any]]:
     watch = scope.watch = Watch(limits, host.elapsed)
     try:
-        return await host.limited(lambda: _attempt(host, run, task, task.node.body, scope), watch.left)
+        return await host.limited(lambda: _once(host, run, task, task.node.body, scope), watch.left)
     except Overdue:
         raise watch.error(task.name) from None
     finally:

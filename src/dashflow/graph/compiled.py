@@ -13,7 +13,6 @@ from typing import Any, ClassVar, Generic, Self
 from dashflow.channels.ephemeral_value import EphemeralValue
 from dashflow.channels.last_value import LastValueAfterFinish
 from dashflow.channels.named_barrier_value import NamedBarrierValue, NamedBarrierValueAfterFinish
-from dashflow.checkpoint.saver import LogSaver
 from dashflow.constants import END, START, TAG_HIDDEN
 from dashflow.graph.branch import Branch, BranchRoute
 from dashflow.graph.message import add_messages
@@ -45,15 +44,34 @@ class CompiledStateGraph(Pregel, Generic[StateT, ContextT, InputT, OutputT]):
         kwargs: See ``Pregel``.
     """
 
+    __module__ = "dashflow.graph.state"  # where users know it from; drawings name it
+
     _pure_reducers: ClassVar[tuple[Callable[..., Any], ...]] = (*PURE_REDUCERS, add_messages)
 
     def __init__(self, *, builder: Any, schema_to_mapper: dict[Any, Any], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.builder = builder
         self.schema_to_mapper = schema_to_mapper
-        if isinstance(self.checkpointer, LogSaver):
+        self.output_mapper = builder.schemas[builder.output_schema].coerce
+        self.state_mapper = builder.schemas[builder.state_schema].coerce
+        registry = getattr(self.checkpointer, "registry", None)
+        if registry is not None:
             for schema in builder.schemas:
-                self.checkpointer.registry.register_schema(schema)
+                registry.register_schema(schema)
+
+    def get_input_jsonschema(self, config: Any = None) -> dict[str, Any]:
+        """JSON Schema of its input."""
+        return self._json_schema(self.builder.input_schema, "Input")
+
+    def get_output_jsonschema(self, config: Any = None) -> dict[str, Any]:
+        """JSON Schema of its output."""
+        return self._json_schema(self.builder.output_schema, "Output")
+
+    def _json_schema(self, kind: Any, suffix: str) -> dict[str, Any]:
+        from dashflow.pregel.schemas import state_json_schema
+
+        builder = self.builder
+        return state_json_schema(kind, list(builder.schemas[kind]), builder.channels, self.get_name(suffix))
 
     def attach_node(self, key: str, node: NodeSpec[Any, ContextT] | None) -> None:
         """Add a node; with ``START`` and None, the one that takes the input.
@@ -116,6 +134,12 @@ class CompiledStateGraph(Pregel, Generic[StateT, ContextT, InputT, OutputT]):
         schema = builder.schemas[kind]
         read = reader(schema) if with_reader else None
         self.nodes[start].body.routes.append(BranchRoute(branch, schema, read))
+
+    def _follows(self) -> dict[str, list[str]]:
+        follows: dict[str, list[str]] = {}
+        for start, end in sorted(self.builder.edges):
+            follows.setdefault(start, []).append(end)
+        return follows
 
     def validate(self) -> Self:
         """See ``Pregel.validate``."""

@@ -11,10 +11,12 @@ import inspect
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Hashable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, TypeVar
 
 from dashflow.engine.ports import Done, Overdue, Posted
 from dashflow.hosts.clock import WallClock, entropy, jitter
+from dashflow.hosts.future import CallFuture, ready
 from dashflow.hosts.threads import THREADS
 from dashflow.log.base import Append, Appended, EventLog, Ticket
 
@@ -49,6 +51,14 @@ async def in_thread(work: Callable[[], T]) -> T:
 
     THREADS.start(job)
     return await future
+
+
+def _running() -> asyncio.AbstractEventLoop | None:
+    """The loop that runs in this thread; None when none does."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
 
 
 def _refuse(waiter: asyncio.Future[None]) -> None:
@@ -171,6 +181,8 @@ class AioHost:
     asynchronous = True
 
     def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._spawned: dict[CallFuture[Any], asyncio.Task[None]] = {}
         self.now = WallClock().now
         self.entropy = entropy
         self.elapsed = time.monotonic
@@ -240,6 +252,49 @@ class AioHost:
     def crew(self, limit: int | None = None, *, attentive: bool = False) -> TaskCrew:
         """See ``Host.crew``; every crew here is attentive."""
         return TaskCrew(limit)
+
+    def spawn(self, work: Callable[[], Any], *, blocking: bool) -> CallFuture[Any]:
+        """See ``Host.spawn``; as a task of the loop, or on a thread."""
+        future: CallFuture[Any] = CallFuture()
+        loop, context = self._loop, contextvars.copy_context()
+
+        async def run() -> None:
+            if not future.set_running_or_notify_cancel():
+                return
+            try:
+                value = await in_thread(work) if blocking else await work()
+            except BaseException as error:  # its caller must hear of it
+                future.set_exception(error)
+            else:
+                future.set_result(value)
+
+        def begin() -> None:
+            task = loop.create_task(run(), context=context)
+            self._spawned[future] = task
+            task.add_done_callback(lambda _: self._spawned.pop(future, None))
+
+        if _running() is loop:
+            begin()
+        else:
+            loop.call_soon_threadsafe(begin)
+        return future
+
+    def ready(self, value: Any) -> CallFuture[Any]:
+        """See ``Host.ready``."""
+        return ready(value)
+
+    async def wait(self, future: CallFuture[Any]) -> None:
+        """See ``Host.wait``; cancelled with the flow."""
+        try:
+            await asyncio.wait([asyncio.wrap_future(future)])
+        except asyncio.CancelledError:
+            for task in list(self._spawned.values()):
+                task.cancel()
+            raise
+
+    def mutex(self) -> AbstractContextManager[Any]:
+        """See ``Host.mutex``: flow and calls are on one loop."""
+        return nullcontext()
 
     def cancelling(self) -> bool:
         """See ``Host.cancelling``."""

@@ -12,6 +12,7 @@ import contextvars
 import random
 from collections import deque
 from collections.abc import Awaitable, Callable, Hashable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, TypeVar
 
 from dashflow.engine.ports import Done, Overdue, Posted
@@ -243,6 +244,31 @@ class SimulatedHost:
     def crew(self, limit: int | None = None, *, attentive: bool = False) -> SimulatedCrew:
         """See ``Host.crew``."""
         return SimulatedCrew(self, limit)
+
+    def spawn(self, work: Callable[[], Any], *, blocking: bool) -> Any:
+        """See ``Host.spawn``; done at once."""
+        from dashflow.hosts.future import CallFuture, settle  # only those who call tasks pay for it
+
+        future: CallFuture[Any] = CallFuture()
+        context = contextvars.copy_context()
+        self.alive()
+        settle(future, lambda: context.run(work))
+        self.alive()
+        return future
+
+    def ready(self, value: Any) -> Any:
+        """See ``Host.ready``."""
+        from dashflow.hosts.future import ready
+
+        return ready(value)
+
+    async def wait(self, future: Any) -> None:
+        """See ``Host.wait``."""
+        future.exception()
+
+    def mutex(self) -> AbstractContextManager[Any]:
+        """See ``Host.mutex``."""
+        return nullcontext()
 
     def cancelling(self) -> bool:
         """See ``Host.cancelling``: never, nothing here can be cancelled."""

@@ -159,6 +159,29 @@ class SyncHost:
         """See ``Host.crew``."""
         return ThreadCrew(DEFAULT_LIMIT if limit is None else max(1, limit), attentive)
 
+    def spawn(self, work: Callable[[], Any], *, blocking: bool) -> Any:
+        """See ``Host.spawn``; on a thread of its own."""
+        from dashflow.hosts.future import CallFuture, settle  # only those who call tasks pay for it
+
+        future: CallFuture[Any] = CallFuture()
+        context = contextvars.copy_context()
+        THREADS.start(lambda: settle(future, lambda: context.run(work)))
+        return future
+
+    def ready(self, value: Any) -> Any:
+        """See ``Host.ready``."""
+        from dashflow.hosts.future import ready
+
+        return ready(value)
+
+    async def wait(self, future: Any) -> None:
+        """See ``Host.wait``."""
+        future.exception()
+
+    def mutex(self) -> AbstractContextManager[Any]:
+        """See ``Host.mutex``."""
+        return threading.Lock()
+
     def cancelling(self) -> bool:
         """See ``Host.cancelling``: never, nothing here can be cancelled."""
         return False

@@ -96,6 +96,7 @@ def plan_of(
     retry: Sequence[RetryPolicy] = (),
     cache: CachePolicy[Any] | None = None,
     pure_reducers: Sequence[Callable[..., Any]] = PURE_REDUCERS,
+    follows: Mapping[str, Sequence[str]] | None = None,
 ) -> GraphPlan:
     """The plan of a graph that was validated.
 
@@ -109,6 +110,7 @@ def plan_of(
         retry: For nodes that have no retry policies of their own.
         cache: The same for caching.
         pure_reducers: See ``PURE_REDUCERS``.
+        follows: See ``GraphPlan``.
     """
     managed = {key: value for key, value in channels.items() if not isinstance(value, BaseChannel)}
     stored = {key: value for key, value in channels.items() if isinstance(value, BaseChannel)}
@@ -126,6 +128,7 @@ def plan_of(
             tags=node.tags or (),
             metadata=node.metadata,
             policies=_policies(node, retry, cache),
+            source=node,
         )
     return GraphPlan(
         name,
@@ -136,6 +139,7 @@ def plan_of(
         output=outputs,
         stream=shown,
         pure_reducers=pure_reducers,
+        follows=follows,
     )
 
 

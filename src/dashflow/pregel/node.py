@@ -71,7 +71,7 @@ class PregelNode:
         self.cache_policy = cache_policy
         self.is_error_handler = is_error_handler
         self.error_handler_node = error_handler_node
-        self.subgraphs = list(subgraphs or ())
+        self._subgraphs = None if subgraphs is None else list(subgraphs)
         self.timeout = TimeoutPolicy.coerce(timeout)
         self.body = body
         self.read = read
@@ -86,6 +86,16 @@ class PregelNode:
 
         action = _same if self.action is None else self.action
         return coerce_to_runnable(action, name=None, trace=False)
+
+    @property
+    def subgraphs(self) -> list[Any]:
+        """Graphs that it runs: those it was told of, else the first that its action is or reaches."""
+        if self._subgraphs is None:
+            from dashflow.pregel.subgraphs import find_subgraph
+
+            found = find_subgraph(self.action)
+            self._subgraphs = [] if found is None else [found]
+        return self._subgraphs
 
     def copy(self, update: Mapping[str, Any] | None = None) -> PregelNode:
         """A copy with some attributes changed, by the names of the constructor's arguments."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from typing import Any, ClassVar, Self
 
 from dashflow._util.reserved import TASKS
 from dashflow.channels.base import BaseChannel
 from dashflow.channels.topic import Topic
-from dashflow.checkpoint.saver import LogSaver
 from dashflow.core.plan import GraphPlan
 from dashflow.engine.ports import Host
 from dashflow.engine.timeout import check_timeout
@@ -116,7 +116,7 @@ class GraphShape:
         self.input_channels = input_channels
         self.step_timeout = step_timeout
         self.debug = bool(debug)
-        self.checkpointer = _known_saver(checkpointer)
+        self.checkpointer = ensure_valid_checkpointer(checkpointer)
         self.store = store
         self.cache = cache
         self.retry_policy = (retry_policy,) if isinstance(retry_policy, RetryPolicy) else tuple(retry_policy)
@@ -125,8 +125,9 @@ class GraphShape:
         self.node_error_handler_map = dict(node_error_handler_map or {})
         self.name = name
         self.stream_transformers = tuple(stream_transformers or ())
+        self.output_mapper: Callable[[Any], Any] | None = None
+        self.state_mapper: Callable[[Any], Any] | None = None
         self._host: Host | None = None
-        self._plan: GraphPlan | None = None
         if auto_validate:
             self.validate()
 
@@ -153,29 +154,31 @@ class GraphShape:
             auto_validate=False,
             **{"name": plan.name, **options},
         )
-        graph._plan = plan
+        graph.plan = plan
         return graph
 
-    @property
+    @cached_property
     def plan(self) -> GraphPlan:
         """The graph as the engine follows it; made when it is first asked for."""
-        plan = self._plan
-        if plan is None:
-            plan = self._plan = plan_of(
-                self.name,
-                self.nodes,
-                self.channels,
-                inputs=self.input_channels,
-                outputs=self.output_channels,
-                shown=self.stream_channels_asis,
-                retry=self.retry_policy,
-                cache=self.cache_policy,
-                pure_reducers=self._pure_reducers,
-            )
-        return plan
+        return plan_of(
+            self.name,
+            self.nodes,
+            self.channels,
+            inputs=self.input_channels,
+            outputs=self.output_channels,
+            shown=self.stream_channels_asis,
+            retry=self.retry_policy,
+            cache=self.cache_policy,
+            pure_reducers=self._pure_reducers,
+            follows=self._follows(),
+        )
+
+    def _follows(self) -> dict[str, list[str]]:
+        """For each node, those that an edge leads to from it; only ``StateGraph`` knows edges."""
+        return {}
 
     def _forget_plan(self) -> None:
-        self._plan = None
+        self.__dict__.pop("plan", None)
 
     @property
     def stream_channels_asis(self) -> str | Sequence[str]:
@@ -227,18 +230,6 @@ class GraphShape:
         if not twin._shape.isdisjoint(update or ()):
             twin._forget_plan()
         return twin
-
-
-def _known_saver(checkpointer: Any) -> Any:
-    if isinstance(checkpointer, LogSaver):
-        return checkpointer
-    checked = ensure_valid_checkpointer(checkpointer)
-    if checked not in (None, True, False):
-        raise TypeError(
-            f"{type(checkpointer).__name__} is no saver of DashFlow's; this version takes InMemorySaver, "
-            "SqliteSaver and AsyncSqliteSaver from dashflow.checkpoint."
-        )
-    return checked
 
 
 def _with_packets(channels: Mapping[str, Any]) -> dict[str, Any]:

@@ -32,21 +32,23 @@ _TYPES = {"config": "RunnableConfig", "writer": "StreamWriter", "store": "BaseSt
 _BY_NAME = (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)
 
 
-def wants(function: Callable[..., Any]) -> tuple[Provider, ...]:
+def wants(function: Callable[..., Any], skip: int = 1) -> tuple[Provider, ...]:
     """The parameters of ``function`` that the runtime fills, with where their values come from.
+
+    The first ``skip`` ones are the input's.
 
     A parameter counts by its name, unless it is annotated as something else and has a default: then it is
     the program's own. ``error`` counts only when it is annotated as a ``NodeError``.
     """
-    return tuple((p.name, _WANTED[p.name]) for p in _candidates(function) if _is_filled(p))
+    return tuple((p.name, _WANTED[p.name]) for p in _candidates(function, skip) if _is_filled(p))
 
 
-def _candidates(function: Callable[..., Any]) -> list[Parameter]:
+def _candidates(function: Callable[..., Any], skip: int = 1) -> list[Parameter]:
     try:
         parameters = list(signature(function).parameters.values())
     except (TypeError, ValueError):  # builtins without a signature take the state only
         return []
-    return [p for p in parameters[1:] if p.name in _WANTED and p.kind in _BY_NAME]
+    return [p for p in parameters[skip:] if p.name in _WANTED and p.kind in _BY_NAME]
 
 
 def warn_of_hints(function: Callable[..., Any]) -> None:

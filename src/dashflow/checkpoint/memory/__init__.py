@@ -32,6 +32,7 @@ class InMemorySaver(
     """
 
     _whole = False
+    drives_log = True
 
     def __init__(
         self,

@@ -38,6 +38,8 @@ class SqliteSaver(LogSaver):
         LogFormatError: It was written by a newer DashFlow.
     """
 
+    drives_log = True
+
     def __init__(
         self,
         conn: str | Path | sqlite3.Connection,

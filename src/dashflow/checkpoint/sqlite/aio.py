@@ -32,6 +32,8 @@ class AsyncSqliteSaver(LogSaver):
         LogFormatError: It was written by a newer DashFlow.
     """
 
+    drives_log = True
+
     def __init__(
         self,
         conn: Any,

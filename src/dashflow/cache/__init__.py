@@ -1,0 +1,1 @@
+"""Caches: results of nodes that were computed before, by namespace and key. LangGraph's interface."""

@@ -1,0 +1,86 @@
+"""Calls: functions that a task starts beside itself (``@task``), each a task of the same superstep.
+
+Their results are recorded as they come, so that a task that runs again finds them. Threads and loops are the host's.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from dashflow._util.drive import drive
+from dashflow._util.reserved import PUSH, RETURN
+from dashflow.core.superstep import Task
+from dashflow.engine.task import Scope, execute
+from dashflow.errors import GraphBubbleUp, GraphInterrupt
+
+if TYPE_CHECKING:
+    from dashflow.core.plan import NodePlan
+    from dashflow.engine.step import Step
+
+
+class Calls:
+    """The calls of one run.
+
+    Args:
+        run: The run; told of what they come to.
+    """
+
+    def __init__(self, run: Step) -> None:
+        self._run = run
+        self._futures: list[Any] = []
+
+    def start(self, scope: Scope, node: NodePlan, given: Any) -> Any:
+        """Start a function for the task of ``scope``.
+
+        Args:
+            scope: Of the task that calls.
+            node: The function, as a node.
+            given: Its arguments: (positional, by name).
+
+        Returns:
+            A future that can be waited for (``result()``) and awaited.
+        """
+        run = self._run
+        number, scope.calls = scope.calls, scope.calls + 1
+        path = (PUSH, scope.task.path, number, True)
+        task = Task(f"{scope.task.key}>{number}", node, path, (PUSH,), given)
+        task.scope = Scope(run, task, scope)
+        known = run.recorded(task.key)
+        if known is not None:
+            task.writes = known
+            return run.host.ready(_returned(task))
+        run.later(lambda: run.show_started([task]))
+        if run.host.asynchronous:
+            future = run.host.spawn(lambda: self._perform(task), blocking=False)
+        else:
+            future = run.host.spawn(lambda: drive(self._perform(task)), blocking=True)
+        self._futures.append(future)
+        return future
+
+    async def _perform(self, task: Task) -> Any:
+        run = self._run
+        try:
+            if not await run.cached(task):
+                task.writes = await execute(run.host, run, task)
+                await run.keep(task)
+        except GraphInterrupt as asked:
+            await run.record_questions(task, asked.args[0])
+            raise
+        except GraphBubbleUp:
+            raise
+        except Exception as error:
+            await run.failed(task, error)
+            raise
+        await run.completed(task, True)
+        return _returned(task)
+
+    async def settle(self) -> None:
+        """Wait for all calls that were started; what they raised is their callers' business."""
+        while self._futures:
+            futures, self._futures = self._futures, []
+            for future in futures:
+                await self._run.host.wait(future)
+
+
+def _returned(task: Task) -> Any:
+    return next((value for channel, value in task.writes or () if channel == RETURN), None)

@@ -1,0 +1,110 @@
+"""Threads in an event log, as the engine sees them. Reads through ``ThreadReader``, writes through a journal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from dashflow.checkpoint.events import to_new
+from dashflow.checkpoint.thread import ThreadReader, stream_of
+from dashflow.checkpoint.view import as_shown, checkpoints, config_of, mapped, name_of, places
+from dashflow.core.events import StateEdited
+from dashflow.core.fold import EMPTY, ThreadState
+from dashflow.core.plan import GraphPlan
+from dashflow.core.superstep import Live
+from dashflow.engine.history import Place, Worker, Writes
+from dashflow.engine.journal import Journal, give_back
+from dashflow.engine.ports import Host
+from dashflow.errors import UnknownCheckpointError
+from dashflow.log.base import Append
+from dashflow.log.ids import EventIds
+
+
+class LogHistory:
+    """A thread in a log.
+
+    Args:
+        host: The world.
+        reader: The log's threads.
+        thread: Id of the thread.
+        ns: Namespace in it.
+    """
+
+    diffs = True
+
+    def __init__(self, host: Host, reader: ThreadReader, thread: str, ns: str = "") -> None:
+        self.host = host
+        self.reader = reader
+        self.thread = thread
+        self.ns = ns
+
+    def nested(self, ns: str) -> LogHistory:
+        """See ``History.nested``."""
+        return LogHistory(self.host, self.reader, self.thread, ns)
+
+    async def locate(
+        self, checkpoint: str | None, before: str | None = None, *, looking: bool = False
+    ) -> Place:
+        """See ``History.locate``."""
+        return await self.host.read(lambda: self._locate(checkpoint, before, looking))
+
+    def _locate(self, checkpoint: str | None, before: str | None, looking: bool) -> Place:
+        reader = self.reader
+        head = reader.head(self.thread, self.ns)
+        if before is not None:
+            there = places(reader, stream_of(self.thread, self.ns))
+            state = next((state for name, state in there.items() if name < before), EMPTY)
+            return Place(reader.own(state), head.version, True, state.checkpoint != head.checkpoint)
+        if checkpoint is None:
+            shown = as_shown(reader, self.thread, head, self.ns)
+            return Place(reader.own(shown), head.version)
+        stream = stream_of(self.thread, self.ns)
+        if head.checkpoint and checkpoint == name_of(stream, head) and not looking:
+            return Place(reader.own(as_shown(reader, self.thread, head, self.ns)), head.version, True)
+        found = places(reader, stream).get(checkpoint)
+        if found is None:
+            raise UnknownCheckpointError(self.thread, checkpoint)
+        return Place(reader.own(found), head.version, True, True)
+
+    async def list(
+        self, *, before: str | None, matching: Mapping[str, Any] | None, limit: int | None
+    ) -> Sequence[ThreadState]:
+        """See ``History.list``."""
+
+        def every() -> list[ThreadState]:
+            found = checkpoints(
+                self.reader, self.thread, before=before, filter=matching, limit=limit, ns=self.ns
+            )
+            return [self.reader.own(state) for state in found]
+
+        return await self.host.read(every)
+
+    def pen(
+        self, plan: GraphPlan, place: Place, run: str, durability: str, config: Mapping[str, Any]
+    ) -> Journal:
+        """See ``History.pen``."""
+        return Journal(self.host, self.reader, thread=self.thread, ns=self.ns, run=run,
+                       version=place.end, durability=durability)  # fmt: skip
+
+    async def edit(
+        self,
+        plan: GraphPlan,
+        place: Place,
+        event: StateEdited,
+        live: Live,
+        results: Sequence[tuple[Worker, Writes]],
+        config: Mapping[str, Any],
+    ) -> dict[str, Any]:
+        """See ``History.edit``.
+
+        Raises:
+            OwnershipConflictError: A run of this thread is going on.
+            VersionConflictError: Somebody else wrote at the same moment; look again.
+        """
+        host, reader = self.host, self.reader
+        at = host.now()
+        new = to_new(event, EventIds(host.entropy(), at).next(), at, "", b"", "")
+        stream = stream_of(self.thread, self.ns)
+        await give_back(host, reader, stream)
+        appended = await host.append(reader.log, Append(stream, (new,), place.end, unowned=True))
+        return mapped(config_of(self.thread, appended.version, at, self.ns), event.parents)

@@ -1,0 +1,245 @@
+"""A run's pen for a LangGraph saver: checkpoints and writes as its methods take them, in LangGraph's order.
+
+Holds the saver's names of versions beside the engine's numbers. Reads nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from inspect import Parameter, signature
+from typing import TYPE_CHECKING, Any
+
+from dashflow._util.ids import interrupt_id
+from dashflow._util.reserved import ERROR, INPUT, INTERRUPT, NO_WRITES, NULL_TASK_ID, RESUME, TASKS
+from dashflow._util.sentinel import MISSING
+from dashflow.channels.delta import DeltaChannel
+from dashflow.channels.untracked_value import UntrackedValue
+from dashflow.checkpoint.thread import stream_of
+from dashflow.checkpoint.view import FORMAT, timestamp
+from dashflow.core.events import Event, RunStarted, StepCompleted, TaskCompleted, TaskFailed, TaskInterrupted
+from dashflow.core.ids import checkpoint_id
+from dashflow.core.plan import GraphPlan
+from dashflow.core.superstep import Live
+from dashflow.engine.history import Place, Worker, Writes
+from dashflow.types.commands import Send
+from dashflow.types.interrupts import Interrupt
+from dashflow.types.snapshots import DeltaSnapshot
+
+if TYPE_CHECKING:
+    from dashflow.engine.saver_history import SaverHistory
+
+
+class SaverPen:
+    """Writes one run into a saver.
+
+    Args:
+        history: The thread.
+        plan: The graph.
+        place: Where the run goes on.
+        durability: With ``exit``, only the end is written.
+    """
+
+    detailed = True
+
+    def __init__(self, history: SaverHistory, plan: GraphPlan, place: Place, durability: str) -> None:
+        state = place.state
+        self.version = state.version
+        self.at = 0
+        self.open = False
+        self._history = history
+        self._plan = plan
+        self._at_exit = durability == "exit"
+        self._id: str | None = state.id or None
+        self._labels: dict[int, Any] = dict(state.labels.values())
+        self._stored: dict[str, Any] = {
+            chan: self._labels[number] for chan, number in state.versions.items() if number in self._labels
+        }
+        self._parents: Mapping[str, str] = {}
+        self._live: Live | None = None
+        self._unsaved: tuple[str, str, int] | None = None
+        self._parent: str | None = None
+        self._held: list[tuple[Writes, str, str]] = []
+        self._untracked = {n for n, c in plan.channels.items() if isinstance(c, UntrackedValue)}
+        self._takes_path: bool | None = None
+
+    async def begin(self, event: RunStarted, live: Live, writes: Writes) -> None:
+        """See ``Pen.begin``."""
+        self.open = True
+        self._live = live
+        self._parents = event.parents
+        self._name_versions(live)
+        if event.kind in ("input", "fork"):
+            await self._checkpoint(event.kind, event.step)
+            if event.answer:
+                await self.put_writes([(RESUME, event.answer[0])], NULL_TASK_ID, "")
+            return
+        if writes:
+            await self.put_writes(writes, NULL_TASK_ID, "")
+
+    async def record(
+        self, event: Event, *, worker: Worker | None = None, error: BaseException | None = None
+    ) -> None:
+        """See ``Pen.record``."""
+        if isinstance(event, StepCompleted):
+            assert self._live is not None
+            self._held = []
+            self._name_versions(self._live)
+            await self._checkpoint("loop", event.step)
+            return
+        if worker is None:
+            return
+        writes: Writes = ()
+        if isinstance(event, TaskCompleted):
+            writes = [(chan, value) for chan, value in event.writes] or [(NO_WRITES, None)]
+        elif isinstance(event, TaskInterrupted):
+            asked = tuple(Interrupt(q.value, q.id, response_schema=q.schema) for q in event.questions)
+            writes = [(INTERRUPT, asked), *self._answered(event, worker)]
+        elif isinstance(event, TaskFailed):
+            writes = [(ERROR, error if error is not None else event.error)]
+        if writes:
+            await self.put_writes(writes, worker.id, worker.path)
+
+    def _answered(self, event: TaskInterrupted, worker: Worker) -> Writes:
+        """The answers that a task used before it asked again."""
+        answers = worker.run.answers.known(  # type: ignore[attr-defined]  # a Scope
+            [interrupt_id(worker.namespace, n) for n in range(worker.asked)]
+        )
+        return [(RESUME, answers)] if answers and not event.refused else []
+
+    async def settled(self) -> None:
+        """See ``Pen.settled``: every call of the saver was waited for."""
+
+    async def end(self, *events: Event) -> None:
+        """See ``Pen.end``."""
+        if not self.open:
+            return
+        self.open = False
+        if self._at_exit and self._unsaved is not None:
+            identifier, source, step = self._unsaved
+            await self._store(identifier, source, step)
+        for writes, task, path in self._held:
+            await self._send(writes, task, path)
+        self._held = []
+
+    # -- checkpoints -----------------------------------------------------------------------------
+
+    def _name_versions(self, live: Live) -> None:
+        """Let the saver name the versions that are new; those of one step have the same name."""
+        for number in sorted({*live.versions.values()} - self._labels.keys()):
+            newest = max(self._labels.values(), default=None)
+            self._labels[number] = self._history.saver.get_next_version(newest, None)
+
+    def _next_name(self) -> str:
+        self.version += 1
+        self.at = self._history.host.now()
+        return checkpoint_id(stream_of(self._history.thread, self._history.ns), self.version, self.at)
+
+    async def _checkpoint(self, source: str, step: int) -> None:
+        identifier = self._next_name()
+        if self._at_exit:
+            if self._unsaved is None:
+                self._parent = self._id
+            self._unsaved = (identifier, source, step)
+            self._id = identifier
+            return
+        self._parent = self._id
+        await self._store(identifier, source, step)
+        self._id = identifier
+
+    async def put(
+        self, live: Live, source: str, step: int, parents: Mapping[str, str], *, copied_of: str | None
+    ) -> str:
+        """Store a checkpoint that somebody made by hand; returns its id.
+
+        Args:
+            live: The channels.
+            source: ``update``, ``input`` or ``fork``.
+            step: Its number.
+            parents: The checkpoints of the graphs around.
+            copied_of: The parent, where it is not the checkpoint that the edit starts from.
+        """
+        self._live = live
+        self._parents = parents
+        self._name_versions(live)
+        self._parent = self._id if copied_of is None else copied_of or None
+        self._id = self._next_name()
+        await self._store(self._id, source, step)
+        return self._id
+
+    async def _store(self, identifier: str, source: str, step: int) -> None:
+        live = self._live
+        assert live is not None
+        label = self._labels
+        versions = {chan: label[number] for chan, number in live.versions.items()}
+        seen = {
+            node: {chan: label[number] for chan, number in known.items() if number in label}
+            for node, known in live.seen.items()
+        }
+        checkpoint = {
+            "v": FORMAT,
+            "id": identifier,
+            "ts": timestamp(self.at),
+            "channel_values": self._values(live),
+            "channel_versions": versions,
+            "versions_seen": {INPUT: {}, **seen},
+            "updated_channels": None if live.updated is None else sorted(live.updated),
+        }
+        metadata = {"source": source, "step": step, "parents": dict(self._parents)}
+        new = {chan: v for chan, v in versions.items() if self._stored.get(chan) != v}
+        self._stored = versions
+        self._unsaved = None
+        await self._history.call("put", self._history.placed(self._parent), checkpoint, metadata, new)
+
+    def _values(self, live: Live) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        for name, channel in live.channels.items():
+            if name not in live.versions:
+                continue
+            if isinstance(channel, DeltaChannel):
+                if channel.is_available():
+                    values[name] = DeltaSnapshot(channel.get())
+                continue
+            value = channel.checkpoint()
+            if value is not MISSING:
+                values[name] = [self._kept(packet) for packet in value] if name == TASKS else value
+        return values
+
+    # -- writes ----------------------------------------------------------------------------------
+
+    async def put_writes(self, writes: Writes, task: str, path: str) -> None:
+        """Store what a task wrote; at the end of the run only, where that was asked for."""
+        kept = [
+            (chan, self._kept(value) if chan == TASKS else value)
+            for chan, value in writes
+            if chan not in self._untracked
+        ]
+        if not kept:
+            return
+        if self._at_exit:
+            self._held = [held for held in self._held if held[1] != task]
+            self._held.append((kept, task, path))
+            return
+        await self._send(kept, task, path)
+
+    async def _send(self, writes: Writes, task: str, path: str) -> None:
+        history = self._history
+        if self._takes_path is None:
+            self._takes_path = accepts_path(history.saver.put_writes)
+        place = history.placed(self._id)
+        if self._takes_path:
+            await history.call("put_writes", place, list(writes), task, path)
+        else:
+            await history.call("put_writes", place, list(writes), task)
+
+    def _kept(self, packet: Any) -> Any:
+        """A packet without what is not to be stored."""
+        if self._untracked and isinstance(packet, Send) and isinstance(packet.arg, dict):
+            arg = {key: value for key, value in packet.arg.items() if key not in self._untracked}
+            return Send(packet.node, arg, timeout=packet.timeout)
+        return packet
+
+
+def accepts_path(put_writes: Any) -> bool:
+    """Whether a saver's ``put_writes`` takes the task's path; those of old interfaces do not."""
+    parameters = signature(put_writes).parameters.values()
+    return any(p.name == "task_path" or p.kind is Parameter.VAR_KEYWORD for p in parameters)

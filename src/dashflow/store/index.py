@@ -1,0 +1,109 @@
+"""What a store with an index does about texts and vectors, whatever it keeps them in.
+
+Finds the texts of values and has vectors made of them; compares vectors. Stores nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, cast
+
+from dashflow.store.base.embed import ensure_embeddings, get_text_at_path, tokenize_path
+from dashflow.store.base.ops import Op, PutOp, SearchOp
+from dashflow.store.base.settings import IndexConfig
+
+if TYPE_CHECKING:
+    from langchain_core.embeddings import Embeddings
+
+__all__ = ("NO_VECTORS", "TextIndex", "Vectors")
+
+ConfigT = TypeVar("ConfigT", bound=IndexConfig)
+
+
+class Vectors(NamedTuple):
+    """The vectors that a batch needs, by text."""
+
+    documents: Mapping[str, Sequence[float]]
+    queries: Mapping[str, Sequence[float]]
+
+
+NO_VECTORS = Vectors({}, {})
+
+
+class TextIndex(Generic[ConfigT]):
+    """How one store is searched by meaning.
+
+    Args:
+        config: What the store was told; it is copied.
+
+    Attributes:
+        config: The copy.
+        embeddings: What makes the vectors.
+
+    Raises:
+        ValueError: It says nothing that could make vectors.
+    """
+
+    def __init__(self, config: ConfigT) -> None:
+        self.config = config.copy()
+        self.embeddings: Embeddings = ensure_embeddings(cast("Any", config.get("embed")))
+        self._fields = _tokenized(self._wanted())
+
+    def _wanted(self) -> Any:
+        # LangGraph's SQLite store has another name for them, and the documented one.
+        wanted = self.config.get("text_fields") or self.config.get("fields") or ["$"]
+        wanted = [wanted] if isinstance(wanted, str) else wanted
+        if not isinstance(wanted, list):
+            raise ValueError(f"Text fields must be a list or a string. Got {wanted}")
+        return wanted
+
+    def texts(self, op: PutOp) -> list[tuple[str, str]]:
+        """What is searched in a value that is put: (path, text); of a path to many texts, numbered."""
+        if op.value is None or op.index is False:
+            return []
+        found: list[tuple[str, str]] = []
+        for path, tokens in self._fields if op.index is None else _tokenized(op.index):
+            texts = get_text_at_path(op.value, tokens)
+            many = len(texts) > 1
+            found += [(f"{path}.{number}" if many else path, text) for number, text in enumerate(texts)]
+        return found
+
+    def _needed(self, ops: Iterable[Op]) -> tuple[list[str], list[str]]:
+        """The texts to make vectors of, of documents and of queries; each once."""
+        ops = list(ops)
+        documents = dict.fromkeys(text for op in ops if isinstance(op, PutOp) for _, text in self.texts(op))
+        queries = dict.fromkeys(op.query for op in ops if isinstance(op, SearchOp) and op.query)
+        return list(documents), list(queries)
+
+    def embed(self, ops: Iterable[Op]) -> Vectors:
+        """Make the vectors that operations need."""
+        documents, queries = self._needed(ops)
+        vectors = self.embeddings.embed_documents(documents) if documents else []
+        return _by_text(documents, vectors, queries, [self.embeddings.embed_query(text) for text in queries])
+
+    async def aembed(self, ops: Iterable[Op]) -> Vectors:
+        """Make the vectors that operations need; those of queries at the same time."""
+        from asyncio import gather
+
+        documents, queries = self._needed(ops)
+        vectors = await self.embeddings.aembed_documents(documents) if documents else []
+        asked = await gather(*(self.embeddings.aembed_query(text) for text in queries))
+        return _by_text(documents, vectors, queries, asked)
+
+
+def _by_text(
+    documents: list[str],
+    vectors: Sequence[Sequence[float]],
+    queries: list[str],
+    asked: Sequence[Sequence[float]],
+) -> Vectors:
+    if len(vectors) != len(documents):
+        raise ValueError(
+            f"Number of embeddings ({len(vectors)}) does not match number of texts ({len(documents)}): "
+            "'embed' of the index must return one vector for each text."
+        )
+    return Vectors(dict(zip(documents, vectors, strict=True)), dict(zip(queries, asked, strict=True)))
+
+
+def _tokenized(paths: Sequence[str]) -> list[tuple[str, str | list[str]]]:
+    return [(path, path if path == "$" else tokenize_path(path)) for path in paths]

@@ -1,0 +1,245 @@
+"""InMemoryStore: items in this process's memory, gone with it. For tests, and for what may be forgotten."""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from dashflow.store.base import (
+    BaseStore,
+    GetOp,
+    IndexConfig,
+    Item,
+    ListNamespacesOp,
+    Op,
+    PutOp,
+    Result,
+    SearchItem,
+    SearchOp,
+    TTLConfig,
+)
+from dashflow.store.base.namespaces import matches
+from dashflow.store.filters import fits
+from dashflow.store.index import NO_VECTORS, TextIndex, Vectors
+from dashflow.store.similarity import cosine
+from dashflow.store.sweeper import ThreadSweeper, interval_seconds
+
+if TYPE_CHECKING:
+    from langchain_core.embeddings import Embeddings
+
+__all__ = ("InMemoryStore",)
+
+Namespace = tuple[str, ...]
+Place = tuple[Namespace, str]
+Ranked = tuple[Item, float | None]
+
+
+class InMemoryStore(BaseStore):
+    """Items in memory; several threads may use it.
+
+    Args:
+        index: What is searched by meaning, and how; without it nothing is.
+        ttl: How long items live. Without it a ttl is refused, as in LangGraph, whose store in memory
+            knows none.
+
+    Attributes:
+        index_config: A copy of ``index``.
+        embeddings: What makes the vectors.
+        clock: What time it is.
+    """
+
+    __slots__ = (
+        "_data",
+        "_ends",
+        "_index",
+        "_lock",
+        "_sweeper",
+        "_vectors",
+        "clock",
+        "embeddings",
+        "index_config",
+        "supports_ttl",
+        "ttl_config",
+    )
+
+    def __init__(self, *, index: IndexConfig | None = None, ttl: TTLConfig | None = None) -> None:
+        # Packages that keep LangGraph's store in a file replace these two mappings under these names.
+        self._data: dict[Namespace, dict[str, Item]] = defaultdict(dict)
+        self._vectors: dict[Namespace, dict[str, dict[str, Sequence[float]]]] = defaultdict(dict)
+        self._ends: dict[Place, tuple[datetime, float]] = {}
+        self._lock = threading.RLock()
+        self._sweeper = ThreadSweeper()
+        self._index = TextIndex(index) if index else None
+        self.index_config: IndexConfig | None = self._index.config if self._index else None
+        self.embeddings: Embeddings | None = self._index.embeddings if self._index else None
+        self.ttl_config = ttl
+        self.supports_ttl = ttl is not None
+        self.clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+
+    def batch(self, ops: Iterable[Op]) -> list[Result]:
+        """Carry out operations, all at one moment; see ``BaseStore.batch``."""
+        ops = list(ops)
+        return self._carry_out(ops, self._index.embed(ops) if self._index else NO_VECTORS)
+
+    async def abatch(self, ops: Iterable[Op]) -> list[Result]:
+        """``batch``, for asyncio."""
+        ops = list(ops)
+        return self._carry_out(ops, await self._index.aembed(ops) if self._index else NO_VECTORS)
+
+    def sweep_ttl(self) -> int:
+        """Delete the items whose life is over; how many that were."""
+        with self._lock:
+            over = [place for place in self._ends if self._is_over(place)]
+            for namespace, key in over:
+                self._delete(namespace, key)
+        return len(over)
+
+    def start_ttl_sweeper(self, sweep_interval_minutes: float | None = None) -> Future[None]:
+        """Sweep every so many minutes, in a thread.
+
+        Args:
+            sweep_interval_minutes: Between two sweeps; None: as the store was told, else 5.
+
+        Returns:
+            Done when the sweeper has stopped; cancelling it stops the sweeper.
+        """
+        if self.ttl_config is None:
+            done: Future[None] = Future()
+            done.set_result(None)
+            return done
+        return self._sweeper.start(self, interval_seconds(self.ttl_config, sweep_interval_minutes))
+
+    def stop_ttl_sweeper(self, timeout: float | None = None) -> bool:
+        """Stop the sweeper; whether it has stopped within ``timeout`` seconds."""
+        return self._sweeper.stop(timeout)
+
+    def _carry_out(self, ops: list[Op], vectors: Vectors) -> list[Result]:
+        with self._lock:
+            results = [self._read(op, vectors) for op in ops]
+            for op in ops:
+                if isinstance(op, PutOp):
+                    self._put(op, vectors)
+        return results
+
+    def _read(self, op: Op, vectors: Vectors) -> Result:
+        if isinstance(op, GetOp):
+            return self._get(op)
+        if isinstance(op, SearchOp):
+            return self._search(op, vectors)
+        if isinstance(op, ListNamespacesOp):
+            return self._list_namespaces(op)
+        if isinstance(op, PutOp):
+            return None
+        raise ValueError(f"Unknown operation type: {type(op)}")
+
+    def _get(self, op: GetOp) -> Item | None:
+        namespace = tuple(op.namespace)
+        item = self._data.get(namespace, {}).get(op.key)
+        if item is None or self._is_hidden(item):
+            return None
+        self._refresh([item], op.refresh_ttl)
+        return item
+
+    def _search(self, op: SearchOp, vectors: Vectors) -> list[SearchItem]:
+        found = (item for item in self._under(tuple(op.namespace_prefix)) if self._wanted(item, op))
+        query = vectors.queries.get(op.query) if op.query else None
+        ranked: list[Ranked]
+        ranked = [(item, None) for item in found] if query is None else self._ranked(found, query)
+        page = ranked[op.offset : op.offset + op.limit]
+        self._refresh([item for item, _ in page], op.refresh_ttl)
+        return [
+            SearchItem(item.namespace, item.key, item.value, item.created_at, item.updated_at, score)
+            for item, score in page
+        ]
+
+    def _under(self, prefix: Namespace) -> Iterator[Item]:
+        for namespace, items in self._data.items():
+            if namespace[: len(prefix)] == prefix:
+                yield from items.values()
+
+    def _wanted(self, item: Item, op: SearchOp) -> bool:
+        return not self._is_hidden(item) and all(
+            fits(item.value.get(key), wanted) for key, wanted in (op.filter or {}).items()
+        )
+
+    def _ranked(self, items: Iterable[Item], query: Sequence[float]) -> list[Ranked]:
+        """The nearest first, each as near as its nearest text; those without a vector last."""
+        flat: list[tuple[Item, Sequence[float]]] = []
+        rest: list[Ranked] = []
+        for item in items:
+            vectors = self._vectors.get(item.namespace, {}).get(item.key, {})
+            flat += [(item, vector) for vector in vectors.values()]
+            if not vectors:
+                rest.append((item, None))
+        best: dict[Place, tuple[Item, float]] = {}
+        for (item, _), score in zip(flat, cosine(query, [vector for _, vector in flat]), strict=True):
+            place = (item.namespace, item.key)
+            if place not in best or score > best[place][1]:
+                best[place] = (item, score)
+        return [*sorted(best.values(), key=lambda found: -found[1]), *rest]
+
+    def _list_namespaces(self, op: ListNamespacesOp) -> list[Namespace]:
+        found = {
+            namespace if op.max_depth is None else namespace[: op.max_depth]
+            for namespace, items in self._data.items()
+            if any(not self._is_hidden(item) for item in items.values())
+            and all(matches(condition, namespace) for condition in op.match_conditions or ())
+        }
+        return sorted(found)[op.offset : op.offset + op.limit]
+
+    def _put(self, op: PutOp, vectors: Vectors) -> None:
+        namespace = tuple(op.namespace)
+        items = self._data.setdefault(namespace, {})
+        before = items.get(op.key)
+        if op.value is None:
+            self._delete(namespace, op.key)
+            return
+        now = self.clock()
+        items[op.key] = Item(
+            value=dict(op.value),
+            key=op.key,
+            namespace=namespace,
+            created_at=before.created_at if before else now,
+            updated_at=now,
+        )
+        texts = self._index.texts(op) if self._index else []
+        self._vectors.setdefault(namespace, {})[op.key] = {
+            path: vectors.documents[text] for path, text in texts
+        }
+        self._ends.pop((namespace, op.key), None)
+        if op.ttl is not None and self.supports_ttl:
+            self._ends[namespace, op.key] = (self.clock() + timedelta(minutes=op.ttl), op.ttl)
+
+    def _delete(self, namespace: Namespace, key: str) -> None:
+        self._ends.pop((namespace, key), None)
+        for kept in (self._data, self._vectors):
+            inside = kept.get(namespace)
+            if inside is not None:
+                inside.pop(key, None)
+                if not inside:
+                    del kept[namespace]
+
+    def _is_over(self, place: Place) -> bool:
+        end = self._ends.get(place)
+        return end is not None and end[0] <= self.clock()
+
+    def _is_hidden(self, item: Item) -> bool:
+        return bool(
+            self._ends
+            and self.ttl_config
+            and self.ttl_config.get("omit_expired")
+            and self._is_over((item.namespace, item.key))
+        )
+
+    def _refresh(self, items: Iterable[Item], wanted: bool) -> None:
+        if not (wanted and self._ends and self.ttl_config and self.ttl_config.get("refresh_on_read")):
+            return
+        for item in items:
+            place = (item.namespace, item.key)
+            if place in self._ends:
+                minutes = self._ends[place][1]
+                self._ends[place] = (self.clock() + timedelta(minutes=minutes), minutes)
