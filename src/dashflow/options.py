@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import msgspec
 
@@ -51,7 +51,8 @@ class RunOptions(msgspec.Struct, frozen=True):
         context: What the caller passed as ``context``.
         interrupt_before: Static breakpoints before these nodes, or ``"*"``.
         interrupt_after: The same after them.
-        around: ``configurable["checkpoint_map"]``: checkpoints by namespace, to go back to graphs inside tasks.
+        around: ``configurable["checkpoint_map"]``: checkpoints by namespace, to go back to graphs inside
+        tasks.
         strict_resume: Whether an answer to no pending question is refused.
         control: Can be asked to drain the run; None: the one of the run around, or one nobody else has.
         step_timeout: Seconds that a superstep may take; None: any.
@@ -167,7 +168,7 @@ def parse_options(
         thread="" if thread is None else str(thread),
         checkpoint=checkpoint,
         recursion_limit=limit,
-        durability=durability or configurable.get(CONFIG_KEY_DURABILITY) or "async",
+        durability=cast("Durability", durability or configurable.get(CONFIG_KEY_DURABILITY) or "async"),
         max_concurrency=config.get("max_concurrency"),
         config=config,
         context=context,

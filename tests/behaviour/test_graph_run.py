@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, TypedDict
 import pytest
 from pydantic import BaseModel, Field
 
-from dashflow.errors import EmptyInputError, GraphRecursionError, InvalidUpdateError
+from dashflow.errors import EmptyInputError, GraphRecursionError, InvalidUpdateError, ParentCommand
 from dashflow.graph import END, START, StateGraph
 from dashflow.managed import IsLastStep, RemainingSteps
 from dashflow.types import Command, Overwrite, Send

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from typing import Any, Protocol
 
-__all__ = ("CURRENT", "TaskScope", "require_scope")
+__all__ = ("CURRENT", "TOOL_CALL_WRITER", "TaskScope", "require_scope")
 
 
 class TaskScope(Protocol):
@@ -55,6 +55,10 @@ class TaskScope(Protocol):
         """Start a function beside this task, as a task of its own; returns its future."""
         ...
 
+    def read_state(self) -> Any:
+        """The state as the task's node reads it now, whatever this task was sent."""
+        ...
+
     def push_message(self, message: Any, state_key: str | None) -> None:
         """Send a message to the ``messages`` stream; write it to ``state_key`` unless that is None."""
         ...
@@ -62,6 +66,11 @@ class TaskScope(Protocol):
 
 CURRENT: ContextVar[TaskScope | None] = ContextVar("dashflow_task_scope", default=None)
 """The scope of the task that runs in this context; None outside of tasks."""
+
+TOOL_CALL_WRITER: ContextVar[Callable[[Any], None] | None] = ContextVar(
+    "dashflow_tool_call_writer", default=None
+)
+"""Sends parts of the running tool call's output to the ``tools`` stream; None when nobody listens."""
 
 
 def require_scope(name: str) -> TaskScope:

@@ -304,9 +304,9 @@ def _visible(states: list[ThreadState]) -> list[ThreadState]:
         if state.run:
             last_of_run[state.run] = state.checkpoint
     for version, later in wrote.items():
-        if (state := best.get(version)) is not None:
-            done, names = {**later.wrote, **state.done}, {**later.wrote_names, **state.names}
-            best[version] = msgspec.structs.replace(state, done=done, names=names)
+        if (before := best.get(version)) is not None:
+            done, names = {**later.wrote, **before.done}, {**later.wrote_names, **before.names}
+            best[version] = msgspec.structs.replace(before, done=done, names=names)
     shown = {
         version: state
         for version, state in best.items()

@@ -53,5 +53,5 @@ def resolve(told: Sequence[Told], values: Mapping[str, Any]) -> list[tuple[str, 
 def _value(write: Told, values: Mapping[str, Any]) -> Any:
     if len(write) == 2:
         return write[1]
-    value = values.get(write[0])
+    value: Any = values.get(write[0])
     return value if len(write) == 1 else value[-write[2] :]

@@ -1,6 +1,7 @@
 """Answers: what was answered in a run so far, and who took it. Knows questions by their ids only.
 
-A graph inside a task asks the run around it for what it does not know itself: people answer the outermost graph.
+A graph inside a task asks the run around it for what it does not know itself: people answer the outermost
+graph.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Calls: functions that a task starts beside itself (``@task``), each a task of the same superstep.
 
-Their results are recorded as they come, so that a task that runs again finds them. Threads and loops are the host's.
+Their results are recorded as they come, so that a task that runs again finds them. Threads and loops are
+the host's.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What a run asks of where threads are kept. Two implementations: the event log, and any LangGraph saver.
 
-A ``History`` is one thread in one namespace. Reads give folded states that are the caller's own; a ``Pen`` writes
-one run. The engine knows only this file of them.
+A ``History`` is one thread in one namespace. Reads give folded states that are the caller's own; a ``Pen``
+writes one run. The engine knows only this file of them.
 """
 
 from __future__ import annotations
@@ -61,7 +61,8 @@ class Pen(Protocol):
         version: Of the stream, after what was written so far.
         at: When the last event was written, nanoseconds.
         open: Whether anything can be written.
-        detailed: Whether every task's result is wanted, with its ``Worker``; else only that of tasks that wait
+        detailed: Whether every task's result is wanted, with its ``Worker``; else only that of tasks that
+        wait
             for others.
     """
 

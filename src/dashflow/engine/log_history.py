@@ -1,4 +1,5 @@
-"""Threads in an event log, as the engine sees them. Reads through ``ThreadReader``, writes through a journal."""
+"""Threads in an event log, as the engine sees them. Reads through ``ThreadReader``, writes through
+a journal."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """GraphRun: drives one run of a graph, superstep by superstep. Written once for all hosts.
 
-Every ``await`` here is a port call or a node's own code. What happened is recorded by a pen, what the caller sees
-goes through the parts; this file decides only in which order.
+Every ``await`` here is a port call or a node's own code. What happened is recorded by a pen, what the
+caller sees goes through the parts; this file decides only in which order.
 """
 
 from __future__ import annotations
@@ -210,10 +210,6 @@ class GraphRun(Step):
             elif (handler := resumed(self.plan, task, done[task.key], done)) is not None:
                 task.writes = ()
                 tasks.append(handler)
-
-    def recorded(self, key: str) -> list[tuple[str, Any]] | None:
-        """What a task of that key wrote before a crash, failure or question."""
-        return self._done.get(key)
 
     def _drained(self) -> str | None:
         """Why no other step is to begin: somebody asked, or a run around this one is being stopped."""

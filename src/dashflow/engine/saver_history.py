@@ -1,4 +1,5 @@
-"""Threads in a LangGraph saver of somebody else's, as the engine sees them. Speaks only the saver's own methods.
+"""Threads in a LangGraph saver of somebody else's, as the engine sees them. Speaks only the saver's own
+methods.
 
 The guarantees are those of LangGraph: the interface has no compare-and-append, so nothing is fenced here.
 """
@@ -10,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from dashflow._util.sentinel import MISSING
 from dashflow.channels.delta import DeltaChannel
 from dashflow.checkpoint.base.checkpoint import WRITES_IDX_MAP, CheckpointTuple
 from dashflow.checkpoint.imported import content_of, numbering
@@ -127,7 +129,8 @@ class SaverHistory:
 
     async def state_of(self, saved: CheckpointTuple) -> ThreadState:
         """A saver's checkpoint as a folded state."""
-        checkpoint, metadata = dict(saved.checkpoint), dict(saved.metadata or {})
+        checkpoint: dict[str, Any] = {**saved.checkpoint}
+        metadata: dict[str, Any] = {**(saved.metadata or {})}
         values = dict(checkpoint.get("channel_values") or {})
         versions = dict(checkpoint.get("channel_versions") or {})
         values.update(await self._rebuilt(saved, values, versions))
@@ -169,8 +172,7 @@ class SaverHistory:
         rebuilt = {}
         for name in names:
             told = histories[name]
-            channel = self.plan.channels[name].from_checkpoint(told["seed"]) if "seed" in told else None
-            channel = channel or self.plan.channels[name].copy()
+            channel: Any = self.plan.channels[name].from_checkpoint(told.get("seed", MISSING))
             channel.replay_writes(told["writes"])
             rebuilt[name] = channel.snapshot()
         return rebuilt

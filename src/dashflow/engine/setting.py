@@ -1,4 +1,5 @@
-"""Setting: what a run is to its tasks: names, config, answers, streams. Its flow is in ``dashflow.engine.run``.
+"""Setting: what a run is to its tasks: names, config, answers, streams. Its flow is in
+``dashflow.engine.run``.
 
 Decides nothing about what happens next, and writes nothing down.
 """

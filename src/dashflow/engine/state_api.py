@@ -191,7 +191,8 @@ def _only(updates: Sequence[StateUpdate], message: str) -> None:
 
 
 async def _copied(setting: Setting, history: History, place: Place, values: Any) -> dict[str, Any]:
-    """A checkpoint like the one there is, beside it; with values, edited as the tasks of the step after it."""
+    """A checkpoint like the one there is, beside it; with values, edited as the tasks of the step
+    after it."""
     state = place.state
     if not state.checkpoint:
         raise InvalidUpdateError("Cannot copy a non-existent checkpoint")
@@ -231,7 +232,7 @@ async def _as_task(
     stands_for = next((task for task in due if task.name == name), None)
     if stands_for is not None:
         due.remove(stands_for)
-    task = Task(name, node, (INTERRUPT, number), (INTERRUPT,), values)  # type: ignore[arg-type]
+    task = Task(name, node, (INTERRUPT, number), (INTERRUPT,), values)
     scope = task.scope = Scope(setting, stands_for or task)
     if stands_for is not None:
         task.key = stands_for.key

@@ -35,6 +35,10 @@ class Step(Setting):
         self._done: dict[str, list[tuple[str, Any]]] = {}
         self._calls: Calls | None = None
 
+    def recorded(self, key: str) -> list[tuple[str, Any]] | None:
+        """What a task of that key wrote before a crash, failure or question."""
+        return self._done.get(key)
+
     def show_partial(self, tasks: Sequence[Task]) -> None:
         """Let the caller see what the tasks that did finish change, though the step is not complete."""
         raise NotImplementedError
@@ -173,7 +177,7 @@ class Step(Setting):
             task.writes = done.value
             if self._kept is not None:
                 await self._kept.keep(task)
-            await self.completed(task, several)
+            await self.completed(task, several, here=True)
             return None
         if isinstance(error, GraphInterrupt):
             await self._asked(task, error)
@@ -183,14 +187,23 @@ class Step(Setting):
             await self.failed(task, error)
         return error
 
-    async def completed(self, task: Task, waits: bool) -> None:
-        """A task is done; ``waits``: for others, so that its result is recorded by itself."""
+    async def completed(self, task: Task, waits: bool, *, here: bool = False) -> None:
+        """A task is done.
+
+        Args:
+            task: The task.
+            waits: For others, so that its result is recorded by itself.
+            here: The flow itself says so, which has taken everything that was handed to it before.
+        """
         pen = self._pen
         if pen is not None and waits and pen.open:
             event = TaskCompleted(task.key, task.name, [list(write) for write in task.writes or ()])
             await self._write(pen, event, task)
         if self._parts.modes:
-            self.later(lambda: self._show_done(task))
+            if here:
+                self._show_done(task)
+            else:
+                self.later(lambda: self._show_done(task))
 
     def _show_done(self, task: Task) -> None:
         self._parts.update(task)

@@ -317,6 +317,10 @@ class Scope:
         values.update((k, managed_value(managed[k], channels, live)) for k in select if k in managed)
         return values
 
+    def read_state(self) -> Any:
+        """The state as the task's node reads it now."""
+        return self.task.node.read(self.run.live.channels, self.run.live)
+
     def push_message(self, message: Any, state_key: str | None) -> None:
         """Write a message to the state beside what the node returns."""
         if self.watched:

@@ -10,12 +10,15 @@ Imports nothing of DashFlow, except that the deprecated ``NodeInterrupt`` is fou
     │   │   ├── EmptyGoalError            a goal without words
     │   │   ├── WorkspaceError            folder missing, unreadable or without anything to look at
     │   │   ├── UnknownRunError           no run of that name in this log
-    │   │   └── RunStateError             the run is in a state that does not allow this
+    │   │   ├── RunStateError             the run is in a state that does not allow this
+    │   │   ├── AliasInstallError         the alias for LangGraph cannot be installed (any more)
+    │   │   └── AliasMissingError         (a ModuleNotFoundError) nothing of DashFlow's under that name
     │   ├── PlanError                     a plan that cannot be run
     │   │   ├── PlanCycleError            tasks that wait for each other
     │   │   ├── UnknownDependencyError    a task waits for one that is not in the plan
     │   │   └── PlanAnswerError           a model's answer that is no plan, after repair
     │   ├── ModelError                    a model could not be asked
+    │   ├── StructuredOutputError         a model's answer that is no JSON of the schema, after repair
     │   └── LogError                      the event log
     │       ├── VersionConflictError      expected version is not the stream's version
     │       ├── OwnershipConflictError    somebody else owns this stream and is alive
@@ -47,6 +50,9 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
+from dashflow.errors.answers import (
+    StructuredOutputError,
+)
 from dashflow.errors.base import (
     DashFlowError,
 )
@@ -90,6 +96,8 @@ from dashflow.errors.plans import (
     UnknownDependencyError,
 )
 from dashflow.errors.usage import (
+    AliasInstallError,
+    AliasMissingError,
     EmptyGoalError,
     RunStateError,
     UnknownCheckpointError,
@@ -100,6 +108,8 @@ from dashflow.errors.usage import (
 
 __all__ = (
     "INVALID_RESUME",
+    "AliasInstallError",
+    "AliasMissingError",
     "CorruptEventError",
     "DashFlowError",
     "DuplicateEventError",
@@ -128,6 +138,7 @@ __all__ = (
     "PlanError",
     "RunStateError",
     "StorageUnavailableError",
+    "StructuredOutputError",
     "TaskNotFound",
     "UnknownCheckpointError",
     "UnknownDependencyError",

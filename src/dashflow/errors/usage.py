@@ -63,3 +63,28 @@ class RunStateError(UsageError):
 
     def __init__(self, run: str, state: str, wanted: str) -> None:
         super().__init__(f"Run {run!r} is {state}; {wanted}", run=run, state=state)
+
+
+class AliasInstallError(UsageError):
+    """``dashflow.compat.install()`` cannot do what was asked."""
+
+    code = "ALIAS_INSTALL"
+
+
+class AliasMissingError(UsageError, ModuleNotFoundError):
+    """Something of LangGraph's was imported through the alias that DashFlow does not have.
+
+    Attributes:
+        name: The module or name that was asked for.
+    """
+
+    code = "ALIAS_MISSING"
+
+    def __init__(self, asked: str, wanted: str) -> None:
+        super().__init__(
+            f"DashFlow has nothing in place of {asked} (that would be {wanted}). It is private to LangGraph "
+            "or not there yet; docs/compat.md lists what is.",
+            asked=asked,
+            wanted=wanted,
+        )
+        self.name = asked

@@ -1,4 +1,5 @@
-"""The functional API: a workflow is a function (``entrypoint``), its steps are functions it calls (``task``)."""
+"""The functional API: a workflow is a function (``entrypoint``), its steps are functions it calls
+(``task``)."""
 
 from dashflow.func.entrypoint import entrypoint
 from dashflow.func.task import task

@@ -31,8 +31,10 @@ S = TypeVar("S")
 class entrypoint(Generic[ContextT]):  # LangGraph's name
     """Makes a function a workflow: a graph that is invoked with the function's one argument.
 
-    The function may ask for ``previous`` (what the thread's last run saved), ``config``, ``runtime``, ``store``
-    and ``writer`` by name. What it returns is the output and, unless it returns ``entrypoint.final``, what is saved.
+    The function may ask for ``previous`` (what the thread's last run saved), ``config``, ``runtime``,
+    ``store``
+    and ``writer`` by name. What it returns is the output and, unless it returns ``entrypoint.final``, what
+    is saved.
 
     Args:
         checkpointer: Where threads are kept.
@@ -152,7 +154,7 @@ def _types_of(annotation: Any) -> tuple[Any, Any]:
     types = get_args(annotation)
     if len(types) != 2:
         raise TypeError(
-            "`entrypoint.final` in an annotation needs two types, of the value that is returned and of the one "
-            "that is saved: `-> entrypoint.final[int, str]`."
+            "`entrypoint.final` in an annotation needs two types, of what is returned and of what is saved: "
+            "`-> entrypoint.final[int, str]`."
         )
     return types[0], types[1]

@@ -6,9 +6,9 @@ how arguments become options and how parts are shown.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Iterator, Mapping, Sequence
 from contextlib import aclosing
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from dashflow._util.drive import iterate
 from dashflow.engine.cache import namespaces
@@ -21,6 +21,9 @@ from dashflow.pregel.start import loop_host, sync_host
 from dashflow.pregel.threads import ThreadMethods
 from dashflow.pregel.tracing import followed
 from dashflow.types.snapshots import GraphOutput
+
+if TYPE_CHECKING:
+    from dashflow.stream.run_stream import AsyncGraphRunStream, GraphRunStream
 
 Config = Mapping[str, Any]
 
@@ -35,19 +38,6 @@ class Pregel(GraphShape, ThreadMethods, Described[Any, Any, Any, Any]):
     def with_host(self, host: Host) -> Self:
         """A copy whose synchronous methods run in another world than the caller's: a simulated one."""
         return self.copy({"_host": host})
-
-    def clear_cache(self, nodes: Sequence[str] | None = None) -> None:
-        """Forget the kept results of these nodes; of all nodes for None."""
-        self._cache().clear(namespaces(self.plan, nodes))
-
-    async def aclear_cache(self, nodes: Sequence[str] | None = None) -> None:
-        """``clear_cache`` for asyncio callers."""
-        await self._cache().aclear(namespaces(self.plan, nodes))
-
-    def _cache(self) -> Any:
-        if self.cache is None:
-            raise ValueError("No cache is set for this graph. Cannot clear cache.")
-        return self.cache
 
     # -- running ------------------------------------------------------------------------------
 
@@ -91,7 +81,8 @@ class Pregel(GraphShape, ThreadMethods, Described[Any, Any, Any, Any]):
             another run of the thread is going on.
         """
         call = Call(graph=self, input=input, config=config, context=context, stream_mode=stream_mode,
-                    print_mode=print_mode, output_keys=self._shown(output_keys), interrupt_before=interrupt_before,
+                    print_mode=print_mode, output_keys=self._shown(output_keys),
+                    interrupt_before=interrupt_before,
                     interrupt_after=interrupt_after, durability=durability, control=control, version=version,
                     more=more)  # fmt: skip
         if not call.quiet():
@@ -119,7 +110,8 @@ class Pregel(GraphShape, ThreadMethods, Described[Any, Any, Any, Any]):
     ) -> Any:
         """``invoke`` for asyncio callers; async nodes run on the loop, sync ones on threads."""
         call = Call(graph=self, input=input, config=config, context=context, stream_mode=stream_mode,
-                    print_mode=print_mode, output_keys=self._shown(output_keys), interrupt_before=interrupt_before,
+                    print_mode=print_mode, output_keys=self._shown(output_keys),
+                    interrupt_before=interrupt_before,
                     interrupt_after=interrupt_after, durability=durability, control=control, version=version,
                     more=more)  # fmt: skip
         if not call.quiet():
@@ -150,13 +142,15 @@ class Pregel(GraphShape, ThreadMethods, Described[Any, Any, Any, Any]):
         """Run the graph and yield what happens.
 
         Args:
-            stream_mode: ``values`` (the state after each step), ``updates`` (what each node wrote), ``messages``
+            stream_mode: ``values`` (the state after each step), ``updates`` (what each node wrote),
+            ``messages``
                 (tokens of chat models), ``custom`` (what nodes write to their stream writer), ``tasks``,
                 ``checkpoints``, ``debug`` (both); or a list of them, then parts are pairs of mode and data.
             subgraphs: Also show what happens in graphs inside nodes; parts come with a namespace.
             debug: Print updates and values.
             version: ``v2`` yields dicts: ``type``, ``ns``, ``data``.
-            input, config, context, print_mode, output_keys, interrupt_before, interrupt_after, durability, control,
+            input, config, context, print_mode, output_keys, interrupt_before, interrupt_after, durability,
+            control,
                 more: See ``invoke``.
         """
         yield from self._stream(
@@ -213,6 +207,32 @@ class Pregel(GraphShape, ThreadMethods, Described[Any, Any, Any, Any]):
         if self.cache is None:
             raise ValueError("No cache is set for this graph. Cannot clear cache.")
         return self.cache
+
+    def stream_events(
+        self,
+        input: Any,  # noqa: A002  # LangGraph's name
+        config: Config | None = None,
+        *,
+        version: str = "v2",
+        **more: Any,
+    ) -> GraphRunStream:
+        """Run the graph, driven by whoever reads what this returns: see ``dashflow.pregel.events``."""
+        from dashflow.pregel.events import stream_events
+
+        return stream_events(self, input, config, version=version, **more)
+
+    def astream_events(
+        self,
+        input: Any,  # noqa: A002  # LangGraph's name
+        config: Config | None = None,
+        *,
+        version: str = "v2",
+        **more: Any,
+    ) -> AsyncIterator[Any] | Awaitable[AsyncGraphRunStream]:
+        """``stream_events`` for asyncio callers; LangChain's events for ``v1`` and ``v2``."""
+        from dashflow.pregel.events import astream_events
+
+        return astream_events(self, input, config, version=version, **more)
 
     # -- inside -------------------------------------------------------------------------------
 

@@ -1,4 +1,5 @@
-"""Starting a run of a compiled graph: which world, which history, inside of which task. Runs nothing by itself."""
+"""Starting a run of a compiled graph: which world, which history, inside of which task. Runs
+nothing by itself."""
 
 from __future__ import annotations
 
@@ -49,7 +50,8 @@ def sync_host(graph: Pregel) -> Host:
 def scope_of(config: Config | None) -> Scope | None:
     """The task that a graph called with ``config`` runs inside of; None when it runs by itself.
 
-    A config that names a thread or checkpoint of its own, and does not come from the task, speaks of a run apart.
+    A config that names a thread or checkpoint of its own, and does not come from the task, speaks of a run
+    apart.
     """
     configurable = (config or {}).get("configurable") or {}
     given = configurable.get(CONFIG_KEY_SCRATCHPAD)
@@ -149,7 +151,8 @@ def root_history(graph: Pregel, host: Host, options: RunOptions) -> History | No
 
 
 def history_in(saver: Any, plan: GraphPlan, host: Host, options: RunOptions, ns: str = "") -> History:
-    """A thread in a saver. Only our own savers, by exact type, are windows on a log: whoever changes one means it."""
+    """A thread in a saver. Only our own savers, by exact type, are windows on a log: whoever
+    changes one means it."""
     if type(saver).__dict__.get("drives_log"):
         return LogHistory(host, saver.reader, options.thread, ns)
     return SaverHistory(host, saver, plan, options.thread, ns, options.config)

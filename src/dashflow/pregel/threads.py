@@ -1,4 +1,5 @@
-"""What a compiled graph can be asked about its threads: states, history, edits. Sync and async side by side."""
+"""What a compiled graph can be asked about its threads: states, history, edits. Sync and async
+side by side."""
 
 from __future__ import annotations
 
@@ -67,8 +68,9 @@ class Look:
         inner = dict(self.graph.get_subgraphs())
         tasks = []
         for task in found.tasks:
-            if task.state is not None and task.name in inner:
-                configurable = {**task.state["configurable"], _LENT: self.saver}  # type: ignore[index,call-overload,typeddict-item]
+            if isinstance(task.state, dict) and task.name in inner:
+                given: dict[str, Any] = task.state["configurable"]
+                configurable = {**given, _LENT: self.saver}
                 state = await Look(inner[task.name], self.host, {"configurable": configurable}).state(True)
                 task = task._replace(state=state)
             tasks.append(task)
