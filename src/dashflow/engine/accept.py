@@ -35,12 +35,14 @@ class Terms(msgspec.Struct):
         forks: It goes on beside what was done since: with a checkpoint of its own.
         strict: Answers must be for questions that are pending.
         optional: There may be no input (a graph inside a task that runs again).
+        again: The questions at the checkpoint may be asked anew, under other ids.
     """
 
     resumes: bool
     forks: bool = False
     strict: bool = False
     optional: bool = False
+    again: bool = False
 
 
 class Accepted(msgspec.Struct):
@@ -83,7 +85,7 @@ def accept(
     null = [(chan, value) for chan, value in loose_writes(state) if chan != RESUME]
     if command is not None:
         if command.resume is not None:
-            answers, answer = _match(state, command.resume, terms.strict)
+            answers, answer = _match(state, command.resume, terms)
         writes = command_writes(command)
         if not writes and command.resume is None:
             raise EmptyInputError("Received empty Command input")
@@ -167,11 +169,12 @@ def _index(write: list[Any]) -> int:
     return index
 
 
-def _match(state: ThreadState, resume: Any, strict: bool) -> tuple[dict[str, Any], list[Any]]:
+def _match(state: ThreadState, resume: Any, terms: Terms) -> tuple[dict[str, Any], list[Any]]:
     """Answers by question id; or the answer for whoever asks first."""
-    pending = [question for questions in state.questions.values() for question in questions]
+    asked = [question for questions in state.questions.values() for question in questions]
+    pending = [*{question.id: question for question in asked}.values()]  # a called task asks for its caller
     if _is_map(resume):
-        if strict:
+        if terms.strict:
             _refuse_unknown(resume, [question.id for question in pending])
         answers = dict(resume)
         for question in pending:
@@ -184,11 +187,11 @@ def _match(state: ThreadState, resume: Any, strict: bool) -> tuple[dict[str, Any
             f"Pending: {', '.join(question.id for question in pending)}. "
             "Pass Command(resume={id: answer, ...})."
         )
-        if strict:
+        if terms.strict:
             ids = sorted(question.id for question in pending)
             raise UnknownInterruptError(message, reason="ambiguous", pending_ids=ids)
         raise RuntimeError(message)
-    return ({pending[0].id: resume}, []) if pending else ({}, [resume])
+    return ({pending[0].id: resume}, []) if pending and not terms.again else ({}, [resume])
 
 
 def _refuse_unknown(resume: dict[str, Any], pending: Sequence[str]) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from dashflow._util.ids import interrupt_id
-from dashflow._util.reserved import ERROR, INTERRUPT, NO_WRITES, NULL_TASK_ID, RESUME
+from dashflow._util.reserved import ERROR, ERROR_SOURCE_NODE, INTERRUPT, NO_WRITES, NULL_TASK_ID, RESUME
 from dashflow.core.events import Question
 from dashflow.core.fold import ThreadState
 from dashflow.core.superstep import Task
@@ -49,12 +49,14 @@ def adopt(
         special = {channel: value for index, channel, value in writes if index < 0}
         for number, value in enumerate(special.get(RESUME, ())):
             answers[interrupt_id(scope.namespace, number)] = value
-        if INTERRUPT in special:
+        if any(index >= 0 for index, _, _ in writes):  # whatever it asked before, it came to its end
+            taken_over = [(ERROR, special[ERROR])] if ERROR in special and _handled(writes) else []
+            own = [(ch, v) for index, ch, v in sorted(writes, key=_index) if _counts(index, ch)]
+            done[task.key] = [*taken_over, *own]
+        elif INTERRUPT in special:
             questions[task.key] = _questions(special[INTERRUPT], answers)
         elif ERROR in special:
             errors[task.key] = special[ERROR]
-        elif any(index >= 0 for index, _, _ in writes):
-            done[task.key] = [(ch, v) for index, ch, v in sorted(writes, key=_index) if _counts(index, ch)]
     return msgspec.structs.replace(
         state,
         done=done,
@@ -69,6 +71,11 @@ def adopt(
 def _index(write: list[Any]) -> int:
     index: int = write[0]
     return index
+
+
+def _handled(writes: Sequence[list[Any]]) -> bool:
+    """Whether another node took over from a task that failed."""
+    return any(channel == ERROR_SOURCE_NODE for _, channel, _ in writes)
 
 
 def _counts(index: int, channel: str) -> bool:

@@ -55,7 +55,7 @@ class LogHistory:
         if before is not None:
             there = places(reader, stream_of(self.thread, self.ns))
             state = next((state for name, state in there.items() if name < before), EMPTY)
-            return Place(reader.own(state), head.version, True, state.checkpoint != head.checkpoint)
+            return Place(reader.own(state), head.version, True)
         if checkpoint is None:
             shown = as_shown(reader, self.thread, head, self.ns)
             return Place(reader.own(shown), head.version)

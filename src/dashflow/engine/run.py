@@ -271,9 +271,11 @@ class GraphRun(Step):
     async def _locate(self, history: History) -> Place:
         replay, options = self.replay, self.options
         checkpoint = options.checkpoint if self.outer is None else options.around.get(self.namespace)
-        if checkpoint is None and replay is not None and replay.first_visit(self.namespace):
-            return await history.locate(None, replay.checkpoint)
-        return await history.locate(checkpoint)
+        if checkpoint is not None or replay is None:
+            return await history.locate(checkpoint)
+        self.resuming = None  # it takes its input anew, so that what woke its nodes does so again
+        before = replay.checkpoint if replay.first_visit(self.namespace) else None
+        return await history.locate(None, before)
 
     def _terms(self, state: ThreadState, place: Place) -> tuple[Terms, bool]:
         """How the run begins; and whether it makes again what was done from an old checkpoint on."""
@@ -293,7 +295,7 @@ class GraphRun(Step):
         if self.outer is None:
             self.resuming = resumes
         strict = self.outer is None and options.strict_resume and not place.superseded
-        return Terms(resumes, forks, strict, self.outer is not None), travels
+        return Terms(resumes, forks, strict, self.outer is not None, place.superseded), travels
 
     def _goes_on(self, state: ThreadState) -> bool:
         """Whether the caller's run is the one that is recorded: it comes back to it."""
