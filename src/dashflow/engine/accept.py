@@ -171,7 +171,7 @@ def _index(write: list[Any]) -> int:
 
 def _match(state: ThreadState, resume: Any, terms: Terms) -> tuple[dict[str, Any], list[Any]]:
     """Answers by question id; or the answer for whoever asks first."""
-    asked = [question for questions in state.questions.values() for question in questions]
+    asked = [q for key, questions in state.questions.items() if key not in state.done for q in questions]
     pending = [*{question.id: question for question in asked}.values()]  # a called task asks for its caller
     if _is_map(resume):
         if terms.strict:

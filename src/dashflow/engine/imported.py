@@ -53,9 +53,9 @@ def adopt(
             taken_over = [(ERROR, special[ERROR])] if ERROR in special and _handled(writes) else []
             own = [(ch, v) for index, ch, v in sorted(writes, key=_index) if _counts(index, ch)]
             done[task.key] = [*taken_over, *own]
-        elif INTERRUPT in special:
-            questions[task.key] = _questions(special[INTERRUPT], answers)
-        elif ERROR in special:
+        if INTERRUPT in special:
+            questions[task.key] = _questions(special[INTERRUPT], {} if task.key in done else answers)
+        elif ERROR in special and task.key not in done:
             errors[task.key] = special[ERROR]
     return msgspec.structs.replace(
         state,
