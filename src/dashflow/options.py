@@ -158,6 +158,8 @@ def parse_options(
         raise ValueError("recursion_limit must be at least 1")
     if durability not in (None, "sync", "async", "exit"):
         raise UsageError(f"durability must be 'sync', 'async' or 'exit', not {durability!r}.")
+    if durability is not None:  # graphs inside find it here
+        configurable[CONFIG_KEY_DURABILITY] = durability
     thread = configurable.get("thread_id")
     around = configurable.get("checkpoint_map") or {}
     checkpoint = configurable.get("checkpoint_id") or None

@@ -41,7 +41,7 @@ def test_configs() -> None:
     graph = StateGraph(State).add_node(node).add_edge(START, "node").compile()
     graph.invoke({"n": 1}, {"configurable": {"user": "u"}, "tags": ["x"]})
     ((whole, config, store),) = seen
-    assert (whole["tags"], whole["configurable"]["user"], store) == (["mine", "x"], "u", None)
+    assert (whole["tags"], whole["configurable"]["user"], store) == (["x", "mine"], "u", None)
     assert config["configurable"]["user"] == "u"
     assert ensure_config(None)["configurable"] == {}
     patched = patch_configurable({"tags": ["x"], "configurable": {"a": 1}}, {"b": 2})

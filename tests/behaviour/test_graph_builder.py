@@ -160,6 +160,18 @@ def test_adding_to_a_compiled_graph_is_noted(caplog) -> None:
     assert "late" not in compiled.nodes
 
 
+def test_a_runnable_that_a_function_returns_is_run(world) -> None:
+    def picks(state: Any) -> Any:
+        return RunnableLambda(lambda state: {"log": [state["n"]]})
+
+    def leads(state: Any) -> Any:
+        return RunnableLambda(lambda state: "b")
+
+    graph = world.graph([picks, world.says("b")], [(START, "picks")])
+    graph.add_conditional_edges("picks", world.node(leads), ["b"])
+    assert world.run(world.compile(graph), {"n": 7})["log"] == [7, "b"]
+
+
 # -- what nodes ask for -------------------------------------------------------------------------------
 
 

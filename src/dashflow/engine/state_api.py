@@ -65,7 +65,8 @@ def snapshot(setting: Setting, state: ThreadState, *, latest: bool = False) -> S
     tasks = setting.rows(due, state)
     if latest:
         tasks = [
-            row._replace(interrupts=()) if task.writes is not None else row for row, task in zip(tasks, due, strict=True)
+            row._replace(interrupts=()) if task.writes is not None else row
+            for row, task in zip(tasks, due, strict=True)
         ]
     waiting = [task for task in due if not latest or task.writes is None]
     if latest and len(waiting) < len(due):

@@ -12,14 +12,17 @@ from typing import Any
 
 from dashflow.engine.task import Scope
 from dashflow.pregel.signature import Provider, wants, warn_of_hints
+from dashflow.types.commands import Command, Send
 
 
 def is_runnable(thing: Any) -> bool:
     """Whether it is called by ``invoke``: LangChain's ``Runnable``, a graph, or what can do nothing else."""
+    return _is_langchains(thing) or (not callable(thing) and hasattr(thing, "invoke"))
+
+
+def _is_langchains(thing: Any) -> bool:
     base = sys.modules.get("langchain_core.runnables.base")  # whoever has a Runnable, has loaded this
-    if base is not None and isinstance(thing, base.Runnable):
-        return True
-    return not callable(thing) and hasattr(thing, "invoke")
+    return base is not None and isinstance(thing, base.Runnable)
 
 
 def name_of(thing: Any) -> str | None:
@@ -69,7 +72,7 @@ def check_callable(name: str, thing: Any) -> None:
 
 
 class Action:
-    """What to call, and how.
+    """What to call, and how. A ``Runnable`` that a function returns is run with the same input.
 
     Args:
         name: For messages.
@@ -80,7 +83,6 @@ class Action:
         thing: As it was given; LangChain's form of it for generators and dicts.
         asynchronous: Whether ``call`` can return an awaitable.
         scoped: Whether the function wants something of the runtime.
-
     """
 
     __slots__ = ("_awaits", "_extra", "_invoke", "asynchronous", "name", "scoped", "thing")
@@ -116,5 +118,22 @@ class Action:
                 "(ainvoke, astream, etc.)"
             )
         if self._extra:
-            return act(value, **{key: provide(scope) for key, provide in self._extra})
-        return act(value)
+            result = act(value, **{key: provide(scope) for key, provide in self._extra})
+        else:
+            result = act(value)
+        if self._awaits:
+            return _awaited(result, value, scope)
+        if result.__class__ in _FINAL or not _is_langchains(result):
+            return result
+        return result.invoke(value, scope.config)
+
+
+_FINAL = frozenset({dict, list, tuple, str, bool, type(None), Command, Send})
+"""Classes of results that need no second look."""
+
+
+async def _awaited(work: Any, value: Any, scope: Scope) -> Any:
+    result = await work
+    if result.__class__ in _FINAL or not _is_langchains(result):
+        return result
+    return await result.ainvoke(value, scope.config)

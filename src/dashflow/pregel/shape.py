@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from typing import Any, ClassVar, Self
 
 from dashflow._util.reserved import TASKS
@@ -127,7 +128,6 @@ class GraphShape:
         self.output_mapper: Callable[[Any], Any] | None = None
         self.state_mapper: Callable[[Any], Any] | None = None
         self._host: Host | None = None
-        self._plan: GraphPlan | None = None
         if auto_validate:
             self.validate()
 
@@ -154,34 +154,31 @@ class GraphShape:
             auto_validate=False,
             **{"name": plan.name, **options},
         )
-        graph._plan = plan
+        graph.plan = plan
         return graph
 
-    @property
+    @cached_property
     def plan(self) -> GraphPlan:
         """The graph as the engine follows it; made when it is first asked for."""
-        plan = self._plan
-        if plan is None:
-            plan = self._plan = plan_of(
-                self.name,
-                self.nodes,
-                self.channels,
-                inputs=self.input_channels,
-                outputs=self.output_channels,
-                shown=self.stream_channels_asis,
-                retry=self.retry_policy,
-                cache=self.cache_policy,
-                pure_reducers=self._pure_reducers,
-                follows=self._follows(),
-            )
-        return plan
+        return plan_of(
+            self.name,
+            self.nodes,
+            self.channels,
+            inputs=self.input_channels,
+            outputs=self.output_channels,
+            shown=self.stream_channels_asis,
+            retry=self.retry_policy,
+            cache=self.cache_policy,
+            pure_reducers=self._pure_reducers,
+            follows=self._follows(),
+        )
 
     def _follows(self) -> dict[str, list[str]]:
         """For each node, those that an edge leads to from it; only ``StateGraph`` knows edges."""
         return {}
 
     def _forget_plan(self) -> None:
-        self._plan = None
+        self.__dict__.pop("plan", None)
 
     @property
     def stream_channels_asis(self) -> str | Sequence[str]:
