@@ -211,7 +211,7 @@ class SqliteStore(BaseSqliteStore, BaseStore):
         Returns:
             Done when the sweeper has stopped; cancelling it stops the sweeper.
         """
-        if not self.ttl_config:
+        if self.ttl_config is None:
             done: Future[None] = Future()
             done.set_result(None)
             return done
