@@ -47,7 +47,7 @@ from dashflow.store.base.settings import (
 from dashflow.store.base.store import BaseStore
 
 if TYPE_CHECKING:
-    from langchain_core.embeddings import Embeddings
+    from dashflow._util.langchain import Embeddings
 
 # With a leading underscore: what other people's stores take from here.
 __all__ = (

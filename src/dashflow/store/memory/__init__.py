@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from datetime import UTC, datetime, timedelta
 from itertools import islice
-from typing import TYPE_CHECKING
 
+from dashflow._util.langchain import Embeddings
 from dashflow.store.base import (
     BaseStore,
     GetOp,
@@ -28,9 +28,6 @@ from dashflow.store.filters import fits
 from dashflow.store.index import NO_VECTORS, TextIndex, Vectors
 from dashflow.store.similarity import cosine
 from dashflow.store.sweeper import ThreadSweeper, interval_seconds
-
-if TYPE_CHECKING:
-    from langchain_core.embeddings import Embeddings
 
 __all__ = ("InMemoryStore",)
 
