@@ -50,20 +50,6 @@ class InMemoryStore(BaseStore):
         clock: What time it is.
     """
 
-    __slots__ = (
-        "_data",
-        "_ends",
-        "_index",
-        "_lock",
-        "_sweeper",
-        "_vectors",
-        "clock",
-        "embeddings",
-        "index_config",
-        "supports_ttl",
-        "ttl_config",
-    )
-
     def __init__(self, *, index: IndexConfig | None = None, ttl: TTLConfig | None = None) -> None:
         # Packages that keep LangGraph's store in a file replace these two mappings under these names.
         self._data: dict[Namespace, dict[str, Item]] = defaultdict(dict)
@@ -74,8 +60,8 @@ class InMemoryStore(BaseStore):
         self._index = TextIndex(index) if index else None
         self.index_config: IndexConfig | None = self._index.config if self._index else None
         self.embeddings: Embeddings | None = self._index.embeddings if self._index else None
-        self.ttl_config = ttl
-        self.supports_ttl = ttl is not None
+        if ttl is not None:
+            self.ttl_config, self.supports_ttl = ttl, True
         self.clock: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     def batch(self, ops: Iterable[Op]) -> list[Result]:
