@@ -13,7 +13,6 @@ from dashflow._util.ids import interrupt_id
 from dashflow._util.reserved import ERROR, INPUT, INTERRUPT, NO_WRITES, NULL_TASK_ID, RESUME, TASKS
 from dashflow._util.sentinel import MISSING
 from dashflow.channels.delta import DeltaChannel
-from dashflow.channels.untracked_value import UntrackedValue
 from dashflow.checkpoint.thread import stream_of
 from dashflow.checkpoint.view import FORMAT, timestamp
 from dashflow.core.events import Event, RunStarted, StepCompleted, TaskCompleted, TaskFailed, TaskInterrupted
@@ -59,7 +58,7 @@ class SaverPen:
         self._unsaved: tuple[str, str, int] | None = None
         self._parent: str | None = None
         self._held: list[tuple[Writes, str, str]] = []
-        self._untracked = {n for n, c in plan.channels.items() if isinstance(c, UntrackedValue)}
+        self._untracked = plan.untracked
         self._takes_path: bool | None = None
 
     async def begin(self, event: RunStarted, live: Live, writes: Writes) -> None:

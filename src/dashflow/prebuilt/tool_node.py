@@ -292,10 +292,11 @@ def _state(given: Any, config: RunnableConfig) -> Any:
     configurable = config.get(CONF) or {}
     if (read := configurable.get(_READ_STATE)) is not None:
         return read()
+    if (scope := CURRENT.get()) is not None:
+        return scope.read_state()
     if (local := configurable.get(CONFIG_KEY_READ)) is not None:
         return local(list(local.args[1]), True)  # as LangGraph puts it there: a partial over its channels
-    scope = CURRENT.get()
-    return {} if scope is None else scope.read_state()
+    return {}
 
 
 def tools_condition(
