@@ -303,6 +303,14 @@ def _is_before(name: str, state: ThreadState, bound: str) -> bool:
     return name < bound if version is None else state.checkpoint < version
 
 
+def _tell_results(best: dict[int, ThreadState], wrote: Mapping[int, ThreadState]) -> None:
+    """Let each checkpoint know what the step after it wrote, where the next checkpoint tells."""
+    for version, later in wrote.items():
+        if (before := best.get(version)) is not None:
+            done, names = {**later.wrote, **before.done}, {**later.wrote_names, **before.names}
+            best[version] = msgspec.structs.replace(before, done=done, names=names)
+
+
 def _visible(states: list[ThreadState], ns: str = "") -> list[ThreadState]:
     """One state per checkpoint, oldest first, without the inner ones of runs with durability "exit"."""
     best: dict[int, ThreadState] = {}
@@ -323,10 +331,7 @@ def _visible(states: list[ThreadState], ns: str = "") -> list[ThreadState]:
             best[state.checkpoint] = state
         if state.wrote and state.durability != "exit":
             wrote[state.parent] = state
-    for version, later in wrote.items():
-        if (before := best.get(version)) is not None:
-            done, names = {**later.wrote, **before.done}, {**later.wrote_names, **before.names}
-            best[version] = msgspec.structs.replace(before, done=done, names=names)
+    _tell_results(best, wrote)
 
     def shows(maker: ThreadState) -> bool:
         if maker.durability != "exit" or maker.id or maker.source == "update" or not maker.run:

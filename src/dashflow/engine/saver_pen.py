@@ -23,7 +23,6 @@ from dashflow._util.reserved import (
 )
 from dashflow._util.sentinel import MISSING
 from dashflow.channels.delta import DeltaChannel
-from dashflow.channels.untracked_value import UntrackedValue
 from dashflow.checkpoint.thread import stream_of
 from dashflow.checkpoint.view import FORMAT, timestamp
 from dashflow.core.events import (
@@ -77,7 +76,7 @@ class SaverPen:
         self._unsaved: tuple[str, str, int] | None = None
         self._parent: str | None = None
         self._held: list[tuple[Writes, str, str]] = []
-        self._untracked = {n for n, c in plan.channels.items() if isinstance(c, UntrackedValue)}
+        self._untracked = plan.untracked
         self._takes_path: bool | None = None
         # A graph inside a task that is done has nothing to say any more, when only ends are kept.
         self._fleeting = NS_END in history.ns

@@ -212,7 +212,9 @@ class Step(Setting):
         """
         pen = self._pen
         if pen is not None and waits and pen.open:
-            event = TaskCompleted(task.key, task.name, [list(write) for write in task.writes or ()])
+            untracked = self.plan.untracked
+            writes = [list(write) for write in task.writes or () if write[0] not in untracked]
+            event = TaskCompleted(task.key, task.name, writes)
             await self._write(pen, event, task)
         if self._parts.modes:
             if here:

@@ -49,7 +49,9 @@ def _split(manager: Any) -> tuple[Any, Any]:
 
     streaming = getattr(sys.modules.get("langchain_core.tracers._streaming"), "_StreamingCallbackHandler", ())
     others, tracers = copy.copy(manager), copy.copy(manager)
-    found = [one for one in manager.handlers if isinstance(one, BaseTracer) and not isinstance(one, streaming)]
+    found = [
+        one for one in manager.handlers if isinstance(one, BaseTracer) and not isinstance(one, streaming)
+    ]
     tracers.handlers = found
     others.handlers = [one for one in manager.handlers if one not in found]
     return others, tracers
