@@ -1,4 +1,5 @@
-"""``TracePolicy`` on LangChain's callbacks: tracers are told what the policy shows, other handlers what is true.
+"""``TracePolicy`` on LangChain's callbacks: tracers are told what the policy shows, other handlers what is
+true.
 
 Streams and listeners work with a node's real input and output; only what is recorded is changed.
 """
