@@ -12,7 +12,6 @@ from typing_extensions import TypedDict
 
 from dashflow._util.langchain import AnyMessage, MessageLikeRepresentation
 from dashflow._util.scope import require_scope
-from dashflow.pregel.stream_handlers import show_message
 
 if TYPE_CHECKING:
     from dashflow.graph.message_graph import MessageGraph
@@ -224,7 +223,6 @@ def push_message(message: MessageLikeRepresentation, *, state_key: str | None = 
     if whole.id is None:
         raise ValueError("Message ID is required")
     scope.push_message(whole, state_key)
-    show_message(scope.config, whole)
     pushed: AnyMessage = whole
     return pushed
 

@@ -23,7 +23,7 @@ from dashflow.engine.task import Scope
 from dashflow.engine.trace import shown_input, shown_output
 from dashflow.errors import GraphInterrupt
 from dashflow.pregel.lifecycle import Watch, watch_for
-from dashflow.pregel.stream_handlers import keep_to_themselves
+from dashflow.pregel.stream_handlers import keep_to_themselves, show_message
 from dashflow.pregel.trace_policy import end, start
 from dashflow.types.policies import TracePolicy
 
@@ -181,6 +181,10 @@ class RunTracer:
         shown = shown_input(policy, value)
         run = await start(self.tell, self.manager(config), value, shown, name=scope.task.name)
         return Span(self, run, config, policy)
+
+    def show_message(self, config: Mapping[str, Any], message: Any) -> None:
+        """A task with this config pushes a message: show it to who streams messages."""
+        show_message(config, message)
 
     def manager(self, config: Mapping[str, Any]) -> Any:
         """LangChain's callback manager for a config."""
