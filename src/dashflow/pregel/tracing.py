@@ -177,8 +177,10 @@ class RunTracer:
         )
         if scope.watch is not None:
             config = scope.watch.hear(config)
-        policy = scope.task.node.policies.trace
-        shown = shown_input(policy, value)
+        node = scope.task.node
+        policy = node.policies.trace
+        arguments = getattr(node.body, "arguments", None)
+        shown = shown_input(policy, value if arguments is None else arguments(value))
         run = await start(self.tell, self.manager(config), value, shown, name=scope.task.name)
         return Span(self, run, config, policy)
 
