@@ -89,10 +89,10 @@ def _traced_anyway() -> bool:
     settings = sys.modules.get("langchain_core.globals")
     if settings is not None and settings.get_debug():
         return True
-    return any(
-        variable.get() is not None or (switch is not None and bool(os.environ.get(switch)))
-        for variable, _, _, switch in context._configure_hooks
-    )
+    for variable, _, _, switch in context._configure_hooks:
+        if variable.get() is not None or (switch is not None and os.environ.get(switch)):
+            return True
+    return False
 
 
 @cache
