@@ -116,14 +116,15 @@ def test_recording_a_superstep_makes_few_calls():
         return lambda: graph.invoke({"n": 0}, config())
 
     # 5 more than at first: what the only task of a step wrote is told too, so that history can show it.
-    assert per_step(work) <= 125
+    assert per_step(work) <= 128
 
 
 def test_a_run_of_one_node_makes_few_calls():
     graph = loop(1)
     graph.invoke({"n": 0})
     # 25 more than at first: all arguments that LangGraph takes, and graphs inside graphs that keep histories.
-    assert calls(lambda: graph.invoke({"n": 0})) <= 300
+    # 70 more than at first: LangGraph's whole signature, histories of graphs inside graphs, callbacks, control.
+    assert calls(lambda: graph.invoke({"n": 0})) <= 330
 
 
 @pytest.mark.feature("NEW-02")

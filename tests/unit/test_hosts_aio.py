@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from dashflow.engine.ports import Done, Posted
+from dashflow.engine.ports import Done, Overdue, Posted
 from dashflow.hosts.aio import AioHost
 
 
@@ -141,3 +141,81 @@ async def test_blocking_calls_and_reads_do_not_block_the_loop() -> None:
     await asyncio.sleep(0)
     leave.set()
     assert await asyncio.gather(call, read) == [True, True]
+
+
+async def test_work_within_its_time_gives_its_result_or_its_error() -> None:
+    host = AioHost()
+
+    async def work():
+        await asyncio.sleep(0)
+        return 7
+
+    async def fails():
+        raise TimeoutError("its own")
+
+    assert await host.limited(work, lambda: 1.0) == 7
+    with pytest.raises(TimeoutError, match="its own"):
+        await host.limited(fails, lambda: 1.0)
+
+
+async def test_work_whose_time_is_over_is_told_to_stop_and_not_waited_for() -> None:
+    told, end = asyncio.Event(), asyncio.Event()
+
+    async def stubborn():
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            told.set()
+        await end.wait()
+        raise ValueError("nobody hears this")
+
+    with pytest.raises(Overdue):
+        await AioHost().limited(stubborn, lambda: 0.0)
+    await told.wait()
+    end.set()
+    await asyncio.sleep(0)
+
+
+async def test_time_that_is_given_meanwhile_counts() -> None:
+    left, go = [0.0, 30.0], asyncio.Event()
+
+    async def work():
+        await go.wait()
+        return 7
+
+    def seconds():
+        now = left.pop()
+        if not left:
+            left.append(30.0)
+            go.set()
+        return now if len(left) > 1 else 0.001
+
+    assert await AioHost().limited(work, seconds) == 7
+
+
+async def test_a_cancelled_flow_cancels_its_limited_work_first() -> None:
+    started, ended = asyncio.Event(), []
+
+    async def work():
+        started.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append(1)
+
+    flow = asyncio.ensure_future(AioHost().limited(work, lambda: 30.0))
+    await started.wait()
+    flow.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await flow
+    assert ended == [1]
+
+
+async def test_a_flow_may_wait_for_its_crew_for_some_time_only() -> None:
+    go = asyncio.Event()
+    crew = AioHost().crew()
+    crew.start("a", go.wait, blocking=False)
+    with pytest.raises(Overdue):
+        await crew.next(0.01)
+    go.set()
+    assert await crew.next(30) == Done("a", True)

@@ -3,7 +3,7 @@
 import pytest
 
 from dashflow._util.drive import drive
-from dashflow.engine.ports import Done
+from dashflow.engine.ports import Done, Overdue
 from dashflow.errors import VersionConflictError
 from dashflow.hosts.simulated import SimulatedCrash, SimulatedHost
 from dashflow.log.base import Append, NewEvent
@@ -112,3 +112,23 @@ def test_errors_of_work_are_results() -> None:
     assert drive(crew.next()) == Done("a", None, error)
     with pytest.raises(TypeError, match="blocking work only"):
         crew.start("b", fail, blocking=False)
+
+
+def test_work_that_takes_longer_than_its_step_may_comes_too_late() -> None:
+    host = SimulatedHost(seed=1)
+    crew = host.crew()
+    crew.start("a", lambda: drive(host.sleep(5)))
+    crew.start("b", lambda: None)
+    seen, late = [], 0
+    while crew.pending:
+        try:
+            seen.append(drive(crew.next(1.0)).key)
+        except Overdue:
+            late += 1
+    assert (sorted(seen), late) == (["a", "b"], 1)
+    with pytest.raises(TypeError, match="blocking work only"):
+        drive(host.limited(lambda: None, lambda: 1.0))
+
+
+def test_jitter_is_the_seeds() -> None:
+    assert SimulatedHost(seed=4).jitter() == SimulatedHost(seed=4).jitter() < 1

@@ -1,12 +1,14 @@
 """The synchronous host: flows that never suspend, crews on threads that wait for each other without end."""
 
 import contextvars
+import random
 import threading
+import time
 
 import pytest
 
 from dashflow._util.drive import drive, iterate
-from dashflow.engine.ports import Done, Posted
+from dashflow.engine.ports import Done, Overdue, Posted
 from dashflow.hosts.sync import SyncHost
 
 
@@ -172,3 +174,26 @@ def test_a_flow_that_suspends_is_reported_and_closed() -> None:
     with pytest.raises(RuntimeError, match="suspended although its host is synchronous"):
         list(iterate(parts()))
     assert closed == [1, 2]
+
+
+def test_whoever_waits_no_longer_than_a_moment_is_told_that_nothing_happened() -> None:
+    go = threading.Event()
+    crew = SyncHost().crew(attentive=True)
+    crew.start("a", lambda: go.wait(30))
+    with pytest.raises(Overdue):
+        drive(crew.next(0.01))
+    with pytest.raises(Overdue):
+        drive(crew.next(-1.0))
+    go.set()
+    assert drive(crew.next(30)) == Done("a", True)
+    with pytest.raises(TypeError, match="use the async methods"):
+        drive(SyncHost().limited(lambda: None, lambda: 1.0))
+
+
+def test_retries_wait_through_the_two_functions_that_programs_steer(monkeypatch) -> None:
+    waited = []
+    monkeypatch.setattr(time, "sleep", waited.append)
+    monkeypatch.setattr(random, "uniform", lambda low, high: (low + high) / 4)
+    host = SyncHost()
+    drive(host.sleep(3))
+    assert (waited, host.jitter()) == ([3], 0.25)

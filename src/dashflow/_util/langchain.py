@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-__all__ = ("AnyMessage", "MessageLikeRepresentation", "RunnableConfig")
+__all__ = ("AnyMessage", "Embeddings", "MessageLikeRepresentation", "RunnableConfig", "embeddings")
 
 if TYPE_CHECKING:
     from langchain_core.embeddings import Embeddings
@@ -27,12 +27,13 @@ else:
 
             return handler.generate_schema(Real)
 
+    Embeddings = Any
     MessageLikeRepresentation = Any
     RunnableConfig = dict[str, Any]
 
 
 def embeddings() -> type[Embeddings]:
     """LangChain's class of embeddings; loads LangChain."""
-    from langchain_core.embeddings import Embeddings
+    from langchain_core import embeddings
 
-    return Embeddings
+    return embeddings.Embeddings

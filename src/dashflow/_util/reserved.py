@@ -53,6 +53,7 @@ CONFIG_KEY_NODE_ERROR: Final = "__pregel_node_error"
 # Kinds of tasks, and the parts of namespaces and task ids.
 PUSH: Final = "__pregel_push"
 PULL: Final = "__pregel_pull"
+ERROR_HANDLER: Final = "node_error_handler"
 NS_SEP: Final = "|"
 NS_END: Final = ":"
 NULL_TASK_ID: Final = "00000000-0000-0000-0000-000000000000"

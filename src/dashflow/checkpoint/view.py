@@ -15,6 +15,8 @@ from xxhash import xxh3_64_intdigest
 from dashflow._util.ids import interrupt_id, path_text, task_id
 from dashflow._util.reserved import (
     ERROR,
+    ERROR_HANDLER,
+    ERROR_SOURCE_NODE,
     INPUT,
     INTERRUPT,
     NO_WRITES,
@@ -180,6 +182,8 @@ def _pending(
             found.append((writes_sort_key(path, task, WRITES_IDX_MAP[INTERRUPT]), INTERRUPT, interrupts))
         if error := state.errors.get(key):
             found.append((writes_sort_key(path, task, WRITES_IDX_MAP[ERROR]), ERROR, error))
+        if key in state.handled:
+            found.append((writes_sort_key(path, task, 1), ERROR_SOURCE_NODE, state.names[key]))
     for sort, channel, stored in table.writes_of(identifier):
         found.append((sort, channel, reader.imports.loads(stored)))
     found.sort(key=lambda write: write[0])
@@ -206,9 +210,20 @@ def _task(stream: str, state: ThreadState, identifier: str, key: str) -> tuple[s
     name = state.names.get(key, key)
     ns = thread_of(stream)[1]
     outer = f"{ns}{NS_SEP}{name}" if ns else name
-    if key.startswith("#"):
-        number = int(key[1:])
-        path, kind = path_text((PUSH, number)), (PUSH, str(number))
+    kind: tuple[str, ...]
+    caller, _, number = key.rpartition(">")
+    failed = key.rpartition(NS_SEP)[0]
+    if caller and number.isdigit() and name != key:  # a function that a task called
+        at, called_by = _task(stream, state, identifier, caller)
+        around = f"{state.names.get(caller, caller)}{NS_END}{called_by}"
+        outer = NS_SEP.join([part for part in (ns, around, name) if part])
+        path, kind = path_text((PUSH, at, int(number), True)), (PUSH, at, number)
+    elif failed:
+        place = (PUSH, int(failed[1:]), False) if failed.startswith("#") else (PULL, failed)
+        path = path_text((*place, ERROR_HANDLER, False))
+        kind = (PUSH, ERROR_HANDLER, _task(stream, state, identifier, failed)[1])
+    elif key.startswith("#"):
+        path, kind = path_text((PUSH, int(key[1:]))), (PUSH, key[1:])
     else:
         path, kind = path_text((PULL, name)), (PULL, f"branch:to:{name}")
     try:
@@ -228,7 +243,7 @@ def places(reader: ThreadReader, stream: str, *, forgotten: bool = False) -> dic
     only when asked for.
     """
     thread, ns = thread_of(stream)
-    states = _visible(reader.history(thread, ns))
+    states = _visible(reader.history(thread, ns), ns)
     table = reader.imports.table(stream)
     found = {
         name_of(stream, state): state for state in states if state.checkpoint > table.cleared and not state.id
@@ -288,33 +303,44 @@ def _is_before(name: str, state: ThreadState, bound: str) -> bool:
     return name < bound if version is None else state.checkpoint < version
 
 
-def _visible(states: list[ThreadState]) -> list[ThreadState]:
-    """One state per checkpoint, oldest first, without the inner ones of runs with durability "exit"."""
-    best: dict[int, ThreadState] = {}
-    wrote: dict[int, ThreadState] = {}
-    last_of_run: dict[str, int] = {}
-    for state in states:
-        if not state.checkpoint:
-            continue
-        known = best.get(state.checkpoint)
-        if known is None or len(state.questions) >= len(known.questions):
-            best[state.checkpoint] = state
-        if state.wrote and state.durability != "exit":
-            wrote[state.parent] = state
-        if state.run:
-            last_of_run[state.run] = state.checkpoint
+def _tell_results(best: dict[int, ThreadState], wrote: Mapping[int, ThreadState]) -> None:
+    """Let each checkpoint know what the step after it wrote, where the next checkpoint tells."""
     for version, later in wrote.items():
         if (before := best.get(version)) is not None:
             done, names = {**later.wrote, **before.done}, {**later.wrote_names, **before.names}
             best[version] = msgspec.structs.replace(before, done=done, names=names)
-    shown = {
-        version: state
-        for version, state in best.items()
-        if state.durability != "exit"
-        or state.id
-        or state.source == "update"
-        or last_of_run.get(state.run) == version
-    }
+
+
+def _visible(states: list[ThreadState], ns: str = "") -> list[ThreadState]:
+    """One state per checkpoint, oldest first, without the inner ones of runs with durability "exit"."""
+    best: dict[int, ThreadState] = {}
+    made: dict[int, ThreadState] = {}
+    wrote: dict[int, ThreadState] = {}
+    last_made: dict[str, int] = {}
+    finished: set[str] = set()
+    for state in states:
+        if not state.checkpoint:
+            continue
+        if state.run and state.status == "finished":
+            finished.add(state.run)
+        known = best.get(state.checkpoint)
+        if known is None:
+            made[state.checkpoint] = state
+            last_made[state.run] = state.checkpoint
+        if known is None or len(state.questions) >= len(known.questions):
+            best[state.checkpoint] = state
+        if state.wrote and state.durability != "exit":
+            wrote[state.parent] = state
+    _tell_results(best, wrote)
+
+    def shows(maker: ThreadState) -> bool:
+        if maker.durability != "exit" or maker.id or maker.source == "update" or not maker.run:
+            return True
+        # A graph inside a task that is done has nothing to say any more, when only ends are kept.
+        fleeting = NS_END in ns and maker.run in finished
+        return last_made[maker.run] == maker.checkpoint and not fleeting
+
+    shown = {version: state for version, state in best.items() if shows(made[version])}
     return [_under_shown_parent(state, shown, best) for state in shown.values()]
 
 
@@ -334,7 +360,7 @@ def as_shown(reader: ThreadReader, thread: str, state: ThreadState, ns: str = ""
     """A thread's latest state, with the parent that history shows."""
     if state.durability != "exit" or not state.checkpoint:
         return state
-    for known in reversed(_visible(reader.history(thread, ns))):
+    for known in reversed(_visible(reader.history(thread, ns), ns)):
         if known.checkpoint == state.checkpoint:
             return msgspec.structs.replace(state, parent=known.parent, parent_at=known.parent_at)
     return state

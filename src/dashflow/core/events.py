@@ -133,13 +133,22 @@ class TaskInterrupted(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class TaskFailed(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A task raised; ``kind`` is the error's class, ``error`` its repr."""
+    """A task raised.
+
+    Attributes:
+        key: Of the task.
+        name: Its node.
+        kind: The error's class.
+        error: Its repr.
+        handler: The node that takes over, in the same step; "": none does.
+    """
 
     type: ClassVar[str] = "TaskFailed"
     key: str
     name: str
     kind: str
     error: str
+    handler: str = ""
 
 
 class RunPaused(msgspec.Struct, frozen=True, omit_defaults=True):

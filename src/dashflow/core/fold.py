@@ -56,6 +56,7 @@ class ThreadState(msgspec.Struct, frozen=True):
         answers: What was answered in the present step so far, by question id.
         answer: [value] for whichever task asks first.
         errors: Errors of tasks of the present step, by task key.
+        handled: Those of them that a handler takes over from the task, which does not run again.
         run: Id of the last run; "" for none.
         status: ``idle``, ``running``, ``paused``, ``failed`` or ``finished``.
         durability: Of the last run.
@@ -88,6 +89,7 @@ class ThreadState(msgspec.Struct, frozen=True):
     answers: dict[str, Any] = {}
     answer: list[Any] = []
     errors: dict[str, Any] = {}
+    handled: dict[str, Any] = {}
     run: str = ""
     status: str = "idle"
     durability: str = "async"
@@ -127,7 +129,7 @@ def _advance(state: ThreadState, change: Change, ran: list[Ran], **fields: Any) 
                     known[trigger] = before[trigger]
     values, versions = _alter(state, change)
     if state.done or state.questions or state.answers or state.answer or state.errors or state.names:
-        state = replace(state, done={}, questions={}, answers={}, answer=[], errors={}, names={})
+        state = replace(state, done={}, questions={}, answers={}, answer=[], errors={}, handled={}, names={})
     if state.id or state.parent_id or state.loose:
         state = replace(state, id="", parent_id=state.id, loose={}, layout=4)
     if state.wrote:
@@ -185,7 +187,7 @@ def _run_started(state: ThreadState, event: RunStarted, version: int, at: int) -
         if (left := [question for question in asked if question.id not in event.answers])
     }
     if event.replay:  # what was done and answered before is done and asked anew
-        state, questions = replace(state, answers={}, answer=[], done={}), {}
+        state, questions = replace(state, answers={}, answer=[], done={}, handled={}), {}
     return replace(
         state,
         version=version,
@@ -196,7 +198,7 @@ def _run_started(state: ThreadState, event: RunStarted, version: int, at: int) -
         answers={**state.answers, **event.answers},
         answer=event.answer or state.answer,
         questions=questions,
-        errors={},
+        errors=state.handled,
         replay=event.replay,
         parents=event.parents,
     )
@@ -246,6 +248,8 @@ def _state_edited(state: ThreadState, event: StateEdited, version: int, at: int)
         meta=event.meta,
         status="idle",
         parents=event.parents,
+        run="",
+        durability="async",
     )
     return _told(replace(state, parent_id=before_id), event.wrote)
 
@@ -280,6 +284,7 @@ def _task_failed(state: ThreadState, event: TaskFailed, version: int, at: int) -
         state,
         version=version,
         errors={**state.errors, event.key: event.error},
+        handled={**state.handled, event.key: event.error} if event.handler else state.handled,
         names={**state.names, event.key: event.name},
     )
 

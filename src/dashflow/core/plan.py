@@ -14,6 +14,7 @@ from dashflow._util.reserved import PULL, RETURN, TASKS
 from dashflow.channels.base import BaseChannel
 from dashflow.channels.binop import BinaryOperatorAggregate
 from dashflow.channels.last_value import LastValue
+from dashflow.channels.untracked_value import UntrackedValue
 from dashflow.managed.base import Progress
 from dashflow.types.policies import CachePolicy, RetryPolicy, TimeoutPolicy, TracePolicy
 
@@ -126,6 +127,7 @@ class GraphPlan:
         "triggered_by",
         "triggers",
         "trusted",
+        "untracked",
         "volatile",
     )
 
@@ -152,7 +154,9 @@ class GraphPlan:
         self.output = output
         self.output_set = frozenset((output,) if isinstance(output, str) else output)
         self.stream = stream
-        self.told = frozenset((RETURN, *((stream,) if isinstance(stream, str) else stream)))
+        # Values of these live in this process only: no record may hold what is written to them.
+        self.untracked = frozenset(n for n, c in self.channels.items() if isinstance(c, UntrackedValue))
+        self.told = frozenset((RETURN, *((stream,) if isinstance(stream, str) else stream))) - self.untracked
         self.follows = dict(follows or {})
         triggered: dict[str, list[str]] = {}
         for node in self.nodes.values():

@@ -54,6 +54,14 @@ class Live:
         self.warm: set[str] = set()
         self.resources: Mapping[Any, Any] = {}
 
+    def fork(self) -> Live:
+        """The same, independent: what becomes of one is not seen in the other."""
+        channels = {name: channel.copy() for name, channel in self.channels.items()}
+        seen = {name: dict(known) for name, known in self.seen.items()}
+        twin = Live(channels, dict(self.versions), seen, self.updated, self.step)
+        twin.stop, twin.warm, twin.resources = self.stop, set(self.warm), self.resources
+        return twin
+
     def value_of(self, name: str) -> Any:
         """What the log holds of a channel; MISSING: nothing."""
         channel = self.channels.get(name)

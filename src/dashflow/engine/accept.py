@@ -82,57 +82,81 @@ def accept(
     command = given if isinstance(given, Command) else None
     answers: dict[str, Any] = {}
     answer: list[Any] = []
-    null = [(chan, value) for chan, value in loose_writes(state) if chan != RESUME]
+    writes: Writes = []
     if command is not None:
         if command.resume is not None:
             answers, answer = _match(state, command.resume, terms)
         writes = command_writes(command)
         if not writes and command.resume is None:
             raise EmptyInputError("Received empty Command input")
-    else:
-        writes = []
     if terms.resumes:
-        change = _take(plan, live, changes, [*null, *writes])
-        pass_breakpoints(live)
-        live.updated = None
-        started = msgspec.structs.replace(
-            base,
-            kind="resume" if answers or answer else "continue",
-            change=change,
-            shown=True,
-            answers=answers,
-            answer=answer,
+        base = msgspec.structs.replace(
+            base, kind="resume" if answers or answer else "continue", answers=answers, answer=answer
         )
-        if terms.forks:
-            started = msgspec.structs.replace(started, kind="fork", step=live.step, change=change or _NOTHING)
-            live.step += 1
-        if command is not None and command.resume is not None and not _is_map(command.resume):
-            writes = [*writes, (RESUME, command.resume)]
-        return Accepted(started, writes)
-    inputs = _input_writes(plan, given, command)
-    if command is not None:  # its update is the input
-        writes = command_writes(Command(goto=command.goto))
-    if not inputs and not writes and not null:
+        return _go_on(plan, live, state, command, writes, terms, changes, base)
+    base = msgspec.structs.replace(base, answer=answer)
+    return _take_in(plan, live, state, given, terms, changes, base)
+
+
+def _go_on(
+    plan: GraphPlan,
+    live: Live,
+    state: ThreadState,
+    command: Command[Any] | None,
+    writes: Writes,
+    terms: Terms,
+    changes: Changes | None,
+    base: RunStarted,
+) -> Accepted:
+    """From where the thread is, with what a command writes."""
+    change = _take(plan, live, changes, [*_loose(state), *writes])
+    pass_breakpoints(live)
+    live.updated = None
+    started = msgspec.structs.replace(base, change=change, shown=True)
+    if terms.forks:
+        started = msgspec.structs.replace(started, kind="fork", step=live.step, change=change or _NOTHING)
+        live.step += 1
+    if command is not None and command.resume is not None and not _is_map(command.resume):
+        writes = [*writes, (RESUME, command.resume)]
+    return Accepted(started, writes)
+
+
+def _take_in(
+    plan: GraphPlan,
+    live: Live,
+    state: ThreadState,
+    given: Any,
+    terms: Terms,
+    changes: Changes | None,
+    base: RunStarted,
+) -> Accepted:
+    """From an input; tasks that were waiting are given up for it."""
+    writes = _loose(state)
+    if isinstance(given, Command):  # its update is the input
+        writes += command_writes(Command(goto=given.goto))
+        given = Command(update=given.update) if given.update else None
+    if given is not None:
+        writes += plan.input_writes(given)
+    if not writes:
         if terms.optional:
             return Accepted(msgspec.structs.replace(base, kind="continue"), [])
         raise EmptyInputError(f"Received no input for {plan.input_channel}")
     waiting = next_tasks(plan, live)
     for task in waiting:
         task.writes = ()
-    everything = [*null, *writes, *inputs]
-    bumped = apply(plan, live, waiting, everything)
-    change = changes.take(live, bumped, everything) if changes else None
+    bumped = apply(plan, live, waiting, writes)
+    change = changes.take(live, bumped, writes) if changes else None
+    ran = [told(task) for task in waiting]
     started = msgspec.structs.replace(
-        base,
-        kind="input",
-        step=live.step,
-        change=change,
-        ran=[told(task) for task in waiting],
-        replay=False,
-        answer=answer,
+        base, kind="input", step=live.step, change=change, ran=ran, replay=False
     )
     live.step += 1
-    return Accepted(started, everything)
+    return Accepted(started, writes)
+
+
+def _loose(state: ThreadState) -> Writes:
+    """Writes put in by hand for the checkpoint itself, without answers."""
+    return [(chan, value) for chan, value in loose_writes(state) if chan != RESUME]
 
 
 def _take(plan: GraphPlan, live: Live, changes: Changes | None, writes: Writes) -> Change | None:
@@ -140,17 +164,6 @@ def _take(plan: GraphPlan, live: Live, changes: Changes | None, writes: Writes) 
         return None
     bumped = apply(plan, live, (), writes)
     return changes.take(live, bumped, writes) if changes else None
-
-
-def _input_writes(plan: GraphPlan, given: Any, command: Command[Any] | None) -> Writes:
-    """What an input writes. Where a command sends the run is written apart, so only its update is input."""
-    if given is None:
-        return []
-    if command is not None:
-        if not command.update:
-            return []
-        given = Command(update=command.update)
-    return plan.input_writes(given)
 
 
 def loose_writes(state: ThreadState) -> Writes:

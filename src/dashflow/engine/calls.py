@@ -75,6 +75,12 @@ class Calls:
         await run.completed(task, True)
         return _returned(task)
 
+    async def stop(self) -> None:
+        """The run is given up: cancel what was started and is not done."""
+        futures, self._futures = self._futures, []
+        for future in futures:
+            await self._run.host.drop(future)
+
     async def settle(self) -> None:
         """Wait for all calls that were started; what they raised is their callers' business."""
         while self._futures:

@@ -1,7 +1,7 @@
 """Error handlers: a node that failed for good, and the node that runs in its place in the same step.
 
-The failure is recorded in the form that LangGraph stores (writes ``__error__`` and ``__error_source_node__``
-of the failed task), so that after a crash the handler runs and not the node. Decides; runs nothing.
+That a handler takes over is durable before it begins: after a crash it runs again, and the node does not.
+Decides; runs nothing.
 """
 
 from __future__ import annotations
@@ -9,14 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dashflow._util.reserved import ERROR, ERROR_SOURCE_NODE, NS_SEP, PUSH
+from dashflow._util.reserved import ERROR_HANDLER, NS_SEP, PUSH
 from dashflow.core.plan import GraphPlan, NodePlan
 from dashflow.core.superstep import Task
 from dashflow.errors import GraphBubbleUp, LogError, NodeError
 
 Writes = Sequence[tuple[str, Any]]
-MARK = "node_error_handler"
-"""In the path and the id of a handler's task."""
 
 
 class HandlerTask(Task):
@@ -30,7 +28,7 @@ class HandlerTask(Task):
     __slots__ = ("error", "failed")
 
     def __init__(self, failed: Task, node: NodePlan, error: BaseException) -> None:
-        path = (*failed.path[:3], MARK, False)
+        path = (*failed.path[:3], ERROR_HANDLER, False)
         super().__init__(f"{failed.key}{NS_SEP}{node.name}", node, path, (PUSH,), failed.input)
         self.failed = failed
         self.error = NodeError(failed.name, error)
@@ -44,22 +42,18 @@ def handler_of(plan: GraphPlan, failed: Task, error: BaseException) -> HandlerTa
     return HandlerTask(failed, plan.nodes[name], error)
 
 
-def failure(task: Task, error: BaseException) -> list[list[Any]]:
-    """What is recorded of a failed task that a handler takes over, as writes of that task."""
-    return [[ERROR, repr(error)], [ERROR_SOURCE_NODE, task.name]]
-
-
-def is_failure(writes: Writes) -> bool:
-    """Whether these are recorded writes of a failed task that a handler took over."""
-    return any(chan == ERROR_SOURCE_NODE for chan, _ in writes)
-
-
-def resumed(plan: GraphPlan, failed: Task, writes: Writes, done: Mapping[str, Writes]) -> HandlerTask | None:
+def resumed(plan: GraphPlan, failed: Task, told: Any, done: Mapping[str, Writes]) -> HandlerTask | None:
     """The handler of a task that failed in an earlier run, with the handler's own result if it has one.
 
-    None when the graph has no handler for the node any more: the node runs again.
+    Args:
+        plan: The graph.
+        failed: The task.
+        told: Its error, as it was recorded.
+        done: Writes of finished tasks, by key.
+
+    Returns:
+        None when the graph has no handler for the node any more: the node runs again.
     """
-    told = next((value for chan, value in writes if chan == ERROR), "")
     error = told if isinstance(told, BaseException) else Exception(str(told))
     task = handler_of(plan, failed, error)
     if task is not None:

@@ -49,19 +49,19 @@ def adopt(
         special = {channel: value for index, channel, value in writes if index < 0}
         for number, value in enumerate(special.get(RESUME, ())):
             answers[interrupt_id(scope.namespace, number)] = value
-        if any(index >= 0 for index, _, _ in writes):  # whatever it asked before, it came to its end
-            taken_over = [(ERROR, special[ERROR])] if ERROR in special and _handled(writes) else []
-            own = [(ch, v) for index, ch, v in sorted(writes, key=_index) if _counts(index, ch)]
-            done[task.key] = [*taken_over, *own]
+        if _is_done(writes):  # whatever it asked before, it came to its end
+            done[task.key] = [(ch, v) for index, ch, v in sorted(writes, key=_index) if _counts(index, ch)]
         if INTERRUPT in special:
             questions[task.key] = _questions(special[INTERRUPT], {} if task.key in done else answers)
         elif ERROR in special and task.key not in done:
             errors[task.key] = special[ERROR]
+    taken_over = {*state.handled, *(task.key for task in due if _handled(given.get(scope_of(task).id, ())))}
     return msgspec.structs.replace(
         state,
         done=done,
         questions=questions,
         errors=errors,
+        handled={key: errors[key] for key in errors if key in taken_over},
         answers=answers,
         answer=state.answer or answer[-1:],
         names=names,
@@ -73,8 +73,13 @@ def _index(write: list[Any]) -> int:
     return index
 
 
-def _handled(writes: Sequence[list[Any]]) -> bool:
-    """Whether another node took over from a task that failed."""
+def _is_done(writes: Sequence[list[Any]]) -> bool:
+    """Whether a task came to its end by itself."""
+    return any(index >= 0 for index, _, _ in writes) and not _handled(writes)
+
+
+def _handled(writes: Iterable[Sequence[Any]]) -> bool:
+    """Whether a handler took over from a task that failed."""
     return any(channel == ERROR_SOURCE_NODE for _, channel, _ in writes)
 
 

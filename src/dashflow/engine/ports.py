@@ -150,6 +150,10 @@ class Host(Protocol):
         """Wait for such a future, whatever it comes to."""
         ...
 
+    async def drop(self, future: Any) -> None:
+        """Cancel what such a future stands for, as far as that can be done, and wait for what cannot."""
+        ...
+
     def mutex(self) -> AbstractContextManager[Any]:
         """Held by one thread at a time, where there are several."""
         ...

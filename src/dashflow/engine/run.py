@@ -26,7 +26,6 @@ from dashflow.core.plan import GraphPlan
 from dashflow.core.superstep import Task, apply, next_tasks, read, revive, stops_at
 from dashflow.core.written import tell
 from dashflow.engine.accept import Terms, accept, told
-from dashflow.engine.handlers import is_failure, resumed
 from dashflow.engine.history import History, Pen, Place
 from dashflow.engine.imported import adopt
 from dashflow.engine.journal import Changes
@@ -108,6 +107,7 @@ class GraphRun(Step):
             ending = (RunFinished(self.id),)
         except GraphInterrupt as asked:
             ending = (self._pause(asked),)
+            await self._tell_paused(asked)
             for part in self._parts.take():
                 yield part
             if self.outer is not None:
@@ -147,36 +147,40 @@ class GraphRun(Step):
 
     async def _loop(self) -> AsyncGenerator[Any, None]:
         """Superstep after superstep: run the tasks, apply what they wrote, record it, show it."""
-        live, parts, take = self.live, self._parts, self._parts.take
+        parts, take = self._parts, self._parts.take
         while tasks := self._next_tasks():
             if parts.waiting:
                 for part in take():
                     yield part
             if self._kept is not None:
-                for task in await self._kept.look(tasks):
-                    parts.update(task, cached=True)
-            if len(tasks) == 1 and not self._attentive and self.options.step_timeout is None:
-                await self._alone(tasks)
-            else:
-                async with aclosing(self._together(tasks)) as happening:
+                await self.look_up(self._kept, tasks)
+            if len(tasks) > 1 or self._attentive or await self.alone(tasks):
+                async with aclosing(self.together(tasks)) as happening:
                     async for part in happening:
                         yield part
-            bumped = apply(self.plan, live, tasks)
-            if parts.modes or self._fleeting or not self._shown:
-                self._show(tasks)
-            if self._pen is not None:
-                await self._record(self._pen, tasks, bumped)
-            else:
-                self._place = (live.step + 2, self._place[1])
-            live.step += 1
-            self.resuming = None
+            await self._complete(tasks)
             if parts.waiting:
                 for part in take():
                     yield part
-            if self.options.interrupt_after:
-                self._breakpoint(self.options.interrupt_after, tasks, "after")
         for part in take():
             yield part
+
+    async def _complete(self, tasks: list[Task]) -> None:
+        """All tasks of a step are done: what they wrote is applied, recorded and shown."""
+        live = self.live
+        bumped = apply(self.plan, live, tasks)
+        if self._parts.modes or self._fleeting or not self._shown:
+            self._show(tasks)
+        if self._pen is not None:
+            await self._record(self._pen, tasks, bumped)
+        else:
+            self._place = (live.step + 2, self._place[1])
+        live.step += 1
+        self.resuming = None
+        if self.outer is not None:
+            self.outer.progress()
+        if self.options.interrupt_after:
+            self._breakpoint(self.options.interrupt_after, tasks, "after")
 
     def _next_tasks(self) -> list[Task]:
         """The tasks of the next superstep, with the results that were recorded of them before."""
@@ -188,39 +192,18 @@ class GraphRun(Step):
             raise self._out_of_steps()
         if not tasks:
             return tasks
-        if self._done:
-            self._reuse(tasks)
+        if self._done or self._handled:
+            self.reuse(tasks)
         if self.options.interrupt_before:
             self._breakpoint(self.options.interrupt_before, tasks, "before")
-        if (reason := self._drained()) is not None:
+        if (self._control is not None or self.outer is not None) and (reason := self.draining) is not None:
             raise GraphDrained(reason)
         if parts.modes:
             self.show_started(tasks)
             for task in tasks:
-                if task.writes is not None:
+                if task.writes:
                     parts.update(task, cached=True)
         return tasks
-
-    def _reuse(self, tasks: list[Task]) -> None:
-        """Results that were recorded before a crash, failure or question are not made again."""
-        done = self._done
-        for task in [task for task in tasks if task.key in done]:
-            if not is_failure(done[task.key]):
-                task.writes = done[task.key]
-            elif (handler := resumed(self.plan, task, done[task.key], done)) is not None:
-                task.writes = ()
-                tasks.append(handler)
-
-    def _drained(self) -> str | None:
-        """Why no other step is to begin: somebody asked, or a run around this one is being stopped."""
-        if self.control.drain_reason is not None:
-            return self.control.drain_reason
-        outer = self.outer
-        while outer is not None:
-            if outer.run.stopping:
-                return "cancelled"
-            outer = outer.run.outer
-        return None
 
     async def _begin(self) -> None:
         """Find where to go on, accept the input, make that durable."""
@@ -256,7 +239,7 @@ class GraphRun(Step):
             self.origin = state
         if terms.resumes:
             if not replays:
-                self._done = state.done
+                self._done, self._handled = state.done, state.handled
             spare = started.answer if travels else started.answer or state.answer
             self.answers.give({**({} if travels else state.answers), **started.answers}, spare)
         self._replays(state, place, travels)
@@ -267,6 +250,8 @@ class GraphRun(Step):
                 self.made(started.kind, pen)
         if terms.resumes:
             self._see()
+            if options.tracer is not None:
+                await options.tracer.resumed(self.checkpoint_id, self.namespace)
 
     async def _locate(self, history: History) -> Place:
         replay, options = self.replay, self.options
@@ -312,6 +297,7 @@ class GraphRun(Step):
         """See ``Step.show_partial``."""
         finished = [task for task in tasks if task.writes]
         if finished and self.outer is None:
+            self.live = self.live.fork()  # the pen has the step's beginning to write yet
             apply(self.plan, self.live, finished)
             self._show(finished)
 
@@ -344,8 +330,8 @@ class GraphRun(Step):
                 await pen.record(completed, worker=self._worker(pen, task))
             await pen.record(StepCompleted(live.step, [told(t) for t in tasks], _UNKNOWN))
         self.made("loop", pen)
-        if self._done:
-            self._done = {}
+        if self._done or self._handled:
+            self._done, self._handled = {}, {}
         self.answers.clear()
 
     # -- ends -------------------------------------------------------------------------------
@@ -364,6 +350,11 @@ class GraphRun(Step):
         if self.outer is None:
             self._parts.interrupted((), self.live.channels)
         return RunPaused(self.id, *self._held)
+
+    async def _tell_paused(self, asked: GraphInterrupt) -> None:
+        tracer = self.options.tracer
+        if tracer is not None and self.outer is None:
+            await tracer.paused(self.checkpoint_id, self.namespace, self._held[0], asked)
 
     def _out_of_steps(self) -> GraphRecursionError:
         message = (

@@ -10,13 +10,30 @@ from inspect import Parameter, signature
 from typing import TYPE_CHECKING, Any
 
 from dashflow._util.ids import interrupt_id
-from dashflow._util.reserved import ERROR, INPUT, INTERRUPT, NO_WRITES, NULL_TASK_ID, RESUME, TASKS
+from dashflow._util.reserved import (
+    ERROR,
+    ERROR_SOURCE_NODE,
+    INPUT,
+    INTERRUPT,
+    NO_WRITES,
+    NS_END,
+    NULL_TASK_ID,
+    RESUME,
+    TASKS,
+)
 from dashflow._util.sentinel import MISSING
 from dashflow.channels.delta import DeltaChannel
-from dashflow.channels.untracked_value import UntrackedValue
 from dashflow.checkpoint.thread import stream_of
 from dashflow.checkpoint.view import FORMAT, timestamp
-from dashflow.core.events import Event, RunStarted, StepCompleted, TaskCompleted, TaskFailed, TaskInterrupted
+from dashflow.core.events import (
+    Event,
+    RunFinished,
+    RunStarted,
+    StepCompleted,
+    TaskCompleted,
+    TaskFailed,
+    TaskInterrupted,
+)
 from dashflow.core.ids import checkpoint_id
 from dashflow.core.plan import GraphPlan
 from dashflow.core.superstep import Live
@@ -59,8 +76,10 @@ class SaverPen:
         self._unsaved: tuple[str, str, int] | None = None
         self._parent: str | None = None
         self._held: list[tuple[Writes, str, str]] = []
-        self._untracked = {n for n, c in plan.channels.items() if isinstance(c, UntrackedValue)}
+        self._untracked = plan.untracked
         self._takes_path: bool | None = None
+        # A graph inside a task that is done has nothing to say any more, when only ends are kept.
+        self._fleeting = NS_END in history.ns
 
     async def begin(self, event: RunStarted, live: Live, writes: Writes) -> None:
         """See ``Pen.begin``."""
@@ -96,6 +115,8 @@ class SaverPen:
             writes = [(INTERRUPT, asked), *self._answered(event, worker)]
         elif isinstance(event, TaskFailed):
             writes = [(ERROR, error if error is not None else event.error)]
+            if event.handler:
+                writes.append((ERROR_SOURCE_NODE, event.name))
         if writes:
             await self.put_writes(writes, worker.id, worker.path)
 
@@ -114,6 +135,8 @@ class SaverPen:
         if not self.open:
             return
         self.open = False
+        if self._at_exit and self._fleeting and any(isinstance(event, RunFinished) for event in events):
+            return
         if self._at_exit and self._unsaved is not None:
             identifier, source, step = self._unsaved
             await self._store(identifier, source, step)

@@ -76,7 +76,7 @@ class Setting:
         self.lent = history
         self.audience: Audience | None = None
         self.stopping = False
-        self.control = options.control or (outer.run.control if outer is not None else None) or RunControl()
+        self._control = options.control
         self.cache: Any = None
         given_id = options.config.get("run_id")
         self.id = str(given_id) if given_id else f"{host.now():x}-{host.entropy():016x}"
@@ -87,7 +87,8 @@ class Setting:
             around = outer.run
             self.answers = Answers(around.answers, outer.task.key)
             self.around = {**around.around, around.namespace: around.checkpoint_id}
-            self.replay, self.resuming = around.replay, around.resuming
+            # A task that is tried again goes on with the graphs inside it where they failed.
+            self.replay, self.resuming = around.replay, outer.attempt > 1 or around.resuming
             self.lent = history or around.lent
             self.audience = around.audience
         if self.audience is not None or namespace:
@@ -104,6 +105,24 @@ class Setting:
         self._before: str | None = None
         self._source = "loop"
         self._attentive = bool(parts.modes & _PROMPT) or self.audience is not None
+
+    # -- stopping -----------------------------------------------------------------------------
+
+    @property
+    def control(self) -> RunControl:
+        """Can be asked to drain the run, and those around it; made when somebody looks for it."""
+        if self._control is None:
+            self._control = RunControl() if self.outer is None else self.outer.run.control
+        return self._control
+
+    @property
+    def draining(self) -> str | None:
+        """Why no other step is to begin: somebody asked, or a run around this one is given up."""
+        if self._control is not None and self._control.drain_reason is not None:
+            return self._control.drain_reason
+        if self.outer is None:
+            return None
+        return "cancelled" if self.outer.closed or self.outer.run.stopping else self.outer.run.draining
 
     # -- names --------------------------------------------------------------------------------
 

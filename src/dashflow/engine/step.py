@@ -14,10 +14,9 @@ from dashflow.core.events import Event, TaskCompleted, TaskFailed, TaskInterrupt
 from dashflow.core.superstep import Task
 from dashflow.engine.cache import Kept
 from dashflow.engine.calls import Calls
-from dashflow.engine.handlers import failure as failure_of
-from dashflow.engine.handlers import handler_of
+from dashflow.engine.handlers import HandlerTask, handler_of, resumed
 from dashflow.engine.history import Pen
-from dashflow.engine.ports import Done, Overdue, Posted
+from dashflow.engine.ports import Crew, Done, Overdue, Posted
 from dashflow.engine.setting import Setting
 from dashflow.engine.task import Scope, execute
 from dashflow.errors import GraphBubbleUp, GraphInterrupt, LogError, is_invalid_resume
@@ -33,7 +32,9 @@ class Step(Setting):
         self._kept = None if cache is None else Kept(self.host, cache)
         self._pen: Pen | None = None
         self._done: dict[str, list[tuple[str, Any]]] = {}
+        self._handled: dict[str, Any] = {}
         self._calls: Calls | None = None
+        self._attentive = self._attentive or self.options.step_timeout is not None
 
     def recorded(self, key: str) -> list[tuple[str, Any]] | None:
         """What a task of that key wrote before a crash, failure or question."""
@@ -43,13 +44,37 @@ class Step(Setting):
         """Let the caller see what the tasks that did finish change, though the step is not complete."""
         raise NotImplementedError
 
+    # -- results of before --------------------------------------------------------------------
+
+    def reuse(self, tasks: list[Task]) -> None:
+        """Results that were recorded before a crash, failure or question are not made again; and where a
+        handler took over, the task does not run again, but the handler does."""
+        done, handled = self._done, self._handled
+        for task in list(tasks):
+            if task.key in done:
+                task.writes = done[task.key]
+            elif task.key in handled:
+                handler = resumed(self.plan, task, handled[task.key], done)
+                if handler is not None:
+                    task.writes = ()
+                    tasks.append(handler)
+
+    async def look_up(self, kept: Kept, tasks: list[Task]) -> None:
+        """Results that the cache has are not made again."""
+        for task in await kept.look(tasks):
+            self._parts.update(task, cached=True)
+
     # -- running ------------------------------------------------------------------------------
 
-    async def _alone(self, tasks: list[Task]) -> None:
-        """Run the only task of a step, here and now; then its handler, when it fails and has one."""
-        task = tasks[-1]
+    async def alone(self, tasks: list[Task]) -> bool:
+        """Run the only task of a step, here and now.
+
+        Returns:
+            Whether there is more to do: it failed, and its handler is among the tasks now.
+        """
+        (task,) = tasks
         if task.writes is not None:
-            return
+            return False
         try:
             task.writes = await execute(self.host, self, task)
         except GraphInterrupt as asked:
@@ -60,77 +85,74 @@ class Step(Setting):
             raise
         except Exception as error:
             await self._settle_calls()
-            await self.failed(task, error)
-            handler = await self._taken_over(task, error)
+            handler = await self.failed(task, error)
             if handler is None:
                 raise
             tasks.append(handler)
-            await self._alone(tasks)
-            return
+            return True
+        except BaseException:  # given up by whoever waits for this run
+            self.stopping = True
+            await self._settle_calls()
+            raise
         if self._calls is not None:
             await self._settle_calls()
         if self._kept is not None:
             await self._kept.keep(task)
         if self._parts.modes:
-            self._parts.update(task)
-            self.show_ended(task)
+            self._show_done(task)
+        return False
 
-    async def _together(self, tasks: list[Task]) -> AsyncGenerator[Any, None]:
-        """Run several tasks beside each other; yields parts while they run."""
-        by_key = {task.key: task for task in tasks}
-        free = self.host.asynchronous
+    async def together(self, tasks: list[Task]) -> AsyncGenerator[Any, None]:
+        """Run tasks beside each other, those that have no writes yet; yields parts while they run."""
         limit = self.options.step_timeout
         end = None if limit is None else self.host.elapsed() + limit
-        crew = self._crew = self.host.crew(
-            self.options.max_concurrency, attentive=self._attentive or limit is not None
-        )
-        asked: list[GraphInterrupt] = []
-        failure: BaseException | None = None
+        crew = self._crew = self.host.crew(self.options.max_concurrency, attentive=self._attentive)
+        ends = _Ends(tasks)
         try:
             for task in tasks:
                 if task.writes is None:
-                    crew.start(task.key, self._work(task, free), blocking=not free)
-            while crew.pending and (failure is None or _waits(failure)):
-                happened = await crew.next(None if end is None else end - self.host.elapsed())
-                if isinstance(happened, Posted):
-                    happened.item()
-                else:
-                    task = by_key[happened.key]  # type: ignore[index]
-                    error = await self._ended(task, happened, asked, len(tasks) > 1)
-                    if error is not None and (handler := await self._taken_over(task, error)) is not None:
-                        tasks.append(handler)
-                        by_key[handler.key] = handler
-                        crew.start(handler.key, self._work(handler, free), blocking=not free)
-                        error = None
-                    failure = failure or error
+                    self._start(crew, task)
+            while crew.pending and ends.waits():
+                await self._hear(crew, ends, end)
                 for part in self._parts.take():
                     yield part
-        except Overdue:
-            failure = TimeoutError("Timed out")
         except BaseException as stop:
             self.stopping = not isinstance(stop, Exception)
             raise
         finally:
-            self._crew = None
-            for late in await crew.close():
-                task = by_key[late.key]  # type: ignore[index]
-                if late.error is None:
-                    await self._ended(task, late, asked, True)
-                else:
-                    await self._taken_over(task, late.error)
-            await self._settle_calls()
+            await self._close(crew, ends)
         for part in self._parts.take():
             yield part
-        if failure is not None:
-            raise failure
-        if asked:
+        if ends.failure is not None:
+            raise ends.failure
+        if ends.asked:
             self.show_partial(tasks)
-            raise GraphInterrupt(tuple(one for stop in asked for one in stop.args[0]))
+            raise GraphInterrupt(tuple(one for stop in ends.asked for one in stop.args[0]))
 
-    def _work(self, task: Task, free: bool) -> Any:
-        if free:
-            return lambda: execute(self.host, self, task)
-        return lambda: drive(execute(self.host, self, task))
+    async def _close(self, crew: Crew, ends: _Ends) -> None:
+        """Stop what still runs; record what came to its end meanwhile."""
+        self._crew = None
+        for late in await crew.close():
+            if late.error is None or handler_of(self.plan, ends.by_key[late.key], late.error):
+                await self._ended(late, ends)
+        await self._settle_calls()
+
+    def _start(self, crew: Crew, task: Task) -> None:
+        if self.host.asynchronous:
+            crew.start(task.key, lambda: execute(self.host, self, task), blocking=False)
+        else:
+            crew.start(task.key, lambda: drive(execute(self.host, self, task)))
+
+    async def _hear(self, crew: Crew, ends: _Ends, end: float | None) -> None:
+        """Wait for the next thing that happens, but not longer than to ``end``."""
+        try:
+            happened = await crew.next(None if end is None else end - self.host.elapsed())
+        except Overdue:
+            raise TimeoutError("Timed out") from None
+        if isinstance(happened, Posted):
+            happened.item()
+        elif (handler := await self._ended(happened, ends)) is not None:
+            self._start(crew, handler)
 
     def call(self, scope: Scope, node: Any, given: Any) -> Any:
         """Start a function beside the task of ``scope``, as a task of its own; returns its future."""
@@ -139,20 +161,11 @@ class Step(Setting):
         return self._calls.start(scope, node, given)
 
     async def _settle_calls(self) -> None:
-        """Wait for what tasks started and did not wait for."""
-        if self._calls is not None:
+        """Wait for what tasks started and did not wait for; cancel it when the run is given up."""
+        if self._calls is not None and self.stopping:
+            await self._calls.stop()
+        elif self._calls is not None:
             await self._calls.settle()
-
-    async def _taken_over(self, task: Task, error: BaseException) -> Task | None:
-        """The handler of a failed task, if it has one; that it takes over is durable before it runs."""
-        handler = handler_of(self.plan, task, error)
-        if handler is not None:
-            task.writes = ()
-            if self._pen is not None and self._pen.open:
-                failed = TaskCompleted(task.key, task.name, failure_of(task, error))
-                await self._pen.record(failed, worker=self._worker(self._pen, task), error=error)
-                await self._pen.settled()
-        return handler
 
     async def cached(self, task: Task) -> bool:
         """Whether a call's result was found in the cache; the task has it then."""
@@ -168,24 +181,26 @@ class Step(Setting):
 
     # -- ends ---------------------------------------------------------------------------------
 
-    async def _ended(
-        self, task: Task, done: Done, asked: list[GraphInterrupt], several: bool
-    ) -> BaseException | None:
-        """Record what a task came to; returns the error that ends the step, if it is one."""
-        error = done.error
+    async def _ended(self, done: Done, ends: _Ends) -> Task | None:
+        """Record what a task came to; returns the handler that takes over, which is among the tasks now."""
+        task, error = ends.by_key[done.key], done.error
         if error is None:
             task.writes = done.value
             if self._kept is not None:
                 await self._kept.keep(task)
-            await self.completed(task, several, here=True)
+            await self.completed(task, len(ends.tasks) > 1, here=True)
             return None
         if isinstance(error, GraphInterrupt):
             await self._asked(task, error)
-            asked.append(error)
+            ends.asked.append(error)
             return None
         if isinstance(error, Exception) and not isinstance(error, GraphBubbleUp):
-            await self.failed(task, error)
-        return error
+            handler = await self.failed(task, error)
+            if handler is not None:
+                ends.add(handler)
+                return handler
+        ends.failure = ends.failure or error
+        return None
 
     async def completed(self, task: Task, waits: bool, *, here: bool = False) -> None:
         """A task is done.
@@ -197,7 +212,9 @@ class Step(Setting):
         """
         pen = self._pen
         if pen is not None and waits and pen.open:
-            event = TaskCompleted(task.key, task.name, [list(write) for write in task.writes or ()])
+            untracked = self.plan.untracked
+            writes = [list(write) for write in task.writes or () if write[0] not in untracked]
+            event = TaskCompleted(task.key, task.name, writes)
             await self._write(pen, event, task)
         if self._parts.modes:
             if here:
@@ -236,10 +253,15 @@ class Step(Setting):
             event = TaskInterrupted(task.key, task.name, questions, answers.taken(task.key), refused)
             await self._write(pen, event, task)
 
-    async def failed(self, task: Task, error: Exception) -> None:
-        """Say which task it was; a log that cannot be written must not hide the error itself."""
+    async def failed(self, task: Task, error: Exception) -> HandlerTask | None:
+        """Say which task it was; a log that cannot be written must not hide the error itself.
+
+        Returns:
+            The handler that takes over, if there is one; that it does is durable.
+        """
         scope = task.scope or Scope(self, task)
         error.add_note(f"During task with name '{task.name}' and id '{scope.id}'")
+        handler = handler_of(self.plan, task, error)
         pen, answers = self._pen, self.answers
         if pen is not None and pen.open and not isinstance(error, LogError):
             if refused := answers.refused(task.key):
@@ -247,13 +269,45 @@ class Step(Setting):
                 ids = [question.id for question in questions]
                 event = TaskInterrupted(task.key, task.name, questions, answers.taken(task.key), ids)
                 await self._write(pen, event, task)
-            failed = TaskFailed(task.key, task.name, type(error).__name__, repr(error))
+            taken = "" if handler is None else handler.name
+            failed = TaskFailed(task.key, task.name, type(error).__name__, repr(error), taken)
             await self._write(pen, failed, task, error)
+            if handler is not None:
+                await pen.settled()
         if self._parts.modes:
             self.show_ended(task, error=error)
+        if handler is not None:
+            task.writes = ()
+            if self._parts.modes:
+                self.show_started([handler])
+        return handler
 
 
-def _waits(failure: BaseException) -> bool:
-    """Whether the other tasks of the step come to their end in spite of it: an answer that does not fit is
-    no reason to stop those that may have been answered too, and control flow is no failure."""
-    return isinstance(failure, GraphBubbleUp) or is_invalid_resume(failure)
+class _Ends:
+    """What the tasks of a step came to so far.
+
+    Attributes:
+        tasks: The tasks of the step; handlers join them.
+        by_key: The same by key.
+        asked: Who asked.
+        failure: What ends the step.
+    """
+
+    __slots__ = ("asked", "by_key", "failure", "tasks")
+
+    def __init__(self, tasks: list[Task]) -> None:
+        self.tasks = tasks
+        self.by_key: dict[Any, Task] = {task.key: task for task in tasks}
+        self.asked: list[GraphInterrupt] = []
+        self.failure: BaseException | None = None
+
+    def add(self, task: Task) -> None:
+        """One more."""
+        self.tasks.append(task)
+        self.by_key[task.key] = task
+
+    def waits(self) -> bool:
+        """Whether the other tasks come to their end. So they do when an answer does not fit, since they may
+        have been answered too; and control flow is no failure."""
+        failure = self.failure
+        return failure is None or isinstance(failure, GraphBubbleUp) or is_invalid_resume(failure)

@@ -11,13 +11,13 @@ from functools import partial
 from typing import Any, Protocol
 
 from dashflow._util.ids import interrupt_id, path_text, task_id
-from dashflow._util.reserved import NS_END, NS_SEP, PREVIOUS, PUSH
+from dashflow._util.reserved import ERROR_HANDLER, NS_END, NS_SEP, PREVIOUS, PUSH
 from dashflow._util.scope import CURRENT
 from dashflow._util.sentinel import MISSING
 from dashflow.core.plan import PLAIN, GraphPlan, NodePolicies
 from dashflow.core.superstep import Live, Task, read, written
 from dashflow.engine.answers import Answers
-from dashflow.engine.handlers import MARK, HandlerTask
+from dashflow.engine.handlers import HandlerTask
 from dashflow.engine.history import History
 from dashflow.engine.parts import Audience
 from dashflow.engine.ports import Host, Overdue
@@ -50,8 +50,17 @@ class Surroundings(Protocol):
     around: dict[str, str]
     replay: Replay | None
     resuming: bool | None
-    control: RunControl
     stopping: bool
+
+    @property
+    def control(self) -> RunControl:
+        """Can be asked to drain the run."""
+        ...
+
+    @property
+    def draining(self) -> str | None:
+        """Why no other step is to begin."""
+        ...
 
     @property
     def checkpoint_id(self) -> str:
@@ -182,7 +191,7 @@ class Scope:
         task, run = self.task, self.run
         kind = (task.path[0], *task.triggers)
         if isinstance(task, HandlerTask):
-            kind = (PUSH, MARK, Scope(run, task.failed).id)
+            kind = (PUSH, ERROR_HANDLER, Scope(run, task.failed).id)
         elif task.path[0] == PUSH:
             place = task.path[1]
             kind = (
@@ -255,8 +264,8 @@ class Scope:
 
     def again(self) -> Scope:
         """The scope of the next attempt."""
-        scope = Scope(self.run, self.task, self.caller)
-        scope.attempt, scope.begun = self.attempt + 1, self.begun
+        scope = self.task.scope = Scope(self.run, self.task, self.caller)
+        scope.attempt, scope.begun, scope._id = self.attempt + 1, self.begun, self._id
         self.close()
         return scope
 
@@ -457,6 +466,7 @@ async def _within(
     host: Host, run: Surroundings, task: Task, limits: TimeoutPolicy, scope: Scope
 ) -> list[tuple[str, Any]]:
     watch = scope.watch = Watch(limits, host.elapsed)
+    scope._config = scope._runtime = None  # they are others with a limit
     try:
         return await host.limited(lambda: _once(host, run, task, task.node.body, scope), watch.left)
     except Overdue:

@@ -128,7 +128,6 @@ class entrypoint(Generic[ContextT]):  # LangGraph's name
             cache_policy=self.cache_policy,
             retry_policy=self.retry_policy or (),
             context_schema=self.context_schema,
-            name=func.__name__,
         )
         registry = getattr(self.checkpointer, "registry", None)
         if registry is not None:

@@ -73,7 +73,7 @@ async def _one_turn(loop: asyncio.AbstractEventLoop) -> None:
     await turn
 
 
-def _retrieve(task: asyncio.Task[Any]) -> None:
+def _retrieve(task: asyncio.Future[Any]) -> None:
     """Nobody will ask what became of it, and asyncio shall not complain about that."""
     if not task.cancelled():
         task.exception()
@@ -259,19 +259,30 @@ class AioHost:
         loop, context = self._loop, contextvars.copy_context()
 
         async def run() -> None:
-            if not future.set_running_or_notify_cancel():
-                return
+            value: Any = None
+            failure: BaseException | None = None
             try:
                 value = await in_thread(work) if blocking else await work()
             except BaseException as error:  # its caller must hear of it
-                future.set_exception(error)
-            else:
+                failure = error
+            if future.cancelled():  # nobody wants to
+                return
+            if failure is None:
                 future.set_result(value)
+            else:
+                future.set_exception(failure)
 
         def begin() -> None:
+            if future.cancelled():
+                return
             task = loop.create_task(run(), context=context)
             self._spawned[future] = task
             task.add_done_callback(lambda _: self._spawned.pop(future, None))
+            future.add_done_callback(stop)
+
+        def stop(done: Any) -> None:
+            if done.cancelled() and (task := self._spawned.get(done)) is not None:
+                loop.call_soon_threadsafe(task.cancel)
 
         if _running() is loop:
             begin()
@@ -285,12 +296,22 @@ class AioHost:
 
     async def wait(self, future: CallFuture[Any]) -> None:
         """See ``Host.wait``; cancelled with the flow."""
+        ended: asyncio.Future[Any] = self._spawned.get(future) or asyncio.wrap_future(future)
+        ended.add_done_callback(_retrieve)
         try:
-            await asyncio.wait([asyncio.wrap_future(future)])
+            await asyncio.wait([ended])
         except asyncio.CancelledError:
             for task in list(self._spawned.values()):
                 task.cancel()
             raise
+
+    async def drop(self, future: CallFuture[Any]) -> None:
+        """See ``Host.drop``: threads go on, their results are refused."""
+        task = self._spawned.get(future)
+        if not future.cancel() and task is not None:
+            task.cancel()
+        if task is not None:
+            await asyncio.wait([task])
 
     def mutex(self) -> AbstractContextManager[Any]:
         """See ``Host.mutex``: flow and calls are on one loop."""

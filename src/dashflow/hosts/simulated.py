@@ -266,6 +266,11 @@ class SimulatedHost:
         """See ``Host.wait``."""
         future.exception()
 
+    async def drop(self, future: Any) -> None:
+        """See ``Host.drop``."""
+        if not future.cancel():
+            future.exception()
+
     def mutex(self) -> AbstractContextManager[Any]:
         """See ``Host.mutex``."""
         return nullcontext()

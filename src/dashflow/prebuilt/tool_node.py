@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any, Literal, TypeAlias, cast
 
 from langchain_core.messages import AIMessage, AnyMessage, ToolCall, ToolMessage
@@ -292,10 +293,12 @@ def _state(given: Any, config: RunnableConfig) -> Any:
     configurable = config.get(CONF) or {}
     if (read := configurable.get(_READ_STATE)) is not None:
         return read()
-    if (local := configurable.get(CONFIG_KEY_READ)) is not None:
-        return local(list(local.args[1]), True)  # as LangGraph puts it there: a partial over its channels
-    scope = CURRENT.get()
-    return {} if scope is None else scope.read_state()
+    if (scope := CURRENT.get()) is not None:
+        return scope.read_state()
+    local = configurable.get(CONFIG_KEY_READ)
+    if isinstance(local, partial):  # as LangGraph puts it there: over its channels, which come second
+        return local(list(local.args[1]), True)
+    return {}
 
 
 def tools_condition(

@@ -8,11 +8,14 @@ from warnings import warn
 
 import msgspec
 
+from dashflow._util.reserved import CONFIG_KEY_STREAM_MESSAGES_V2, NS_SEP
 from dashflow._util.sentinel import MISSING
 from dashflow.engine.ports import Host
 from dashflow.engine.run import GraphRun
 from dashflow.pregel.shapes import Shape
 from dashflow.pregel.start import options_of, start
+from dashflow.pregel.stream_handlers import LISTENING, stream_handlers
+from dashflow.pregel.tracing import tracer_for
 from dashflow.types.snapshots import GraphOutput
 from dashflow.warnings import LangGraphDeprecatedSinceV10
 
@@ -81,7 +84,29 @@ class Call(msgspec.Struct, kw_only=True):
             run.attend()
         if self.subgraphs:
             run.listen(modes)
+        if not LISTENING.isdisjoint(modes):
+            self._listen(run, modes)
         return run, shape
+
+    def _listen(self, run: GraphRun, modes: frozenset[str]) -> None:
+        """Make the parts that come from LangChain's callbacks inside the run."""
+        config = run.options.config
+        handlers = stream_handlers(
+            modes,
+            run.overhear,
+            subgraphs=self.subgraphs,
+            namespace=tuple(run.namespace.split(NS_SEP)) if run.namespace else (),
+            blocks=self.version == "v2" and CONFIG_KEY_STREAM_MESSAGES_V2 in config["configurable"],
+        )
+        tracer = tracer_for(
+            config,
+            self.graph.name,
+            asynchronous=run.host.asynchronous,
+            nested=run.outer is not None,
+            handlers=handlers,
+            chunks="messages" in modes and self.version != "v2",
+        )
+        run.options = msgspec.structs.replace(run.options, tracer=tracer)
 
     def _durability(self) -> str | None:
         during = self.more.get("checkpoint_during", MISSING)

@@ -12,7 +12,6 @@ from warnings import catch_warnings, simplefilter, warn
 from typing_extensions import deprecated
 
 from dashflow.channels.base import BaseChannel
-from dashflow.pregel.face import borrow
 from dashflow.pregel.protocol import PregelProtocol
 from dashflow.typing import ContextT, InputT, OutputT, StateT
 from dashflow.warnings import LangGraphDeprecatedSinceV10
@@ -94,21 +93,19 @@ class Described(PregelProtocol[StateT, ContextT, InputT, OutputT]):
 
     def get_input_schema(self, config: Config | None = None) -> type[BaseModel]:
         """A pydantic model of its input."""
-        if isinstance(self.input_channels, str):
-            model: type[BaseModel] = borrow(self, "get_input_schema")(config)
-            return model
-        from dashflow.pregel.schemas import model_of
+        from dashflow.pregel.schemas import model_of, root_model_of
 
+        if isinstance(self.input_channels, str):
+            return root_model_of(self.get_name("Input"), self.InputType)
         keys = self.input_channels or list(self.channels)
         return model_of(self.get_name("Input"), self._types(keys, "UpdateType"))
 
     def get_output_schema(self, config: Config | None = None) -> type[BaseModel]:
         """A pydantic model of its output."""
-        if isinstance(self.output_channels, str):
-            model: type[BaseModel] = borrow(self, "get_output_schema")(config)
-            return model
-        from dashflow.pregel.schemas import model_of
+        from dashflow.pregel.schemas import model_of, root_model_of
 
+        if isinstance(self.output_channels, str):
+            return root_model_of(self.get_name("Output"), self.OutputType)
         return model_of(self.get_name("Output"), self._types(self.output_channels, "ValueType"))
 
     def _types(self, keys: Sequence[str], which: str) -> dict[str, tuple[Any, Any]]:

@@ -39,6 +39,13 @@ def watch_for(config: Mapping[str, Any], *, asynchronous: bool, run_id: UUID | N
     return Watch(manager, asynchronous) if manager.handlers else None
 
 
+_STATUS: dict[str, GraphLifecycleStatus] = {
+    "": "pending",
+    "before": "interrupt_before",
+    "after": "interrupt_after",
+}
+
+
 class Watch:
     """The graph handlers of one run.
 
@@ -63,13 +70,13 @@ class Watch:
         checkpoint_id: str,
         namespace: str,
         interrupts: Sequence[Interrupt[Any]],
-        status: GraphLifecycleStatus = "pending",
+        held: str = "",
     ) -> None:
-        """The run stopped for questions, or at a static breakpoint, as ``status`` says. Raises as above."""
+        """The run stopped: for questions, or ``before`` or ``after`` a node. Raises as ``resumed``."""
         from dashflow.callbacks import GraphInterruptEvent
 
         event = GraphInterruptEvent(
-            self._manager.run_id, status, checkpoint_id, _path(namespace), tuple(interrupts)
+            self._manager.run_id, _STATUS[held], checkpoint_id, _path(namespace), tuple(interrupts)
         )
         await self._tell(self._manager.on_interrupt, event)
 

@@ -5,6 +5,7 @@ May import pydantic and LangChain inside functions only.
 
 from __future__ import annotations
 
+import sys
 import types
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass
@@ -25,7 +26,14 @@ from typing import (
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-__all__ = ("config_model", "context_json_schema", "default_of", "model_of", "state_json_schema")
+__all__ = (
+    "config_model",
+    "context_json_schema",
+    "default_of",
+    "model_of",
+    "root_model_of",
+    "state_json_schema",
+)
 
 
 def model_of(name: str, types_and_defaults: Mapping[str, tuple[Any, Any]]) -> type[BaseModel]:
@@ -46,7 +54,7 @@ def context_json_schema(kind: Any) -> dict[str, Any]:
     if isclass(kind) and issubclass(kind, BaseModel):
         return kind.model_json_schema()
     if _is_typeddict(kind) or is_dataclass(kind):
-        return TypeAdapter(kind).json_schema()
+        return TypeAdapter(_for_pydantic(kind)).json_schema()
     raise ValueError(f"Invalid context schema type: {kind}. Must be a BaseModel, TypedDict or dataclass.")
 
 
@@ -78,13 +86,38 @@ def state_json_schema(
     if isclass(kind) and issubclass(kind, BaseModel):
         return kind.model_json_schema()
     if _is_typeddict(kind):
-        return TypeAdapter(kind).json_schema()
+        return TypeAdapter(_for_pydantic(kind)).json_schema()
     if list(keys) == ["__root__"]:
         model = create_model_v2(name, root=(channels["__root__"].UpdateType, None))
     else:
         hints = {key: channels[key].UpdateType for key in keys if key in channels}
         model = model_of(name, {key: (hint, default_of(key, hint, kind)) for key, hint in hints.items()})
     return model.model_json_schema()
+
+
+def root_model_of(name: str, kind: Any) -> type[BaseModel]:
+    """A pydantic model of a value of that type; the type itself when it is one."""
+    from langchain_core.utils.pydantic import create_model_v2
+    from pydantic import BaseModel
+
+    if isclass(kind) and get_origin(kind) is None and issubclass(kind, BaseModel):
+        return kind
+    return create_model_v2(name, root=_for_pydantic(kind))
+
+
+def _for_pydantic(kind: Any) -> Any:
+    """The type; where pydantic takes only TypedDicts of ``typing_extensions``, one of ``typing`` as such."""
+    if sys.version_info >= (3, 12) or not is_typeddict(kind):
+        return kind
+    import typing_extensions
+
+    optional = kind.__optional_keys__
+    hints = {
+        key: NotRequired[hint] if key in optional and _is_required(hint) is None else hint
+        for key, hint in get_type_hints(kind, include_extras=True).items()
+    }
+    make: Any = typing_extensions.TypedDict
+    return make(kind.__name__, hints)
 
 
 def _is_typeddict(kind: Any) -> bool:

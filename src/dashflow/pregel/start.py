@@ -57,10 +57,16 @@ def scope_of(config: Config | None) -> Scope | None:
     given = configurable.get(CONFIG_KEY_SCRATCHPAD)
     if isinstance(given, Scope):
         return given
-    if any(configurable.get(key) for key in _COORDINATES):
+    if _apart(config):
         return None
     scope = CURRENT.get()
     return scope if isinstance(scope, Scope) else None
+
+
+def _apart(config: Config | None) -> bool:
+    """Whether a config names a thread or checkpoint."""
+    configurable = (config or {}).get("configurable") or {}
+    return any(configurable.get(key) for key in _COORDINATES)
 
 
 def options_of(
@@ -76,6 +82,8 @@ def options_of(
     """What a call's arguments come to; and the task it is made from."""
     outer = scope_of(config)
     inherited = inherited_config(outer)
+    if outer is None and inherited is not None and _apart(config):
+        inherited = {key: value for key, value in inherited.items() if key != "configurable"}
     if outer is not None:  # called by a node: what holds for the node holds here
         context = outer.run.options.context if context is None else context
         durability = durability or outer.run.options.durability
@@ -123,7 +131,7 @@ def start(
             if isinstance(history, SaverHistory):
                 history.plan = graph.plan
     store = graph.store if outer is None or outer.store is None else outer.store
-    tracer = tracer_for(options.config, graph.name, asynchronous=host.asynchronous)
+    tracer = tracer_for(options.config, graph.name, asynchronous=host.asynchronous, nested=outer is not None)
     if tracer is not None:
         options = replace(options, tracer=tracer)
     cache = graph.cache if outer is None or outer.run.cache is None else outer.run.cache

@@ -35,10 +35,7 @@ def find_subgraph(action: Any) -> Any:
         known.add(id(found))
         if isinstance(found, PregelProtocol) and getattr(found, "checkpointer", None) is not False:
             return found
-        try:
-            waiting.extend(_parts(found))
-        except Exception:  # a user's property raised when it was looked at: nothing to be found there
-            continue
+        waiting.extend(_parts(found))
     return None
 
 
@@ -105,7 +102,7 @@ def _loaded(code: CodeType, captured: dict[str, Any], named: dict[str, Any]) -> 
             case "LOAD_DEREF":
                 value = captured.get(step.argval)
             case "LOAD_ATTR" | "LOAD_METHOD":
-                value = getattr(value, step.argval, None)
+                value = _attribute(value, step.argval)
             case _:
                 value = None
         if value is not None:
@@ -113,6 +110,13 @@ def _loaded(code: CodeType, captured: dict[str, Any], named: dict[str, Any]) -> 
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
             yield from _loaded(constant, captured, named)
+
+
+def _attribute(value: Any, name: str) -> Any:
+    try:
+        return getattr(value, name, None)
+    except Exception:  # a user's property that cannot be read here leads to no graph
+        return None
 
 
 def subgraphs_of(

@@ -20,6 +20,12 @@ from dashflow._util.scope import CURRENT, TaskScope
 from dashflow.engine.parts import Part
 from dashflow.engine.run import GraphRun
 from dashflow.engine.task import Scope
+from dashflow.engine.trace import shown_input, shown_output
+from dashflow.errors import GraphInterrupt
+from dashflow.pregel.lifecycle import Watch, watch_for
+from dashflow.pregel.stream_handlers import keep_to_themselves
+from dashflow.pregel.trace_policy import end, start
+from dashflow.types.policies import TracePolicy
 
 __all__ = ("RunTracer", "Span", "followed", "inherited_config", "tracer_for")
 
@@ -27,7 +33,13 @@ _SWITCHES = ("LANGSMITH_TRACING", "LANGSMITH_TRACING_V2", "LANGCHAIN_TRACING", "
 
 
 def tracer_for(
-    config: Mapping[str, Any], name: str, *, asynchronous: bool, handlers: Sequence[Any] = ()
+    config: Mapping[str, Any],
+    name: str,
+    *,
+    asynchronous: bool,
+    nested: bool = False,
+    handlers: Sequence[Any] = (),
+    chunks: bool = False,
 ) -> RunTracer | None:
     """Who tells LangChain of a run; None when nobody listens.
 
@@ -35,11 +47,13 @@ def tracer_for(
         config: The run's config, merged.
         name: The graph's name, where the config has no ``run_name``.
         asynchronous: Whether callbacks may be awaited.
+        nested: Whether the run is part of a task.
         handlers: Further handlers for everything inside the run, but not for the run itself.
+        chunks: Whether these make parts of the chunks that chat models write.
     """
     if not (config.get("callbacks") or handlers or _traced_anyway()):
         return None
-    return RunTracer(config, name, asynchronous, handlers)
+    return RunTracer(config, name, asynchronous, nested, handlers, chunks)
 
 
 def followed(run: GraphRun, given: Any) -> AsyncGenerator[Part, None]:
@@ -68,7 +82,8 @@ def _traced_anyway() -> bool:
     """Whether something traces without being in the config: LangSmith, a context of LangChain, debug mode."""
     context = sys.modules.get("langchain_core.tracers.context")
     if context is None:
-        return _switched_on()
+        langsmith = sys.modules.get("langsmith.utils")
+        return _switched_on() or (langsmith is not None and langsmith.tracing_is_enabled() is True)
     if context._tracing_v2_is_enabled():
         return True
     settings = sys.modules.get("langchain_core.globals")
@@ -95,19 +110,29 @@ class RunTracer:
     """
 
     def __init__(
-        self, config: Mapping[str, Any], name: str, asynchronous: bool, handlers: Sequence[Any]
+        self,
+        config: Mapping[str, Any],
+        name: str,
+        asynchronous: bool,
+        nested: bool,
+        handlers: Sequence[Any],
+        chunks: bool,
     ) -> None:
         self.asynchronous = asynchronous
         self.run_id: Any = None
         self.handlers: Sequence[Any] = ()
         self._config = config
         self._name = name
+        self._nested = nested
         self._more = handlers
+        self._chunks = chunks
         self._run: Any = None
+        self._watch: Watch | None = None
 
     async def begin(self, given: Any) -> None:
         """The run starts with this input."""
-        manager = self.manager(self._config)
+        manager = self.manager(self._config).copy()
+        keep_to_themselves(manager, chunks=self._chunks, nested=self._nested)
         if "ls_integration" not in manager.metadata:
             manager.add_metadata({"ls_integration": "langgraph"})
         self._run = await self.tell(
@@ -119,6 +144,18 @@ class RunTracer:
         )
         self._run.inheritable_handlers.extend(self._more)
         self.run_id, self.handlers = self._run.run_id, self._run.handlers
+        self._watch = watch_for(self._config, asynchronous=self.asynchronous, run_id=self.run_id)
+
+    async def resumed(self, checkpoint_id: str, namespace: str) -> None:
+        """The run goes on from a checkpoint."""
+        if self._watch is not None:
+            await self._watch.resumed(checkpoint_id, namespace)
+
+    async def paused(self, checkpoint_id: str, namespace: str, held: str, asked: GraphInterrupt) -> None:
+        """The run stopped: for questions, or at a breakpoint; ``held`` says where: ``before``, ``after``."""
+        if self._watch is not None:
+            interrupts = asked.args[0] if asked.args else ()
+            await self._watch.interrupted(checkpoint_id, namespace, interrupts, held)
 
     async def end(self, output: Any) -> None:
         """The run is over, or stopped for a question; ``output`` is what it shows."""
@@ -132,11 +169,18 @@ class RunTracer:
     async def enter(self, scope: Scope, value: Any) -> Span:
         """A task starts with this input; its span has the config for what the task calls."""
         config = dict(scope.run.task_config(scope))
-        config["callbacks"] = self._run.get_child(f"graph:step:{scope.run.live.step}")
-        run = await self.tell(
-            self.manager(config).on_chain_start, None, value, name=scope.task.name, run_id=None
+        caller = None if scope.caller is None else scope.caller.span
+        config["callbacks"] = (
+            self._run.get_child(f"graph:step:{scope.run.live.step}")
+            if caller is None
+            else caller.config["callbacks"]
         )
-        return Span(self, run, config)
+        if scope.watch is not None:
+            config = scope.watch.hear(config)
+        policy = scope.task.node.policies.trace
+        shown = shown_input(policy, value)
+        run = await start(self.tell, self.manager(config), value, shown, name=scope.task.name)
+        return Span(self, run, config, policy)
 
     def manager(self, config: Mapping[str, Any]) -> Any:
         """LangChain's callback manager for a config."""
@@ -162,8 +206,11 @@ class Span:
         config: The task's config: what runs inside reports to this span.
     """
 
-    def __init__(self, tracer: RunTracer, run: Any, config: dict[str, Any]) -> None:
+    def __init__(
+        self, tracer: RunTracer, run: Any, config: dict[str, Any], policy: TracePolicy | None = None
+    ) -> None:
         self._tracer = tracer
+        self._policy = policy
         self._run = run
         self._base = config
         self.config = self._child(1)
@@ -179,7 +226,7 @@ class Span:
         """The task is done; ``result`` is what its code returned."""
         self._undo()
         await _tap(self._run, result)
-        await self._tracer.tell(self._run.on_chain_end, result)
+        await end(self._tracer.tell, self._run, result, shown_output(self._policy, result))
 
     async def fail(self, error: BaseException) -> None:
         """The attempt ends with an error, or with a question."""

@@ -6,14 +6,12 @@ Finds the texts of values and has vectors made of them; compares vectors. Stores
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, cast
+from typing import Any, Generic, NamedTuple, TypeVar, cast
 
+from dashflow._util.langchain import Embeddings
 from dashflow.store.base.embed import ensure_embeddings, get_text_at_path, tokenize_path
 from dashflow.store.base.ops import Op, PutOp, SearchOp
 from dashflow.store.base.settings import IndexConfig
-
-if TYPE_CHECKING:
-    from langchain_core.embeddings import Embeddings
 
 __all__ = ("NO_VECTORS", "TextIndex", "Vectors")
 

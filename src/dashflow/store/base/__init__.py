@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping  # noqa: F401 - operations' annotations are looked up here
+from datetime import datetime  # noqa: F401
+from typing import TYPE_CHECKING, Any, Literal  # noqa: F401
 
 from dashflow.store.base.embed import (
     AEmbeddingsFunc,
@@ -45,7 +47,7 @@ from dashflow.store.base.settings import (
 from dashflow.store.base.store import BaseStore
 
 if TYPE_CHECKING:
-    from langchain_core.embeddings import Embeddings
+    from dashflow._util.langchain import Embeddings
 
 # With a leading underscore: what other people's stores take from here.
 __all__ = (

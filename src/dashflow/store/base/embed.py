@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, cast
 
 if TYPE_CHECKING:
-    from langchain_core.embeddings import Embeddings
+    from dashflow._util.langchain import Embeddings
 
 __all__ = (
     "AEmbeddingsFunc",

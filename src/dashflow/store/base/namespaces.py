@@ -37,17 +37,22 @@ def _validate_namespace_labels(namespace: Iterable[str]) -> None:
         InvalidNamespaceError: A label is empty, is not a text, or has a period or a NUL in it.
     """
     for label in namespace:
-        found = f"Invalid namespace label '{label}' found in {namespace}. Namespace labels"
         if not isinstance(label, str):
-            raise InvalidNamespaceError(f"{found} must be strings, but got {type(label).__name__}.")
+            raise _invalid(label, namespace, f"must be strings, but got {type(label).__name__}.")
         if "." in label:
-            raise InvalidNamespaceError(f"{found} cannot contain periods ('.').")
+            raise _invalid(label, namespace, "cannot contain periods ('.').")
         if "\x00" in label:
-            raise InvalidNamespaceError(f"{found} cannot contain NUL bytes ('\\x00').")
+            raise _invalid(label, namespace, "cannot contain NUL bytes ('\\x00').")
         if not label:
             raise InvalidNamespaceError(
                 f"Namespace labels cannot be empty strings. Got {label} in {namespace}"
             )
+
+
+def _invalid(label: object, namespace: Iterable[str], problem: str) -> InvalidNamespaceError:
+    return InvalidNamespaceError(
+        f"Invalid namespace label '{label}' found in {namespace}. Namespace labels {problem}"
+    )
 
 
 def validate_op_namespace(op: Op) -> None:

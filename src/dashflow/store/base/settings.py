@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict
+from typing import Final, Literal, TypedDict
 
+from dashflow._util.langchain import Embeddings
 from dashflow.store.base.embed import AEmbeddingsFunc, EmbeddingsFunc
-
-if TYPE_CHECKING:
-    from langchain_core.embeddings import Embeddings
-else:
-    Embeddings = Any
 
 __all__ = ("NOT_GIVEN", "NOT_PROVIDED", "IndexConfig", "NotProvided", "TTLConfig")
 

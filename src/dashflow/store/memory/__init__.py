@@ -7,8 +7,9 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from itertools import islice
 
+from dashflow._util.langchain import Embeddings
 from dashflow.store.base import (
     BaseStore,
     GetOp,
@@ -27,9 +28,6 @@ from dashflow.store.filters import fits
 from dashflow.store.index import NO_VECTORS, TextIndex, Vectors
 from dashflow.store.similarity import cosine
 from dashflow.store.sweeper import ThreadSweeper, interval_seconds
-
-if TYPE_CHECKING:
-    from langchain_core.embeddings import Embeddings
 
 __all__ = ("InMemoryStore",)
 
@@ -52,20 +50,6 @@ class InMemoryStore(BaseStore):
         clock: What time it is.
     """
 
-    __slots__ = (
-        "_data",
-        "_ends",
-        "_index",
-        "_lock",
-        "_sweeper",
-        "_vectors",
-        "clock",
-        "embeddings",
-        "index_config",
-        "supports_ttl",
-        "ttl_config",
-    )
-
     def __init__(self, *, index: IndexConfig | None = None, ttl: TTLConfig | None = None) -> None:
         # Packages that keep LangGraph's store in a file replace these two mappings under these names.
         self._data: dict[Namespace, dict[str, Item]] = defaultdict(dict)
@@ -76,8 +60,8 @@ class InMemoryStore(BaseStore):
         self._index = TextIndex(index) if index else None
         self.index_config: IndexConfig | None = self._index.config if self._index else None
         self.embeddings: Embeddings | None = self._index.embeddings if self._index else None
-        self.ttl_config = ttl
-        self.supports_ttl = ttl is not None
+        if ttl is not None:
+            self.ttl_config, self.supports_ttl = ttl, True
         self.clock: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     def batch(self, ops: Iterable[Op]) -> list[Result]:
@@ -145,26 +129,33 @@ class InMemoryStore(BaseStore):
         return item
 
     def _search(self, op: SearchOp, vectors: Vectors) -> list[SearchItem]:
-        found = (item for item in self._under(tuple(op.namespace_prefix)) if self._wanted(item, op))
+        found = self._fitting(op)
         query = vectors.queries.get(op.query) if op.query else None
-        ranked: list[Ranked]
-        ranked = [(item, None) for item in found] if query is None else self._ranked(found, query)
-        page = ranked[op.offset : op.offset + op.limit]
+        end = op.offset + op.limit
+        if query is not None:
+            ranked = self._ranked(found, query)
+        else:
+            # Negative bounds count from the end, so that all must be there.
+            most = end if min(op.offset, op.limit) >= 0 else None
+            ranked = [(item, None) for item in islice(found, most)]
+        page = ranked[op.offset : end]
         self._refresh([item for item, _ in page], op.refresh_ttl)
         return [
             SearchItem(item.namespace, item.key, item.value, item.created_at, item.updated_at, score)
             for item, score in page
         ]
 
-    def _under(self, prefix: Namespace) -> Iterator[Item]:
+    def _fitting(self, op: SearchOp) -> Iterator[Item]:
+        """The items under a namespace that have what the filter names."""
+        prefix, wanted = tuple(op.namespace_prefix), list((op.filter or {}).items())
+        depth = len(prefix)
         for namespace, items in self._data.items():
-            if namespace[: len(prefix)] == prefix:
-                yield from items.values()
-
-    def _wanted(self, item: Item, op: SearchOp) -> bool:
-        return not self._is_hidden(item) and all(
-            fits(item.value.get(key), wanted) for key, wanted in (op.filter or {}).items()
-        )
+            if namespace[:depth] != prefix:
+                continue
+            for item in items.values():
+                value = item.value
+                if all(fits(value.get(key), other) for key, other in wanted) and not self._is_hidden(item):
+                    yield item
 
     def _ranked(self, items: Iterable[Item], query: Sequence[float]) -> list[Ranked]:
         """The nearest first, each as near as its nearest text; those without a vector last."""

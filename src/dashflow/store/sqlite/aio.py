@@ -130,7 +130,7 @@ class AsyncSqliteStore(AsyncBatchedBaseStore, BaseSqliteStore):
         Returns:
             The task; cancelling it stops the sweeper.
         """
-        if not self.ttl_config:
+        if self.ttl_config is None:
             return asyncio.create_task(asyncio.sleep(0))
         if self._sweeping is None or self._sweeping.done():
             self._stop = asyncio.Event()

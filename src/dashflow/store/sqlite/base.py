@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
+from typing import Any, Literal, Self, TypeVar
 
 from dashflow._util.database import connect, transaction
+from dashflow._util.langchain import Embeddings
 from dashflow.store.base import BaseStore, IndexConfig, Op, PutOp, Result, TTLConfig, validate_op_namespace
 from dashflow.store.index import NO_VECTORS, TextIndex, Vectors
 from dashflow.store.sqlite import tables
@@ -18,9 +19,6 @@ from dashflow.store.sqlite.rows import Rows
 from dashflow.store.sqlite.scores import score_of
 from dashflow.store.sqlite.values import encoded
 from dashflow.store.sweeper import ThreadSweeper, interval_seconds
-
-if TYPE_CHECKING:
-    from langchain_core.embeddings import Embeddings
 
 __all__ = ("MIGRATIONS", "VECTOR_MIGRATIONS", "BaseSqliteStore", "SqliteIndexConfig", "SqliteStore")
 
@@ -211,7 +209,7 @@ class SqliteStore(BaseSqliteStore, BaseStore):
         Returns:
             Done when the sweeper has stopped; cancelling it stops the sweeper.
         """
-        if not self.ttl_config:
+        if self.ttl_config is None:
             done: Future[None] = Future()
             done.set_result(None)
             return done
