@@ -402,6 +402,7 @@ def test_former_names_of_a_nodes_arguments() -> None:
         graph.add_node("c", plain, other=1)
 
 
+@pytest.mark.feature("MSG-001")
 def test_a_graph_of_messages() -> None:
     assert MessageGraph is SameMessageGraph
     with pytest.warns(LangGraphDeprecatedSinceV10, match="MessageGraph is deprecated in LangGraph v1.0.0"):

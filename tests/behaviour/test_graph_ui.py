@@ -69,6 +69,7 @@ def test_outside_of_a_graph_there_is_nobody_to_show_it(call) -> None:
         call()
 
 
+@pytest.mark.feature("MSG-001")
 def test_messages_are_pushed_beside_what_a_node_returns(world) -> None:
     class Chat(TypedDict):
         messages: Annotated[list[Any], add_messages]

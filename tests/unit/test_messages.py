@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import types
 import typing
 from functools import partial
 from uuid import UUID
@@ -223,6 +224,8 @@ def test_pushing_goes_to_the_task_that_runs():
     pushed = []
 
     class Scope:
+        config = types.MappingProxyType({})
+
         def push_message(self, message, state_key):
             pushed.append((message, state_key))
 

@@ -5,18 +5,16 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable
 from functools import partial
+from importlib import import_module
 from operator import attrgetter
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, NamedTuple, TypeAlias, overload
+from typing import Annotated, Any, Final, Literal, NamedTuple, TypeAlias, overload
 
 from typing_extensions import TypedDict
 
 from dashflow._util.langchain import AnyMessage, MessageLikeRepresentation
 from dashflow._util.scope import require_scope
 
-if TYPE_CHECKING:
-    from dashflow.graph.message_graph import MessageGraph
-
-__all__ = ("REMOVE_ALL_MESSAGES", "MessageGraph", "MessagesState", "add_messages", "push_message")
+__all__ = ("REMOVE_ALL_MESSAGES", "MessageGraph", "MessagesState", "add_messages", "push_message")  # noqa: F822  # one is served below
 
 Messages: TypeAlias = list[MessageLikeRepresentation] | MessageLikeRepresentation
 
@@ -228,9 +226,7 @@ def push_message(message: MessageLikeRepresentation, *, state_key: str | None = 
 
 
 def __getattr__(name: str) -> Any:
-    """Serve ``MessageGraph``, which is made with the builder and so cannot be loaded before it."""
+    """Serve ``MessageGraph``, which stands on the builder, and the builder on this file."""
     if name == "MessageGraph":
-        from dashflow.graph.message_graph import MessageGraph
-
-        return MessageGraph
+        return import_module("dashflow.graph.message_graph").MessageGraph
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
