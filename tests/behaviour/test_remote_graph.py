@@ -1,4 +1,5 @@
-"""Graphs on a LangGraph Server, over HTTP: called, streamed, looked at, edited, and as nodes of a graph here."""
+"""Graphs on a LangGraph Server, over HTTP: called, streamed, looked at, edited, and as nodes of a
+graph here."""
 
 import operator
 from collections.abc import AsyncIterator, Iterator
