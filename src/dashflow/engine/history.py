@@ -13,6 +13,7 @@ from dashflow.core.events import Event, RunStarted, StateEdited
 from dashflow.core.fold import ThreadState
 from dashflow.core.plan import GraphPlan
 from dashflow.core.superstep import Live
+from dashflow.engine.ports import Host
 
 Writes = Sequence[tuple[str, Any]]
 
@@ -109,8 +110,8 @@ class History(Protocol):
     ns: str
     diffs: bool
 
-    def nested(self, ns: str) -> History:
-        """The same thread in another namespace."""
+    def nested(self, ns: str, host: Host) -> History:
+        """The same thread in another namespace, for a run in ``host``."""
         ...
 
     async def locate(
