@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from hashlib import sha1
 from typing import Any
 
 from xxhash import xxh3_128_hexdigest
 
-__all__ = ("digest", "hex_to_uuid", "interrupt_id", "path_text", "task_id", "uuid6", "uuid7")
+__all__ = ("digest", "hex_to_uuid", "interrupt_id", "old_task_id", "path_text", "task_id", "uuid6", "uuid7")
 
 _GREGORIAN_100NS = 0x01B21DD213814000
 """Ticks of 100 ns between 1582-10-15, where UUID time starts, and the Unix epoch."""
@@ -29,6 +30,12 @@ def task_id(checkpoint_id: bytes, *parts: str | bytes) -> str:
     """The id of a task: a digest of the checkpoint it starts from and of what names it there."""
     joined = b"".join([part.encode() if isinstance(part, str) else part for part in parts])
     return hex_to_uuid(xxh3_128_hexdigest(checkpoint_id + joined))
+
+
+def old_task_id(checkpoint_id: bytes, *parts: str | bytes) -> str:
+    """The id of a task of the step after a checkpoint of layout 1, whose digest was another one."""
+    joined = b"".join([part.encode() if isinstance(part, str) else part for part in parts])
+    return hex_to_uuid(sha1(checkpoint_id + joined, usedforsecurity=False).hexdigest())
 
 
 def path_text(path: Any) -> str:

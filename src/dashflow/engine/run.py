@@ -218,7 +218,7 @@ class GraphRun(Step):
         live.stop = live.step + options.recursion_limit + 1
         revive(self.plan, state.values, live)
         if state.loose:
-            self.look_at(state)
+            self.look_at(place.state)
             due = next_tasks(self.plan, live)
             state = adopt(state, self.checkpoint_id, due, lambda task: Scope(self, task))
         terms, travels = self._terms(state, place)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from dashflow._util.ids import old_task_id, task_id
 from dashflow._util.reserved import (
     CONFIG_KEY_READ,
     CONFIG_KEY_SCRATCHPAD,
@@ -102,6 +103,7 @@ class Setting:
         self._place = (0, host.now() if outer is None else 0)
         # Checkpoints that were not made by a run here have names of their own.
         self._names: dict[tuple[int, int], str] = {}
+        self.identify = task_id
         self._before: str | None = None
         self._source = "loop"
         self._attentive = bool(parts.modes & _PROMPT) or self.audience is not None
@@ -133,6 +135,7 @@ class Setting:
 
     def look_at(self, state: ThreadState) -> None:
         """Name tasks and checkpoints as at ``state``."""
+        self.identify = old_task_id if state.layout < 2 else task_id
         self._named = stream_of(self.options.thread, self.namespace)
         self._place = (state.checkpoint, state.at)
         self._names[self._place] = state.id
@@ -148,6 +151,7 @@ class Setting:
         self._place = (pen.version, pen.at)
         self._source = source
         self.origin = None
+        self.identify = task_id
 
     def task_config(self, scope: Scope) -> dict[str, Any]:
         """A new ``RunnableConfig`` for a task."""

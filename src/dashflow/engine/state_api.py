@@ -37,9 +37,9 @@ def live_of(plan: GraphPlan, state: ThreadState) -> Live:
 def _due(setting: Setting, state: ThreadState) -> tuple[ThreadState, list[Task]]:
     """The state with what was put in by hand, and the tasks of the step after it; ``setting`` looks at it."""
     plan = setting.plan
+    setting.look_at(state)
     state = upcast(state, plan.nodes, plan.follows)
     live = setting.live = live_of(plan, state)
-    setting.look_at(state)
     due = next_tasks(plan, live)
     if state.loose:
         state = adopt(state, setting.checkpoint_id, due, lambda task: Scope(setting, task))

@@ -10,7 +10,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Protocol
 
-from dashflow._util.ids import interrupt_id, path_text, task_id
+from dashflow._util.ids import interrupt_id, path_text
 from dashflow._util.reserved import ERROR_HANDLER, NS_END, NS_SEP, PREVIOUS, PUSH
 from dashflow._util.scope import CURRENT
 from dashflow._util.sentinel import MISSING
@@ -61,6 +61,8 @@ class Surroundings(Protocol):
     def draining(self) -> str | None:
         """Why no other step is to begin."""
         ...
+
+    identify: Callable[..., str]
 
     @property
     def checkpoint_id(self) -> str:
@@ -199,7 +201,8 @@ class Scope:
             )
         outer = f"{self._around}{NS_SEP}{task.name}" if self._around else task.name
         seed = run.checkpoint_id
-        return task_id(bytes.fromhex(seed.replace("-", "")), outer, str(run.live.step), task.name, *kind)
+        at = bytes.fromhex(seed.replace("-", ""))
+        return run.identify(at, outer, str(run.live.step), task.name, *kind)
 
     @property
     def namespace(self) -> str:
