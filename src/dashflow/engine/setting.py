@@ -87,8 +87,7 @@ class Setting:
             around = outer.run
             self.answers = Answers(around.answers, outer.task.key)
             self.around = {**around.around, around.namespace: around.checkpoint_id}
-            # A task that is tried again goes on with the graphs inside it where they failed.
-            self.replay, self.resuming = around.replay, outer.attempt > 1 or around.resuming
+            self.replay, self.resuming = around.replay, around.resuming
             self.lent = history or around.lent
             self.audience = around.audience
         if self.audience is not None or namespace:

@@ -280,8 +280,6 @@ class Step(Setting):
             self.show_ended(task, error=error)
         if handler is not None:
             task.writes = ()
-            if self._parts.modes:
-                self.show_started([handler])
         return handler
 
 
