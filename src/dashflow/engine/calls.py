@@ -61,9 +61,10 @@ class Calls:
     async def _perform(self, task: Task) -> Any:
         run = self._run
         try:
-            if not await run.cached(task):
-                task.writes = await execute(run.host, run, task)
-                await run.keep(task)
+            if await run.cached(task):
+                return _returned(task)
+            task.writes = await execute(run.host, run, task)
+            await run.keep(task)
         except GraphInterrupt as asked:
             await run.record_questions(task, asked.args[0])
             raise

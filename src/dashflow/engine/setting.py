@@ -158,7 +158,7 @@ class Setting:
             "langgraph_path": task.path,
             "langgraph_checkpoint_ns": namespace,
         }
-        return {
+        config = {
             **given,
             "metadata": {**given.get("metadata", {}), **metadata, **task.node.metadata},
             "tags": [*given.get("tags", ()), *task.node.tags],
@@ -173,6 +173,9 @@ class Setting:
                 CONFIG_KEY_SCRATCHPAD: scope,
             },
         }
+        config.pop("run_id", None)  # the run's own, not for what runs inside of it
+        config.pop("run_name", None)
+        return config
 
     def call(self, scope: Scope, node: Any, given: Any) -> Any:
         """See ``Step.call``; who only looks at a thread runs nothing."""
