@@ -4,6 +4,9 @@ from typing import Any
 
 import pytest
 
+from dashflow.cache.memory import InMemoryCache
+from dashflow.checkpoint.memory import InMemorySaver
+from dashflow.func import entrypoint, task
 from dashflow.graph import START, StateGraph
 from dashflow.types import CachePolicy, Send
 
@@ -179,3 +182,51 @@ def test_a_graph_inside_uses_the_cache_of_the_graph_around(world) -> None:
     for thread in "ab":
         assert world.run(graph, {"n": 1}, world.config(thread))["log"] == ["node", 2]
     assert ran == {"node": 1, "after": 2}
+
+
+def test_what_the_cache_had_stays_when_another_node_fails(recorded) -> None:
+    world, cache, broken = recorded, Cache(), []
+
+    def fails(state):
+        if broken:
+            raise KeyError("no")
+        return {"n": 9}
+
+    builder = StateGraph(world.State)
+    builder.add_node("node", world.node(lambda state: {"log": ["node"]}), cache_policy=CachePolicy())
+    builder.add_node("fails", world.node(fails)).add_edge(START, "fails").add_edge(START, "node")
+    graph = world.compile(builder, cache=cache)
+    world.run(graph, {"n": 1}, world.config("a"))
+    broken.append(True)
+    with pytest.raises(KeyError):
+        world.run(graph, {"n": 1}, world.config("b"))
+    state = world.state(graph, world.config("b"))
+    assert (state.values["log"], state.next) == (["node"], ("fails",))
+    cache.held.clear()
+    broken.clear()
+    assert world.run(graph, None, world.config("b")) == {"n": 9, "log": ["node"]}
+
+
+def test_called_functions_are_cached_by_their_arguments() -> None:
+    ran = []
+
+    @task(cache_policy=CachePolicy())
+    def square(number, *, power=2):
+        ran.append(number)
+        return number**power
+
+    @entrypoint(cache=InMemoryCache(), checkpointer=InMemorySaver())
+    def flow(numbers):
+        return [called.result() for called in [square(number) for number in numbers]]
+
+    def run(thread, numbers):
+        config = {"configurable": {"thread_id": thread}}
+        return list(flow.stream(numbers, config, stream_mode="updates"))
+
+    assert run("a", [2])[-1] == {"flow": [4]}
+    assert run("b", [2]) == [{"square": 4, "__metadata__": {"cached": True}}, {"flow": [4]}]
+    assert run("c", [3])[-1] == {"flow": [9]}
+    assert ran == [2, 3]
+    square.clear_cache(flow.cache)
+    assert run("d", [2])[-1] == {"flow": [4]}
+    assert ran == [2, 3, 2]

@@ -180,6 +180,10 @@ async def test_closing_a_stream_cancels_the_tasks_of_the_step_and_keeps_what_is_
     assert waits.cancelled == 1
     state = await graph.aget_state(CONFIG)
     assert state.next == ("waits",)
+    assert [(task.name, task.result, task.error) for task in state.tasks] == [
+        ("waits", None, "CancelledError()"),
+        ("quick", {"log": ["quick"]}, None),
+    ]
     assert sorted((await graph.ainvoke(None, CONFIG))["log"]) == ["after", "quick", "waits"]
     assert waits.cancelled == 1
 

@@ -79,17 +79,19 @@ def test_a_server_says_who_calls_what(configurable, expected) -> None:
     assert seen == [(expected, True)]
 
 
-def test_the_run_id_is_the_callers() -> None:
+def test_the_run_id_is_the_callers_and_not_for_graphs_inside() -> None:
     seen = []
 
     def node(state, runtime: Runtime):
         seen.append(runtime.execution_info.run_id)
         return {}
 
-    graph = StateGraph(dict).add_node("n", node).add_edge(START, "n").compile()
+    inner = StateGraph(dict).add_node("n", node).add_edge(START, "n").compile()
+    builder = StateGraph(dict).add_node("n", node).add_node("inner", inner)
+    graph = builder.add_edge(START, "n").add_edge("n", "inner").compile()
     graph.invoke({})
     graph.invoke({}, {"run_id": "7d4b4f8e-0000-0000-0000-000000000000"})
-    assert seen == [None, "7d4b4f8e-0000-0000-0000-000000000000"]
+    assert seen == [None, None, "7d4b4f8e-0000-0000-0000-000000000000", None]
 
 
 def test_a_user_is_what_the_sdk_says() -> None:

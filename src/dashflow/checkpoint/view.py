@@ -170,8 +170,8 @@ def _pending(
     """What tasks of the step after a checkpoint wrote, asked or failed with, in the order of their paths."""
     found: list[tuple[tuple[str, str, int], str, Any]] = []
     for key in {**state.done, **state.questions, **state.errors, **state.names}:
-        path, task = _task(stream, state, identifier, key)
-        if answers := _answers(stream, state, key, task):
+        path, task, namespace = _task(stream, state, identifier, key)
+        if answers := _answers(state, namespace):
             found.append((writes_sort_key(path, task, WRITES_IDX_MAP[RESUME]), RESUME, answers))
         written = state.done.get(key)
         for index, (channel, value) in enumerate(written or ()):
@@ -191,38 +191,33 @@ def _pending(
     return [(task, channel, value) for (_, task, _), channel, value in found]
 
 
-def _answers(stream: str, state: ThreadState, key: str, task: str) -> list[Any]:
-    """What a task was answered so far, in the order of its questions."""
+def _answers(state: ThreadState, namespace: str) -> list[Any]:
+    """What the task in this namespace was answered so far, in the order of its questions."""
     found: list[Any] = []
     if state.answers:
-        ns = thread_of(stream)[1]
-        own = f"{state.names.get(key, key)}{NS_END}{task}"
-        namespace = f"{ns}{NS_SEP}{own}" if ns else own
         while (question := interrupt_id(namespace, len(found))) in state.answers:
             found.append(state.answers[question])
     return found
 
 
-def _task(stream: str, state: ThreadState, identifier: str, key: str) -> tuple[str, str]:
-    """Path and id of the task of that key in the step after a checkpoint.
+def _task(stream: str, state: ThreadState, identifier: str, key: str) -> tuple[str, str, str]:
+    """Path, id and namespace of the task of that key in the step after a checkpoint.
 
     The node's channel is taken for its trigger, as it is in every graph that is made of edges.
     """
     name = state.names.get(key, key)
-    ns = thread_of(stream)[1]
-    outer = f"{ns}{NS_SEP}{name}" if ns else name
+    around = thread_of(stream)[1]
     kind: tuple[str, ...]
     caller, _, number = key.rpartition(">")
     failed = key.rpartition(NS_SEP)[0]
     if caller and number.isdigit() and name != key:  # a function that a task called
-        at, called_by = _task(stream, state, identifier, caller)
-        around = f"{state.names.get(caller, caller)}{NS_END}{called_by}"
-        outer = NS_SEP.join([part for part in (ns, around, name) if part])
+        at, _, around = _task(stream, state, identifier, caller)
         path, kind = path_text((PUSH, at, int(number), True)), (PUSH, at, number)
-    elif failed:
+    elif failed:  # the handler of a task that failed
         place = (PUSH, int(failed[1:]), False) if failed.startswith("#") else (PULL, failed)
         path = path_text((*place, ERROR_HANDLER, False))
-        kind = (PUSH, ERROR_HANDLER, _task(stream, state, identifier, failed)[1])
+        _, task, around = _task(stream, state, identifier, failed)
+        kind = (PUSH, ERROR_HANDLER, task)
     elif key.startswith("#"):
         path, kind = path_text((PUSH, int(key[1:]))), (PUSH, key[1:])
     else:
@@ -231,7 +226,9 @@ def _task(stream: str, state: ThreadState, identifier: str, key: str) -> tuple[s
         seed = bytes.fromhex(identifier.replace("-", ""))
     except ValueError:
         seed = identifier.encode()
-    return path, task_id(seed, outer, str(state.step + 1), name, *kind)
+    outer = f"{around}{NS_SEP}{name}" if around else name
+    own = task_id(seed, outer, str(state.step + 1), name, *kind)
+    return path, own, f"{outer}{NS_END}{own}"
 
 
 # -- all of a stream ------------------------------------------------------------------------------

@@ -6,13 +6,14 @@ the host's.
 
 from __future__ import annotations
 
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from dashflow._util.drive import drive
 from dashflow._util.reserved import PUSH, RETURN
 from dashflow.core.superstep import Task
 from dashflow.engine.task import Scope, execute
-from dashflow.errors import GraphBubbleUp, GraphInterrupt
+from dashflow.errors import GraphBubbleUp, GraphDrained, GraphInterrupt, NodeCancelledError
 
 if TYPE_CHECKING:
     from dashflow.core.plan import NodePlan
@@ -29,6 +30,10 @@ class Calls:
     def __init__(self, run: Step) -> None:
         self._run = run
         self._futures: list[Any] = []
+        limit = run.options.max_concurrency
+        self._gate: AbstractAsyncContextManager[Any] = (
+            nullcontext() if limit is None else run.host.gate(limit)
+        )
 
     def start(self, scope: Scope, node: NodePlan, given: Any) -> Any:
         """Start a function for the task of ``scope``.
@@ -40,8 +45,14 @@ class Calls:
 
         Returns:
             A future that can be waited for (``result()``) and awaited.
+
+        Raises:
+            NodeCancelledError: The time of the task that calls is over.
         """
         run = self._run
+        if scope.closed:
+            raise NodeCancelledError(scope.task.name)
+        scope.progress()
         number, scope.calls = scope.calls, scope.calls + 1
         path = (PUSH, scope.task.path, number, True)
         task = Task(f"{scope.task.key}>{number}", node, path, (PUSH,), given)
@@ -61,9 +72,14 @@ class Calls:
     async def _perform(self, task: Task) -> Any:
         run = self._run
         try:
-            if not await run.cached(task):
+            if await run.cached(task):
+                return _returned(task)
+            # Those that called functions call may not wait for room: it might be their callers who take it.
+            async with nullcontext() if task.scope.caller.caller is not None else self._gate:
+                if run.stopping:
+                    raise GraphDrained("cancelled")
                 task.writes = await execute(run.host, run, task)
-                await run.keep(task)
+            await run.keep(task)
         except GraphInterrupt as asked:
             await run.record_questions(task, asked.args[0])
             raise

@@ -8,7 +8,7 @@ suspend where the loop should run; the simulated host counts every call, and may
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Hashable
-from contextlib import AbstractContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from typing import Any, Protocol, TypeVar
 
 import msgspec
@@ -152,6 +152,10 @@ class Host(Protocol):
 
     async def drop(self, future: Any) -> None:
         """Cancel what such a future stands for, as far as that can be done, and wait for what cannot."""
+        ...
+
+    def gate(self, limit: int) -> AbstractAsyncContextManager[Any]:
+        """Entered by so many pieces of work at a time."""
         ...
 
     def mutex(self) -> AbstractContextManager[Any]:

@@ -88,8 +88,7 @@ class Setting:
             around = outer.run
             self.answers = Answers(around.answers, outer.task.key)
             self.around = {**around.around, around.namespace: around.checkpoint_id}
-            # A task that is tried again goes on with the graphs inside it where they failed.
-            self.replay, self.resuming = around.replay, outer.attempt > 1 or around.resuming
+            self.replay, self.resuming = around.replay, around.resuming
             self.lent = history or around.lent
             self.audience = around.audience
         if self.audience is not None or namespace:
@@ -163,7 +162,7 @@ class Setting:
             "langgraph_path": task.path,
             "langgraph_checkpoint_ns": namespace,
         }
-        return {
+        config = {
             **given,
             "metadata": {**given.get("metadata", {}), **metadata, **task.node.metadata},
             "tags": [*given.get("tags", ()), *task.node.tags],
@@ -178,6 +177,9 @@ class Setting:
                 CONFIG_KEY_SCRATCHPAD: scope,
             },
         }
+        config.pop("run_id", None)  # the run's own, not for what runs inside of it
+        config.pop("run_name", None)
+        return config
 
     def call(self, scope: Scope, node: Any, given: Any) -> Any:
         """See ``Step.call``; who only looks at a thread runs nothing."""

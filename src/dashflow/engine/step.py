@@ -65,6 +65,7 @@ class Step(Setting):
     async def look_up(self, kept: Kept, tasks: list[Task]) -> None:
         """Results that the cache has are not made again."""
         for task in await kept.look(tasks):
+            await self._record_writes(task, len(tasks) > 1)
             self._parts.update(task, cached=True)
 
     # -- running ------------------------------------------------------------------------------
@@ -136,8 +137,10 @@ class Step(Setting):
         """Stop what still runs; record what came to its end meanwhile."""
         self._crew = None
         for late in await crew.close():
-            if late.error is None or handler_of(self.plan, ends.by_key[late.key], late.error):
+            if late.error is None or isinstance(late.error, Exception):
                 await self._ended(late, ends)
+            elif type(late.error).__name__ == "CancelledError":
+                await self._cancelled(ends.by_key[late.key], late.error)
         await self._settle_calls()
 
     def _start(self, crew: Crew, task: Task) -> None:
@@ -174,6 +177,7 @@ class Step(Setting):
         """Whether a call's result was found in the cache; the task has it then."""
         if self._kept is None or not await self._kept.look([task]):
             return False
+        await self._record_writes(task, True)
         self.later(lambda: self._parts.update(task, cached=True))
         return True
 
@@ -213,16 +217,18 @@ class Step(Setting):
             waits: For others, so that its result is recorded by itself.
             here: The flow itself says so, which has taken everything that was handed to it before.
         """
-        pen = self._pen
-        if pen is not None and waits and pen.open:
-            writes = [list(write) for write in storable(task.writes or (), self.plan.untracked)]
-            event = TaskCompleted(task.key, task.name, writes)
-            await self._write(pen, event, task)
+        await self._record_writes(task, waits)
         if self._parts.modes:
             if here:
                 self._show_done(task)
             else:
                 self.later(lambda: self._show_done(task))
+
+    async def _record_writes(self, task: Task, waits: bool) -> None:
+        pen = self._pen
+        if pen is not None and waits and pen.open:
+            writes = [list(write) for write in storable(task.writes or (), self.plan.untracked)]
+            await self._write(pen, TaskCompleted(task.key, task.name, writes), task)
 
     def _show_done(self, task: Task) -> None:
         self._parts.update(task)
@@ -255,6 +261,12 @@ class Step(Setting):
             event = TaskInterrupted(task.key, task.name, questions, answers.taken(task.key), refused)
             await self._write(pen, event, task)
 
+    async def _cancelled(self, task: Task, error: BaseException) -> None:
+        if self._pen is not None and self._pen.open:
+            await self._write(
+                self._pen, TaskFailed(task.key, task.name, "CancelledError", repr(error)), task, error
+            )
+
     async def failed(self, task: Task, error: Exception) -> HandlerTask | None:
         """Say which task it was; a log that cannot be written must not hide the error itself.
 
@@ -280,8 +292,6 @@ class Step(Setting):
             self.show_ended(task, error=error)
         if handler is not None:
             task.writes = ()
-            if self._parts.modes:
-                self.show_started([handler])
         return handler
 
 

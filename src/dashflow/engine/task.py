@@ -213,6 +213,8 @@ class Scope:
     @property
     def _around(self) -> str:
         """The namespace that the task's begins with."""
+        if isinstance(self.task, HandlerTask):
+            return Scope(self.run, self.task.failed).namespace
         return self.run.namespace if self.caller is None else self.caller.namespace
 
     @property
@@ -266,9 +268,10 @@ class Scope:
         self.closed = True
 
     def again(self) -> Scope:
-        """The scope of the next attempt."""
+        """The scope of the next attempt; graphs inside it begin anew, under names of their own."""
         scope = self.task.scope = Scope(self.run, self.task, self.caller)
         scope.attempt, scope.begun, scope._id = self.attempt + 1, self.begun, self._id
+        scope.graphs = self.graphs
         self.close()
         return scope
 

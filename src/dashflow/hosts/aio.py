@@ -11,7 +11,7 @@ import inspect
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Hashable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
 from typing import Any, TypeVar
 
 from dashflow.engine.ports import Done, Overdue, Posted
@@ -312,6 +312,10 @@ class AioHost:
             task.cancel()
         if task is not None:
             await asyncio.wait([task])
+
+    def gate(self, limit: int) -> AbstractAsyncContextManager[Any]:
+        """See ``Host.gate``."""
+        return asyncio.Semaphore(limit)
 
     def mutex(self) -> AbstractContextManager[Any]:
         """See ``Host.mutex``: flow and calls are on one loop."""

@@ -12,7 +12,7 @@ import contextvars
 import random
 from collections import deque
 from collections.abc import Awaitable, Callable, Hashable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
 from typing import Any, TypeVar
 
 from dashflow.engine.ports import Done, Overdue, Posted
@@ -270,6 +270,10 @@ class SimulatedHost:
         """See ``Host.drop``."""
         if not future.cancel():
             future.exception()
+
+    def gate(self, limit: int) -> AbstractAsyncContextManager[Any]:
+        """See ``Host.gate``: one piece runs at a time anyway."""
+        return nullcontext()
 
     def mutex(self) -> AbstractContextManager[Any]:
         """See ``Host.mutex``."""

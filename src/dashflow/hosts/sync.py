@@ -11,7 +11,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Hashable
-from contextlib import AbstractContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
@@ -119,6 +119,19 @@ class ThreadCrew:
         return ended
 
 
+class ThreadGate:
+    """A semaphore for flows that never suspend."""
+
+    def __init__(self, limit: int) -> None:
+        self._semaphore = threading.Semaphore(limit)
+
+    async def __aenter__(self) -> None:
+        self._semaphore.acquire()
+
+    async def __aexit__(self, *error: object) -> None:
+        self._semaphore.release()
+
+
 class SyncHost:
     """The world for synchronous callers: blocking calls, threads for crews, the wall clock."""
 
@@ -183,6 +196,10 @@ class SyncHost:
         """See ``Host.drop``."""
         if not future.cancel():
             future.exception()
+
+    def gate(self, limit: int) -> AbstractAsyncContextManager[Any]:
+        """See ``Host.gate``; threads wait in front of it."""
+        return ThreadGate(limit)
 
     def mutex(self) -> AbstractContextManager[Any]:
         """See ``Host.mutex``."""
