@@ -1,4 +1,4 @@
-"""Run streams of the v3 protocol on the SDK's streams of threads; a script of events stands for the server."""
+"""Run streams of the v3 protocol on the SDK's streams of threads; a script stands for the server."""
 
 from typing import Any, ClassVar
 
