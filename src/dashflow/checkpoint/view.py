@@ -42,6 +42,7 @@ from dashflow.core.ids import checkpoint_id, checkpoint_version
 from dashflow.log.base import EventLog
 from dashflow.log.codec import Registry
 from dashflow.types.interrupts import Interrupt
+from dashflow.types.snapshots import DeltaSnapshot
 
 FORMAT = 4
 """LangGraph's number for this layout of a checkpoint."""
@@ -87,7 +88,10 @@ def metadata_of(state: ThreadState) -> dict[str, Any]:
     """How a checkpoint came about, and what its run's caller said of it."""
     if state.id:
         return dict(state.meta)
-    return {**state.meta, "source": state.source, "step": state.step, "parents": dict(state.parents)}
+    metadata = {**state.meta, "source": state.source, "step": state.step, "parents": dict(state.parents)}
+    if since := {name: (updates, steps) for name, (_, updates, steps) in state.deltas.items() if steps}:
+        metadata["counters_since_delta_snapshot"] = since
+    return metadata
 
 
 def mapped(config: dict[str, Any], parents: Mapping[str, str] | None) -> dict[str, Any]:
@@ -137,7 +141,7 @@ def _shown(
         "v": FORMAT,
         "id": identifier,
         "ts": timestamp(state.at),
-        "channel_values": reader.own(state).values,
+        "channel_values": _values(reader.own(state)),
         "channel_versions": _labelled(stream, state, state.versions),
         "versions_seen": {
             INPUT: {},
@@ -146,6 +150,19 @@ def _shown(
         "updated_channels": sorted(state.updated),
     }
     return checkpoint, metadata_of(state)
+
+
+def _values(state: ThreadState) -> dict[str, Any]:
+    """The channels' values, those of delta channels as savers hold them: now and then, as a snapshot."""
+    if not state.deltas:
+        return state.values
+    values = dict(state.values)
+    for name, (_, _, steps) in state.deltas.items():
+        if name in values:
+            value = values.pop(name)
+            if not steps or state.durability == "exit":
+                values[name] = DeltaSnapshot(value)
+    return values
 
 
 def _labelled(stream: str, state: ThreadState, versions: Mapping[str, int]) -> ChannelVersions:

@@ -67,6 +67,7 @@ class RunStarted(msgspec.Struct, frozen=True, omit_defaults=True):
         ns: Namespace of the graph in the thread; "" is the outermost.
         replay: Whether results recorded after the base are to be made again.
         parents: For a graph inside others: the checkpoints that those are at, by namespace.
+        deltas: The graph's delta channels, and after how many updates savers show their whole value.
     """
 
     type: ClassVar[str] = "RunStarted"
@@ -84,6 +85,7 @@ class RunStarted(msgspec.Struct, frozen=True, omit_defaults=True):
     ns: str = ""
     replay: bool = False
     parents: dict[str, str] = {}
+    deltas: dict[str, int] = {}
 
 
 class StepCompleted(msgspec.Struct, frozen=True, omit_defaults=True):
