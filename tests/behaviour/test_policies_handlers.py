@@ -5,7 +5,9 @@ from typing import Annotated, Any, TypedDict
 
 import pytest
 
+from dashflow.checkpoint.memory import InMemorySaver
 from dashflow.errors import NodeError
+from dashflow.func import entrypoint, task
 from dashflow.graph import START, StateGraph
 from dashflow.types import Command, RetryPolicy, Send, interrupt
 
@@ -248,3 +250,95 @@ def test_a_node_whose_handler_is_gone_runs_again(recorded) -> None:
     world.reopen()
     without = StateGraph(Many).add_node("node", world.node(node)).add_edge(START, "node")
     assert world.run(world.compile(without), None)["log"] == ["node"]
+
+
+# -- savers of others ------------------------------------------------------------------------------
+
+
+class Foreign(InMemorySaver):
+    """A subclass of ours is driven through LangGraph's calls, like savers of others."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.put_in: list[list[str]] = []
+
+    def put_writes(self, config, writes, task_id, task_path=""):
+        self.put_in.append([channel for channel, _ in writes])
+        return super().put_writes(config, writes, task_id, task_path)
+
+
+def test_a_saver_of_others_is_told_as_langgraph_tells_it() -> None:
+    broken, ran, saver = [True], [], Foreign()
+
+    def node(state):
+        ran.append("node")
+        raise ValueError("boom")
+
+    def handler(state, error: NodeError):
+        ran.append(f"{error.node}: {error.error}")
+        if broken:
+            raise KeyError("broken")
+        return {"log": ["handled"]}
+
+    builder = StateGraph(Many).add_node("node", node, error_handler=handler).add_edge(START, "node")
+    graph = builder.compile(checkpointer=saver)
+    config = {"configurable": {"thread_id": "t"}}
+    with pytest.raises(KeyError):
+        graph.invoke({"log": []}, config)
+    assert ["__error__", "__error_source_node__"] in saver.put_in
+    assert graph.get_state(config).next == ("node",)
+    broken.clear()
+    assert graph.invoke(None, config) == {"log": ["handled"]}
+    assert [entry.split(":")[0] for entry in ran] == ["node"] * 3
+    assert "boom" in ran[2]
+
+
+def test_results_of_called_functions_come_back_from_a_saver_of_others() -> None:
+    ran = []
+
+    @task
+    def double(n):
+        ran.append(n)
+        return n * 2
+
+    @entrypoint(checkpointer=Foreign())
+    def flow(numbers):
+        doubled = [called.result() for called in [double(n) for n in numbers]]
+        return [*doubled, interrupt("and?")]
+
+    config = {"configurable": {"thread_id": "t"}}
+    flow.invoke([1, 2], config)
+    assert flow.invoke(Command(resume="yes"), config) == [2, 4, "yes"]
+    assert sorted(ran) == [1, 2]
+
+
+def test_pending_writes_say_who_failed_and_what_the_handler_asked(recorded) -> None:
+    world = recorded
+
+    def handler(state, error: NodeError):
+        return {"log": [interrupt(f"{error.node} {state['n']}")]}
+
+    builder = StateGraph(world.State).add_node("node", world.node(fails), error_handler=world.node(handler))
+    builder.add_edge(START, "node")
+    builder.add_conditional_edges(START, lambda s: [Send("node", {"n": 7}), Send("node", {"n": 8})], ["node"])
+    graph = world.compile(builder)
+    questions = world.run(graph, {"n": 1})["__interrupt__"]
+    assert sorted(q.value for q in questions) == ["node 1", "node 7", "node 8"]
+    if world.kind == "asyncio":
+
+        async def read():
+            return await world.saver.aget_tuple(world.config())
+
+        stored = world._runner.run(read())
+    else:
+        stored = world.saver.get_tuple(world.config())
+    told = {(channel, str(value)) for _, channel, value in stored.pending_writes}
+    assert ("__error_source_node__", "node") in told
+    assert ("__error__", "ValueError('boom')") in told
+    by_task: dict[str, list[str]] = {}
+    for task_id, channel, _ in stored.pending_writes:
+        by_task.setdefault(task_id, []).append(channel)
+    failed, asked = ["__error__", "__error_source_node__"], ["__interrupt__"]
+    assert sorted(map(sorted, by_task.values())) == [failed] * 3 + [asked] * 3
+    answers = {question.id: f"re {question.value}" for question in questions}
+    assert sorted(world.run(graph, Command(resume=answers))["log"]) == ["re node 1", "re node 7", "re node 8"]

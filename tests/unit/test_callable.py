@@ -115,7 +115,7 @@ def test_given_keyword_arguments_win(run):
 
 
 def test_callbacks_are_told_and_the_config_holds_inside(run):
-    trace = Trace()
+    trace, before = Trace(), var_child_runnable_config.get()
 
     def function(x):
         inner = var_child_runnable_config.get()
@@ -129,7 +129,7 @@ def test_callbacks_are_told_and_the_config_holds_inside(run):
         ("end", 2),
         ("end", (2, ["t"])),
     ]
-    assert var_child_runnable_config.get() is None
+    assert var_child_runnable_config.get() is before
 
 
 def test_an_error_is_told_and_raised(run):

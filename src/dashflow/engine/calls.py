@@ -46,7 +46,7 @@ class Calls:
         path = (PUSH, scope.task.path, number, True)
         task = Task(f"{scope.task.key}>{number}", node, path, (PUSH,), given)
         task.scope = Scope(run, task, scope)
-        known = run.recorded(task.key)
+        known = run.recorded(task)
         if known is not None:
             task.writes = known
             return run.host.ready(_returned(task))

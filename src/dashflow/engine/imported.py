@@ -68,6 +68,23 @@ def adopt(
     )
 
 
+def results(state: ThreadState, name: str) -> dict[str, list[tuple[str, Any]]]:
+    """What tasks of the step after a checkpoint wrote, by their ids: also those that a task called.
+
+    Args:
+        state: Where a run goes on.
+        name: The checkpoint's id.
+    """
+    found: dict[str, list[list[Any]]] = {}
+    for (_, task_id), writes in state.loose.get(name, {}).items():
+        found.setdefault(task_id, []).extend(writes)
+    return {
+        task_id: [(ch, v) for index, ch, v in sorted(writes, key=_index) if _counts(index, ch)]
+        for task_id, writes in found.items()
+        if _is_done(writes)
+    }
+
+
 def _index(write: list[Any]) -> int:
     index: int = write[0]
     return index

@@ -27,7 +27,7 @@ from dashflow.core.superstep import Task, apply, next_tasks, read, revive, stops
 from dashflow.core.written import tell
 from dashflow.engine.accept import Terms, accept, told
 from dashflow.engine.history import History, Pen, Place
-from dashflow.engine.imported import adopt
+from dashflow.engine.imported import adopt, results
 from dashflow.engine.journal import Changes
 from dashflow.engine.parts import Parts
 from dashflow.engine.ports import Host
@@ -241,6 +241,7 @@ class GraphRun(Step):
         if terms.resumes:
             if not replays:
                 self._done, self._handled = state.done, state.handled
+                self._results = results(state, self.checkpoint_id) if state.loose else {}
             spare = started.answer if travels else started.answer or state.answer
             self.answers.give({**({} if travels else state.answers), **started.answers}, spare)
         self._replays(state, place, travels)
@@ -331,8 +332,8 @@ class GraphRun(Step):
                 await pen.record(completed, worker=self._worker(pen, task))
             await pen.record(StepCompleted(live.step, [told(t) for t in tasks], _UNKNOWN))
         self.made("loop", pen)
-        if self._done or self._handled:
-            self._done, self._handled = {}, {}
+        if self._done or self._handled or self._results:
+            self._done, self._handled, self._results = {}, {}, {}
         self.answers.clear()
 
     # -- ends -------------------------------------------------------------------------------

@@ -33,12 +33,14 @@ class Step(Setting):
         self._pen: Pen | None = None
         self._done: dict[str, list[tuple[str, Any]]] = {}
         self._handled: dict[str, Any] = {}
+        self._results: dict[str, list[tuple[str, Any]]] = {}
         self._calls: Calls | None = None
         self._attentive = self._attentive or self.options.step_timeout is not None
 
-    def recorded(self, key: str) -> list[tuple[str, Any]] | None:
-        """What a task of that key wrote before a crash, failure or question."""
-        return self._done.get(key)
+    def recorded(self, task: Task) -> list[tuple[str, Any]] | None:
+        """What a called function's task wrote before a crash, failure or question."""
+        known = self._done.get(task.key)
+        return self._results.get(task.scope.id) if known is None and self._results else known
 
     def show_partial(self, tasks: Sequence[Task]) -> None:
         """Let the caller see what the tasks that did finish change, though the step is not complete."""

@@ -331,10 +331,13 @@ class Scope:
         return self.task.node.read(self.run.live.channels, self.run.live)
 
     def push_message(self, message: Any, state_key: str | None) -> None:
-        """Write a message to the state beside what the node returns."""
+        """Show a message, and write it to the state beside what the node returns."""
         if self.watched:
             self.progress()
-        if state_key is not None:
+        tracer = self.run.options.tracer
+        if tracer is not None:
+            tracer.show_message(self.config, message)
+        if state_key:
             self.send([(state_key, message)])
 
     def interrupt(self, value: Any, response_schema: Any) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
+from inspect import Parameter, signature
 from typing import Any, Generic, ParamSpec, TypeVar, overload
 
 from dashflow._util.reserved import CACHE_NS_WRITES, PUSH, RETURN
@@ -51,6 +52,18 @@ class CallBody:
             )
         given = {name: provide(scope) for name, provide in self._extra if name not in named}
         return self._function(*args, **given, **named) if given else self._function(*args, **named)
+
+    def arguments(self, value: Any) -> dict[str, Any]:
+        """The arguments by name, for who follows the run."""
+        args, named = value
+        shape = signature(self._function)
+        bound = shape.bind_partial(*args, **named)
+        bound.apply_defaults()
+        found = dict(bound.arguments)
+        for name, parameter in shape.parameters.items():
+            if parameter.kind is Parameter.VAR_KEYWORD:
+                found.update(found.pop(name))
+        return found
 
     def writes(self, result: Any) -> list[tuple[str, Any]]:
         """See ``Body.writes``."""

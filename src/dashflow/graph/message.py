@@ -13,7 +13,6 @@ from typing_extensions import TypedDict
 
 from dashflow._util.langchain import AnyMessage, MessageLikeRepresentation
 from dashflow._util.scope import require_scope
-from dashflow.pregel.stream_handlers import show_message
 
 __all__ = ("REMOVE_ALL_MESSAGES", "MessageGraph", "MessagesState", "add_messages", "push_message")  # noqa: F822  # one is served below
 
@@ -222,7 +221,6 @@ def push_message(message: MessageLikeRepresentation, *, state_key: str | None = 
     if whole.id is None:
         raise ValueError("Message ID is required")
     scope.push_message(whole, state_key)
-    show_message(scope.config, whole)
     pushed: AnyMessage = whole
     return pushed
 

@@ -56,11 +56,12 @@ class ToolRuntime(_DirectlyInjectedToolArg, Generic[ContextT, StateT]):
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
-        """A closed box to pydantic: LangChain dumps a tool's arguments, and this one holds the state."""
+        """A closed box to pydantic: LangChain dumps a tool's arguments for their names, and this one holds
+        the whole state."""
         from pydantic_core import core_schema
 
-        itself = core_schema.plain_serializer_function_ser_schema(lambda runtime: runtime)
-        return core_schema.is_instance_schema(cls, serialization=itself)
+        shown = core_schema.plain_serializer_function_ser_schema(lambda runtime: cls.__name__)
+        return core_schema.is_instance_schema(cls, serialization=shown)
 
     def emit_output_delta(self, delta: Any) -> None:
         """Send a part of the tool's output to the ``tools`` stream; nothing happens when nobody listens.

@@ -23,7 +23,7 @@ from dashflow.engine.task import Scope
 from dashflow.engine.trace import shown_input, shown_output
 from dashflow.errors import GraphInterrupt
 from dashflow.pregel.lifecycle import Watch, watch_for
-from dashflow.pregel.stream_handlers import keep_to_themselves
+from dashflow.pregel.stream_handlers import keep_to_themselves, show_message
 from dashflow.pregel.trace_policy import end, start
 from dashflow.types.policies import TracePolicy
 
@@ -89,10 +89,10 @@ def _traced_anyway() -> bool:
     settings = sys.modules.get("langchain_core.globals")
     if settings is not None and settings.get_debug():
         return True
-    return any(
-        variable.get() is not None or (switch is not None and bool(os.environ.get(switch)))
-        for variable, _, _, switch in context._configure_hooks
-    )
+    for variable, _, _, switch in context._configure_hooks:
+        if variable.get() is not None or (switch is not None and os.environ.get(switch)):
+            return True
+    return False
 
 
 @cache
@@ -177,10 +177,16 @@ class RunTracer:
         )
         if scope.watch is not None:
             config = scope.watch.hear(config)
-        policy = scope.task.node.policies.trace
-        shown = shown_input(policy, value)
+        node = scope.task.node
+        policy = node.policies.trace
+        arguments = getattr(node.body, "arguments", None)
+        shown = shown_input(policy, value if arguments is None else arguments(value))
         run = await start(self.tell, self.manager(config), value, shown, name=scope.task.name)
         return Span(self, run, config, policy)
+
+    def show_message(self, config: Mapping[str, Any], message: Any) -> None:
+        """A task with this config pushes a message: show it to who streams messages."""
+        show_message(config, message)
 
     def manager(self, config: Mapping[str, Any]) -> Any:
         """LangChain's callback manager for a config."""
