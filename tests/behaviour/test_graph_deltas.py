@@ -43,9 +43,9 @@ def test_the_value_is_shown_after_so_many_updates(recorded) -> None:
         recorded.run(graph, {"items": [number]})
         seen.append(shown(recorded))
     assert seen == [
-        (None, {"items": (2, 3)}),
+        (None, {"items": [2, 3]}),
         (DeltaSnapshot([0, "a", 1, "a"]), None),
-        (None, {"items": (2, 3)}),
+        (None, {"items": [2, 3]}),
     ]
     assert recorded.state(graph).values == {"items": [0, "a", 1, "a", 2, "a"]}
 

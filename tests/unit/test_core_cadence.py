@@ -2,7 +2,7 @@
 
 import pytest
 
-from dashflow.core.cadence import LIMIT, counted, joined, overwritten
+from dashflow.core.cadence import LIMIT, counted, is_whole, joined, overwritten
 from dashflow.types import Overwrite
 
 pytestmark = pytest.mark.feature("CHAN-004")
@@ -27,6 +27,13 @@ def test_a_replaced_value_is_shown():
     replaced = overwritten([("a", [1]), ("b", Overwrite([2])), ("c", {"__overwrite__": 3})])
     assert replaced == {"b", "c"}
     assert counted({"a": (9, 1, 1), "b": (9, 1, 1)}, {"a", "b"}, replaced) == {"a": (9, 2, 2), "b": (9, 0, 0)}
+
+
+def test_a_run_that_keeps_only_its_end_starts_anew_after_it():
+    counters = counted({"a": (2, 1, 1), "b": (9, 1, 1)}, {"a"}, {"b"}, once=True)
+    assert counters == {"a": (2, 2, 2), "b": (9, 9, 2)}
+    assert all(map(is_whole, counters.values()))
+    assert joined(counters, {"a": 2, "b": 9}) == {"a": (2, 0, 0), "b": (9, 0, 0)}
 
 
 def test_another_graph_has_other_delta_channels():

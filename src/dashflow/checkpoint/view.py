@@ -37,6 +37,7 @@ from dashflow.checkpoint.base.checkpoint import (
 )
 from dashflow.checkpoint.imported import Put, Table
 from dashflow.checkpoint.thread import ThreadReader, stream_of, thread_of
+from dashflow.core.cadence import is_whole
 from dashflow.core.fold import EMPTY, ThreadState, fold
 from dashflow.core.ids import checkpoint_id, checkpoint_version
 from dashflow.log.base import EventLog
@@ -89,7 +90,7 @@ def metadata_of(state: ThreadState) -> dict[str, Any]:
     if state.id:
         return dict(state.meta)
     metadata = {**state.meta, "source": state.source, "step": state.step, "parents": dict(state.parents)}
-    if since := {name: (updates, steps) for name, (_, updates, steps) in state.deltas.items() if steps}:
+    if since := {name: list(one[1:]) for name, one in state.deltas.items() if not is_whole(one)}:
         metadata["counters_since_delta_snapshot"] = since
     return metadata
 
@@ -157,10 +158,11 @@ def _values(state: ThreadState) -> dict[str, Any]:
     if not state.deltas:
         return state.values
     values = dict(state.values)
-    for name, (_, _, steps) in state.deltas.items():
+    first = not state.parent and not state.parent_id  # where nothing is before, no updates tell the value
+    for name, counter in state.deltas.items():
         if name in values:
             value = values.pop(name)
-            if not steps or state.durability == "exit":
+            if first or is_whole(counter):
                 values[name] = DeltaSnapshot(value)
     return values
 

@@ -18,14 +18,23 @@ Counters = Mapping[str, tuple[int, int, int]]
 """Per delta channel: its snapshot frequency; the updates and supersteps since its value was shown whole."""
 
 
+def is_whole(counter: tuple[int, int, int]) -> bool:
+    """Whether the channel's value is shown whole at the checkpoint that the counter is of."""
+    frequency, updates, steps = counter
+    return not steps or updates >= frequency or steps >= LIMIT
+
+
 def joined(counters: Counters, frequencies: Mapping[str, int]) -> dict[str, tuple[int, int, int]]:
     """The counters of the delta channels that the graph has which runs now."""
-    known = {name: counters.get(name, (0, 0, 0)) for name in frequencies}
-    return {name: (frequencies[name], *known[name][1:]) for name in known}
+    known = {name: counters.get(name, (frequencies[name], 0, 0)) for name in frequencies}
+    return {
+        name: (frequencies[name], 0, 0) if is_whole(counter) else (frequencies[name], *counter[1:])
+        for name, counter in known.items()
+    }
 
 
 def counted(
-    counters: Counters, changed: Collection[str], replaced: Collection[str]
+    counters: Counters, changed: Collection[str], replaced: Collection[str], *, once: bool = False
 ) -> dict[str, tuple[int, int, int]]:
     """The counters after a superstep.
 
@@ -33,12 +42,13 @@ def counted(
         counters: Those before it.
         changed: Channels that it changed.
         replaced: Channels whose value was overwritten: they are shown whole.
+        once: Of a run only the end is shown, so nothing starts anew before the next run does.
     """
     after = {}
     for name, (frequency, updates, steps) in counters.items():
-        updates, steps = updates + (name in changed), steps + 1
-        whole = name in replaced or updates >= frequency or steps >= LIMIT
-        after[name] = (frequency, 0, 0) if whole else (frequency, updates, steps)
+        updates = max(frequency, updates + 1) if name in replaced else updates + (name in changed)
+        counter = frequency, updates, steps + 1
+        after[name] = (frequency, 0, 0) if is_whole(counter) and not once else counter
     return after
 
 

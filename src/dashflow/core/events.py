@@ -192,6 +192,7 @@ class StateEdited(msgspec.Struct, frozen=True, omit_defaults=True):
         wrote: Per update, what was written as which task: [key, name, writes], as in ``StepCompleted``.
         copied: Whether it stands for the checkpoint it goes on from: beside it, with the same parent.
         parents: As in ``RunStarted``.
+        deltas: As in ``RunStarted``.
     """
 
     type: ClassVar[str] = "StateEdited"
@@ -205,6 +206,7 @@ class StateEdited(msgspec.Struct, frozen=True, omit_defaults=True):
     wrote: list[list[Any]] = []
     copied: bool = False
     parents: dict[str, str] = {}
+    deltas: dict[str, int] = {}
 
 
 class Content(msgspec.Struct, frozen=True):

@@ -170,12 +170,13 @@ def _counted(state: ThreadState, change: Change, writes: Iterable[list[tuple[str
     """The state with the counters of its delta channels after these writes."""
     changed = {*change.put, *change.ops, *change.cleared, *change.kept}
     replaced = overwritten(write for one in writes for write in one)
-    return replace(state, deltas=counted(state.deltas, changed, replaced))
+    once = state.durability == "exit"
+    return replace(state, deltas=counted(state.deltas, changed, replaced, once=once))
 
 
 def _run_started(state: ThreadState, event: RunStarted, version: int, at: int) -> ThreadState:
     if event.deltas or state.deltas:
-        state = replace(state, deltas=joined(state.deltas, event.deltas))
+        state = replace(state, deltas=joined(state.deltas, event.deltas), durability=event.durability)
     if event.change is not None and event.kind in ("resume", "continue"):
         values, versions = _alter(state, event.change)
         state = replace(state, values=values, versions=versions)
@@ -251,6 +252,9 @@ def _step_completed(state: ThreadState, event: StepCompleted, version: int, at: 
 
 
 def _state_edited(state: ThreadState, event: StateEdited, version: int, at: int) -> ThreadState:
+    if event.deltas or state.deltas:
+        state = replace(state, deltas=joined(state.deltas, event.deltas))
+    fresh = not state.checkpoint
     before = (state.parent, state.parent_at) if event.copied else (state.checkpoint, state.at)
     before_id = state.parent_id if event.copied else state.id
     state = _advance(
@@ -271,7 +275,9 @@ def _state_edited(state: ThreadState, event: StateEdited, version: int, at: int)
         durability="async",
     )
     state = _told(replace(state, parent_id=before_id), event.wrote)
-    return _counted(state, event.change, state.wrote.values()) if state.deltas else state
+    if not state.deltas or fresh or event.copied:  # a thread's first value is whole
+        return state
+    return _counted(state, event.change, state.wrote.values())
 
 
 def _task_completed(state: ThreadState, event: TaskCompleted, version: int, at: int) -> ThreadState:
