@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from typing import Annotated, Any, TypedDict
 
 import pytest
+from langchain_core.messages import AIMessage
 
 from dashflow.channels import DeltaChannel
+from dashflow.graph.message import _messages_delta_reducer
 from dashflow.types import Overwrite
 from dashflow.types.snapshots import DeltaSnapshot
 
@@ -78,3 +80,25 @@ def test_a_run_that_keeps_only_its_end_shows_the_value(recorded) -> None:
     graph = recorded.compile(recorded.graph([("a", lambda s: {"items": ["a"]})], schema=state(100)))
     recorded.run(graph, {"items": [0]}, durability="exit")
     assert shown(recorded)[0] == DeltaSnapshot([0, "a"])
+
+
+@pytest.mark.parametrize("message", [("human", "hi"), {"role": "user", "content": "hi"}, "hi"])
+def test_messages_get_ids_before_they_are_recorded(recorded, message) -> None:
+    class Chat(TypedDict):
+        messages: Annotated[list[Any], DeltaChannel(_messages_delta_reducer)]
+        raw: Annotated[list[Any], DeltaChannel(extend, list)]
+
+    def reply(state: Any) -> Any:
+        return {"messages": Overwrite([*state["messages"], ("ai", "yes")]), "raw": [AIMessage("raw"), 5]}
+
+    graph = recorded.compile(recorded.graph([reply], schema=Chat))
+    recorded.run(graph, {"messages": [message], "raw": [{"role": "user", "content": "raw"}]})
+    values = recorded.state(graph).values
+    assert [one.content for one in values["messages"]] == ["hi", "yes"]
+    assert [getattr(one, "content", one) for one in values["raw"]] == ["raw", "raw", 5]
+    ids = [one.id for one in [*values["messages"], *values["raw"][:2]]]
+    assert all(ids)
+    recorded.reopen()
+    again = recorded.compile(recorded.graph([reply], schema=Chat))
+    kept = recorded.state(again).values
+    assert [one.id for one in [*kept["messages"], *kept["raw"][:2]]] == ids
