@@ -37,6 +37,7 @@ from dashflow.checkpoint.base.checkpoint import (
 )
 from dashflow.checkpoint.imported import Put, Table
 from dashflow.checkpoint.thread import ThreadReader, stream_of, thread_of
+from dashflow.checkpoint.visible import visible
 from dashflow.core.cadence import is_whole
 from dashflow.core.fold import EMPTY, ThreadState, fold
 from dashflow.core.ids import checkpoint_id, checkpoint_version
@@ -262,7 +263,7 @@ def places(reader: ThreadReader, stream: str, *, forgotten: bool = False) -> dic
     only when asked for.
     """
     thread, ns = thread_of(stream)
-    states = _visible(reader.history(thread, ns), ns)
+    states = visible(reader.history(thread, ns), ns)
     table = reader.imports.table(stream)
     found = {
         name_of(stream, state): state for state in states if state.checkpoint > table.cleared and not state.id
@@ -322,64 +323,11 @@ def _is_before(name: str, state: ThreadState, bound: str) -> bool:
     return name < bound if version is None else state.checkpoint < version
 
 
-def _tell_results(best: dict[int, ThreadState], wrote: Mapping[int, ThreadState]) -> None:
-    """Let each checkpoint know what the step after it wrote, where the next checkpoint tells."""
-    for version, later in wrote.items():
-        if (before := best.get(version)) is not None:
-            done, names = {**later.wrote, **before.done}, {**later.wrote_names, **before.names}
-            best[version] = msgspec.structs.replace(before, done=done, names=names)
-
-
-def _visible(states: list[ThreadState], ns: str = "") -> list[ThreadState]:
-    """One state per checkpoint, oldest first, without the inner ones of runs with durability "exit"."""
-    best: dict[int, ThreadState] = {}
-    made: dict[int, ThreadState] = {}
-    wrote: dict[int, ThreadState] = {}
-    last_made: dict[str, int] = {}
-    finished: set[str] = set()
-    for state in states:
-        if not state.checkpoint:
-            continue
-        if state.run and state.status == "finished":
-            finished.add(state.run)
-        known = best.get(state.checkpoint)
-        if known is None:
-            made[state.checkpoint] = state
-            last_made[state.run] = state.checkpoint
-        if known is None or len(state.questions) >= len(known.questions):
-            best[state.checkpoint] = state
-        if state.wrote and state.durability != "exit":
-            wrote[state.parent] = state
-    _tell_results(best, wrote)
-
-    def shows(maker: ThreadState) -> bool:
-        if maker.durability != "exit" or maker.id or maker.source == "update" or not maker.run:
-            return True
-        # A graph inside a task that is done has nothing to say any more, when only ends are kept.
-        fleeting = NS_END in ns and maker.run in finished
-        return last_made[maker.run] == maker.checkpoint and not fleeting
-
-    shown = {version: state for version, state in best.items() if shows(made[version])}
-    return [_under_shown_parent(state, shown, best) for state in shown.values()]
-
-
-def _under_shown_parent(
-    state: ThreadState, shown: Mapping[int, ThreadState], best: Mapping[int, ThreadState]
-) -> ThreadState:
-    """The state with the nearest checkpoint before it that is shown as its parent."""
-    parent = state.parent
-    while parent and parent not in shown:
-        parent = best[parent].parent
-    if parent == state.parent:
-        return state
-    return msgspec.structs.replace(state, parent=parent, parent_at=shown[parent].at if parent else 0)
-
-
 def as_shown(reader: ThreadReader, thread: str, state: ThreadState, ns: str = "") -> ThreadState:
     """A thread's latest state, with the parent that history shows."""
     if state.durability != "exit" or not state.checkpoint:
         return state
-    for known in reversed(_visible(reader.history(thread, ns), ns)):
+    for known in reversed(visible(reader.history(thread, ns), ns)):
         if known.checkpoint == state.checkpoint:
             return msgspec.structs.replace(state, parent=known.parent, parent_at=known.parent_at)
     return state

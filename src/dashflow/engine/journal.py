@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from dashflow._util.reserved import TASKS
 from dashflow._util.sentinel import MISSING
 from dashflow.checkpoint.events import to_new
 from dashflow.checkpoint.thread import ThreadReader, stream_of
@@ -16,6 +17,7 @@ from dashflow.core.delta import Shadow, diff, shade
 from dashflow.core.events import Change, Event, RunStarted
 from dashflow.core.plan import GraphPlan
 from dashflow.core.superstep import Live
+from dashflow.core.untracked import storable_packet
 from dashflow.engine.history import Worker, Writes
 from dashflow.engine.ports import Host
 from dashflow.errors import LogError
@@ -33,6 +35,7 @@ class Changes:
 
     def __init__(self, plan: GraphPlan, values: Mapping[str, Any]) -> None:
         self._trusted = plan.trusted
+        self._untracked = plan.untracked
         self._shadows = {
             chan: shade(value, None if chan in plan.trusted else encode) for chan, value in values.items()
         }
@@ -50,6 +53,8 @@ class Changes:
                 cleared.append(chan)
                 shadows.pop(chan, None)
                 continue
+            if self._untracked and chan == TASKS:
+                value = [storable_packet(packet, self._untracked) for packet in value]
             shadow = shadows.get(chan)
             kind = type(value)
             if (

@@ -24,6 +24,7 @@ from dashflow.core.events import (
 from dashflow.core.fold import EMPTY, ThreadState
 from dashflow.core.plan import GraphPlan
 from dashflow.core.superstep import Task, apply, next_tasks, read, revive, stops_at
+from dashflow.core.untracked import storable
 from dashflow.core.written import tell
 from dashflow.engine.accept import Terms, accept, told
 from dashflow.engine.history import History, Pen, Place
@@ -328,7 +329,9 @@ class GraphRun(Step):
             await pen.record(StepCompleted(live.step, [told(t) for t in tasks], change, wrote))
         else:
             if alone and pen.detailed and task.key not in self._done:
-                completed = TaskCompleted(task.key, task.name, [list(w) for w in writes])
+                completed = TaskCompleted(
+                    task.key, task.name, [list(w) for w in storable(writes, self.plan.untracked)]
+                )
                 await pen.record(completed, worker=self._worker(pen, task))
             await pen.record(StepCompleted(live.step, [told(t) for t in tasks], _UNKNOWN))
         self.made("loop", pen)

@@ -64,11 +64,12 @@ class SaverHistory:
 
     async def call(self, method: str, *args: Any, **kwargs: Any) -> Any:
         """Call a method of the saver: the asynchronous one where the host is."""
-        if self.host.asynchronous:
-            act = getattr(self.saver, f"a{method}")
-            return await self.host.call(lambda: act(*args, **kwargs), blocking=False)
-        act = getattr(self.saver, method)
-        return await self.host.call(lambda: act(*args, **kwargs))
+        act = self.method(method)
+        return await self.host.call(lambda: act(*args, **kwargs), blocking=not self.host.asynchronous)
+
+    def method(self, name: str) -> Any:
+        """A method of the saver: the asynchronous one where the host is."""
+        return getattr(self.saver, f"a{name}" if self.host.asynchronous else name)
 
     def placed(self, checkpoint: str | None) -> dict[str, Any]:
         """The config that names a checkpoint, with all else that the caller's says."""

@@ -37,8 +37,8 @@ from dashflow.core.events import (
 from dashflow.core.ids import checkpoint_id
 from dashflow.core.plan import GraphPlan
 from dashflow.core.superstep import Live
+from dashflow.core.untracked import storable, storable_packet
 from dashflow.engine.history import Place, Worker, Writes
-from dashflow.types.commands import Send
 from dashflow.types.interrupts import Interrupt
 from dashflow.types.snapshots import DeltaSnapshot
 
@@ -224,18 +224,16 @@ class SaverPen:
                 continue
             value = channel.checkpoint()
             if value is not MISSING:
-                values[name] = [self._kept(packet) for packet in value] if name == TASKS else value
+                values[name] = (
+                    [storable_packet(packet, self._untracked) for packet in value] if name == TASKS else value
+                )
         return values
 
     # -- writes ----------------------------------------------------------------------------------
 
     async def put_writes(self, writes: Writes, task: str, path: str) -> None:
         """Store what a task wrote; at the end of the run only, where that was asked for."""
-        kept = [
-            (chan, self._kept(value) if chan == TASKS else value)
-            for chan, value in writes
-            if chan not in self._untracked
-        ]
+        kept = storable(writes, self._untracked)
         if not kept:
             return
         if self._at_exit:
@@ -247,19 +245,12 @@ class SaverPen:
     async def _send(self, writes: Writes, task: str, path: str) -> None:
         history = self._history
         if self._takes_path is None:
-            self._takes_path = accepts_path(history.saver.put_writes)
+            self._takes_path = accepts_path(history.method("put_writes"))
         place = history.placed(self._id)
         if self._takes_path:
             await history.call("put_writes", place, list(writes), task, path)
         else:
             await history.call("put_writes", place, list(writes), task)
-
-    def _kept(self, packet: Any) -> Any:
-        """A packet without what is not to be stored."""
-        if self._untracked and isinstance(packet, Send) and isinstance(packet.arg, dict):
-            arg = {key: value for key, value in packet.arg.items() if key not in self._untracked}
-            return Send(packet.node, arg, timeout=packet.timeout)
-        return packet
 
 
 def accepts_path(put_writes: Any) -> bool:

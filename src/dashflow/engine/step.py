@@ -12,6 +12,7 @@ from typing import Any
 from dashflow._util.drive import drive
 from dashflow.core.events import Event, TaskCompleted, TaskFailed, TaskInterrupted
 from dashflow.core.superstep import Task
+from dashflow.core.untracked import storable
 from dashflow.engine.cache import Kept
 from dashflow.engine.calls import Calls
 from dashflow.engine.handlers import HandlerTask, handler_of, resumed
@@ -214,8 +215,7 @@ class Step(Setting):
         """
         pen = self._pen
         if pen is not None and waits and pen.open:
-            untracked = self.plan.untracked
-            writes = [list(write) for write in task.writes or () if write[0] not in untracked]
+            writes = [list(write) for write in storable(task.writes or (), self.plan.untracked)]
             event = TaskCompleted(task.key, task.name, writes)
             await self._write(pen, event, task)
         if self._parts.modes:

@@ -97,6 +97,19 @@ class PregelNode:
             self._subgraphs = [] if found is None else [found]
         return self._subgraphs
 
+    def invoke(self, input: Any, config: Any = None, **kwargs: Any) -> Any:  # noqa: A002  # LangGraph's name
+        """Run ``bound`` by itself, without a graph; what it returns is written nowhere."""
+        return self.bound.invoke(input, self._config(config), **kwargs)
+
+    async def ainvoke(self, input: Any, config: Any = None, **kwargs: Any) -> Any:  # noqa: A002
+        """``invoke`` for asyncio callers."""
+        return await self.bound.ainvoke(input, self._config(config), **kwargs)
+
+    def _config(self, given: Any) -> Any:
+        from langchain_core.runnables.config import merge_configs
+
+        return merge_configs({"metadata": dict(self.metadata or {}), "tags": list(self.tags or ())}, given)
+
     def copy(self, update: Mapping[str, Any] | None = None) -> PregelNode:
         """A copy with some attributes changed, by the names of the constructor's arguments."""
         twin = object.__new__(type(self))

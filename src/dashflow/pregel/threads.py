@@ -3,7 +3,7 @@ side by side."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from dashflow._util.drive import drive
@@ -187,8 +187,8 @@ class ThreadMethods:
         """
         return drive(self._look(config, editing=True).update(supersteps))
 
-    def abulk_update_state(
+    async def abulk_update_state(
         self, config: Config, supersteps: Sequence[Sequence[StateUpdate]]
-    ) -> Coroutine[Any, Any, dict[str, Any]]:
+    ) -> dict[str, Any]:
         """``bulk_update_state`` for asyncio callers."""
-        return self._alook(config, editing=True).update(supersteps)
+        return await self._alook(config, editing=True).update(supersteps)

@@ -6,11 +6,12 @@ from typing import Annotated, Any
 
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
+from langchain_core.runnables import RunnableLambda
 from langchain_core.tools import InjectedToolArg, InjectedToolCallId, tool
 from pydantic import BaseModel
 
 from dashflow._util.scope import TOOL_CALL_WRITER
-from dashflow.graph import START, MessagesState
+from dashflow.graph import START, MessagesState, StateGraph
 from dashflow.prebuilt import InjectedState, InjectedStore, ToolNode, ToolRuntime, tools_condition
 from dashflow.prebuilt.tool_node import ToolInvocationError, msg_content_output
 from dashflow.types import Command, Send, interrupt
@@ -80,6 +81,14 @@ def test_calls_run_beside_each_other_and_answer_in_order(run):
 
     result = run(ToolNode([wait]), asks(call("wait", "a", x=1), call("wait", "b", x=2)))
     assert shown(result["messages"]) == [("1", "success", "a"), ("2", "success", "b")]
+
+
+def test_a_node_of_a_compiled_graph_runs_by_itself(run):
+    builder = StateGraph(MessagesState).add_node("tools", ToolNode([add]), metadata={"k": "v"})
+    node = builder.add_edge(START, "tools").compile().nodes["tools"]
+    assert shown(run(node, asks(call("add", a=1, b=2)))["messages"]) == [("3", "success", "1")]
+    seen = run(node.copy({"bound": RunnableLambda(lambda value, config: config["metadata"]["k"])}), 1)
+    assert seen == "v"
 
 
 def test_contents():
