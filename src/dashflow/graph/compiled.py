@@ -16,6 +16,7 @@ from dashflow.channels.named_barrier_value import NamedBarrierValue, NamedBarrie
 from dashflow.constants import END, START, TAG_HIDDEN
 from dashflow.graph.branch import Branch, BranchRoute
 from dashflow.graph.message import add_messages
+from dashflow.graph.message_ids import stamps
 from dashflow.graph.node import NodeBody, reader
 from dashflow.graph.schema import ROOT, Schema
 from dashflow.graph.spec import NodeSpec
@@ -83,7 +84,7 @@ class CompiledStateGraph(Pregel, Generic[StateT, ContextT, InputT, OutputT]):
         schemas = self.builder.schemas
         if key == START:
             schema: Schema = schemas[self.builder.input_schema]
-            body = NodeBody(START, None, list(schema.channels), aliases=schema.aliases)
+            body = NodeBody(START, None, list(schema.channels), schema.aliases, stamps(self.channels))
             self.nodes[START] = PregelNode(channels=START, triggers=[START], tags=[TAG_HIDDEN], body=body)
             return
         if node is None:
@@ -93,12 +94,13 @@ class CompiledStateGraph(Pregel, Generic[StateT, ContextT, InputT, OutputT]):
         self.channels[branch_to(key)] = (
             LastValueAfterFinish(Any) if node.defer else EphemeralValue(Any, guard=False)
         )
+        keys = [*self.builder.channels, *self.builder.managed]
         self.nodes[key] = PregelNode(
             channels=ROOT if schema.is_root else list(schema),
             triggers=[branch_to(key)],
             mapper=schema.coerce,
             bound=node.action,
-            body=NodeBody(key, node.action, [*self.builder.channels, *self.builder.managed]),
+            body=NodeBody(key, node.action, keys, stamps=stamps(self.channels)),
             read=reader(schema),
             metadata=node.metadata,
             retry_policy=node.retry_policy,
