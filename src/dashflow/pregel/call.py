@@ -53,7 +53,7 @@ class Call(msgspec.Struct, kw_only=True):
             host: The world.
             quiet: Show nothing but the result.
         """
-        graph: Pregel = self.graph
+        graph: Pregel[Any, Any, Any, Any] = self.graph
         options, outer = options_of(
             graph,
             self.config,

@@ -27,7 +27,9 @@ _LENT = "__pregel_checkpointer"
 class Look:
     """A compiled graph looking at one thread, in one namespace, on one host."""
 
-    def __init__(self, graph: Pregel, host: Host, config: Config, *, editing: bool = False) -> None:
+    def __init__(
+        self, graph: Pregel[Any, Any, Any, Any], host: Host, config: Config, *, editing: bool = False
+    ) -> None:
         lent = (config.get("configurable") or {}).get(_LENT)
         saver = lent or graph.checkpointer
         if saver is None or isinstance(saver, bool):
@@ -90,7 +92,9 @@ class Look:
         return await state_api.update(self.setting(), self.history, self.checkpoint, supersteps)
 
 
-def _addressed(graph: Pregel, config: Config, saver: Any, editing: bool) -> tuple[Pregel, Config]:
+def _addressed(
+    graph: Pregel[Any, Any, Any, Any], config: Config, saver: Any, editing: bool
+) -> tuple[Pregel[Any, Any, Any, Any], Config]:
     """The graph that a config's namespace speaks of: this one, or one inside its nodes.
 
     Raises:
