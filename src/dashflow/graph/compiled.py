@@ -8,7 +8,7 @@ the input, ``branch:to:<node>`` for every node, ``join:<a>+<b>:<node>`` for an e
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, Generic, Self
+from typing import Any, ClassVar, Self
 
 from dashflow.channels.ephemeral_value import EphemeralValue
 from dashflow.channels.last_value import LastValueAfterFinish
@@ -36,7 +36,7 @@ def shown(keys: Sequence[str]) -> list[str] | str:
     return ROOT if list(keys) == [ROOT] else list(keys)
 
 
-class CompiledStateGraph(Pregel, Generic[StateT, ContextT, InputT, OutputT]):
+class CompiledStateGraph(Pregel[StateT, ContextT, InputT, OutputT]):
     """What ``StateGraph.compile()`` returns.
 
     Args:
