@@ -6,12 +6,12 @@ Inside the engine nobody looks into config dicts; nodes that want one get a new 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, cast
 
 import msgspec
 
-from dashflow._util.reserved import CONFIG_KEY_DURABILITY, CONFIG_KEY_STRICT_RESUME
+from dashflow._util.reserved import CONFIG_KEY_DURABILITY, CONFIG_KEY_NODE_FINISHED, CONFIG_KEY_STRICT_RESUME
 from dashflow.errors import UsageError
 from dashflow.runtime import RunControl
 
@@ -56,6 +56,7 @@ class RunOptions(msgspec.Struct, frozen=True):
         strict_resume: Whether an answer to no pending question is refused.
         control: Can be asked to drain the run; None: the one of the run around, or one nobody else has.
         step_timeout: Seconds that a superstep may take; None: any.
+        finished: Told the name of every node that is done: ``configurable["__pregel_node_finished"]``.
         tracer: Follows the run (``dashflow.pregel.tracing``); None when nobody does.
     """
 
@@ -72,6 +73,7 @@ class RunOptions(msgspec.Struct, frozen=True):
     strict_resume: bool = False
     control: RunControl | None = None
     step_timeout: float | None = None
+    finished: Callable[[str], object] | None = None
     tracer: Any = None
 
     @property
@@ -180,4 +182,5 @@ def parse_options(
         strict_resume=bool(configurable.get(CONFIG_KEY_STRICT_RESUME)),
         control=control,
         step_timeout=step_timeout,
+        finished=configurable.get(CONFIG_KEY_NODE_FINISHED),
     )

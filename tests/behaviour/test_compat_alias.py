@@ -388,3 +388,14 @@ def test_what_cannot_be_run_is_said_in_one_message(tmp_path, arguments, says):
     assert done.returncode == 2
     assert says in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_compiled_graphs_are_generic_for_annotations():
+    from dashflow.graph.state import CompiledStateGraph
+    from dashflow.pregel import Pregel
+
+    class State(dict):
+        pass
+
+    assert Pregel[State, None, State, State].__origin__ is Pregel
+    assert CompiledStateGraph[State].__origin__ is CompiledStateGraph

@@ -9,15 +9,19 @@ from uuid import UUID
 
 import pytest
 from langchain_core.callbacks import BaseCallbackHandler, get_usage_metadata_callback
+from langchain_core.documents import Document
 from langchain_core.language_models.fake_chat_models import GenericFakeChatModel
 from langchain_core.messages import AIMessage
+from langchain_core.retrievers import BaseRetriever
 from langchain_core.runnables import RunnableConfig, RunnableLambda
 from langchain_core.runnables.config import ensure_config
+from langchain_core.tools import tool
 from langchain_core.tracers.base import BaseTracer
 
 from dashflow.config import get_config
+from dashflow.func import task
 from dashflow.graph import START, MessagesState, StateGraph
-from dashflow.types import RetryPolicy, interrupt
+from dashflow.types import RetryPolicy, TracePolicy, interrupt, omit_payload
 
 
 class Tracer(BaseTracer):
@@ -85,6 +89,46 @@ def test_ids_tags_and_metadata_are_those_of_the_config(world) -> None:
     assert root.extra["metadata"]["thread_id"] == "7"
     assert root.child_runs[0].id != root.id
     assert "given" in root.child_runs[0].tags
+
+
+def test_called_functions_are_part_of_their_callers_run(world) -> None:
+    @task
+    def double(number: int, *, times: int = 2, **more: Any) -> int:
+        return number * times
+
+    def calls(state: Any) -> Any:
+        return {"log": [double(3, times=4, extra=1).result(), double(1).result()]}
+
+    tracer = Tracer()
+    builder = StateGraph(world.State).add_node("calls", calls).add_edge(START, "calls")
+    graph = world.compile(builder)
+    world.run(graph, {"n": 1}, {**world.config(), "callbacks": [tracer]})
+    (root,) = tracer.roots
+    (caller,) = root.child_runs
+    assert [(run.name, run.tags, run.inputs, run.outputs) for run in caller.child_runs] == [
+        ("double", ["seq:step:1"], {"number": 3, "times": 4, "extra": 1}, {"output": 12}),
+        ("double", ["seq:step:1"], {"number": 1, "times": 2}, {"output": 2}),
+    ]
+
+
+def test_a_trace_policy_decides_what_is_shown_of_a_node(world) -> None:
+    policy = TracePolicy(process_inputs=lambda value: {"seen": sorted(value)}, process_outputs=omit_payload)
+    builder = StateGraph(world.State).add_node(*world.says("secret"), trace_policy=policy)
+    tracer = Tracer()
+    graph = world.compile(builder.add_edge(START, "secret"))
+    assert world.run(graph, {"n": 1}, {**world.config(), "callbacks": [tracer]})["log"] == ["secret"]
+    (node,) = tracer.roots[0].child_runs
+    assert node.inputs == {"seen": ["log", "n"]}
+    assert "secret" not in str(node.outputs)
+
+
+def test_the_end_of_every_node_is_told_to_who_asks_for_it(world) -> None:
+    """LangGraph's servers ask for it, by a key of the config."""
+    inner = StateGraph(world.State).add_node(*world.says("leaf")).add_edge(START, "leaf").compile()
+    graph = world.compile(world.graph([world.says("a"), ("within", inner)]))
+    names: list[str] = []
+    world.run(graph, {"n": 1}, {"configurable": {"thread_id": "1", "__pregel_node_finished": names.append}})
+    assert names == ["a", "leaf", "within"]
 
 
 def test_what_a_node_raises_ends_its_run_and_the_graphs(world) -> None:
@@ -170,7 +214,47 @@ async def test_events_tell_of_chains_and_models_with_filters():
     assert said == "one two"
     assert events[2]["parent_ids"] == [events[0]["run_id"], events[1]["run_id"]]
     assert events[2]["metadata"]["langgraph_node"] == "talk"
-    model.messages = iter([AIMessage("three")])
+
+
+@pytest.mark.feature("RUN-07")
+async def test_events_tell_of_tools_and_retrievers():
+    class Shelf(BaseRetriever):
+        def _get_relevant_documents(self, query: str, *, run_manager: Any) -> Any:
+            return [Document(f"about {query}")]
+
+    @tool
+    def count(text: str) -> int:
+        """Counts."""
+        return len(text)
+
+    async def look(state: Any) -> Any:
+        (found,) = await Shelf().ainvoke("cats")
+        return {"size": await count.ainvoke({"text": found.page_content})}
+
+    graph = StateGraph(dict).add_node("look", look).add_edge(START, "look").compile()
+    events = [event async for event in graph.astream_events({}, version="v2")]
+    assert [(event["event"], event["name"]) for event in events[2:6]] == [
+        ("on_retriever_start", "Shelf"),
+        ("on_retriever_end", "Shelf"),
+        ("on_tool_start", "count"),
+        ("on_tool_end", "count"),
+    ]
+    assert events[5]["data"]["output"] == 10
+    tools = [e async for e in graph.astream_events({}, version="v2", include_names=["count"])]
+    assert [event["event"] for event in tools] == ["on_tool_start", "on_tool_end"]
+    steps = [e async for e in graph.astream_events({}, version="v2", include_tags=["graph:step:1"])]
+    assert {event["name"] for event in steps} == {"look"}
+
+
+@pytest.mark.feature("RUN-07")
+async def test_events_can_be_filtered_by_type():
+    model = GenericFakeChatModel(messages=iter([AIMessage("three")]))
+
+    async def talk(state: MessagesState) -> Any:
+        return {"messages": [await model.ainvoke(state["messages"])]}
+
+    graph = StateGraph(MessagesState).add_node("talk", talk).add_edge(START, "talk").compile()
+    given = {"messages": [("human", "hi")]}
     only = [e async for e in graph.astream_events(given, version="v2", include_types=["chat_model"])]
     assert {event["name"] for event in only} == {"GenericFakeChatModel"}
 

@@ -125,7 +125,8 @@ def test_a_run_of_one_node_makes_few_calls():
     # 25 more than at first: all arguments that LangGraph takes, and graphs inside graphs that keep histories.
     # 70 more than at first: LangGraph's whole signature, histories of graphs inside graphs, callbacks,
     # control.
-    assert calls(lambda: graph.invoke({"n": 0})) <= 330
+    # 20 of them ask LangChain, where it is loaded, whether something traces.
+    assert calls(lambda: graph.invoke({"n": 0})) <= 340
 
 
 @pytest.mark.feature("NEW-02")

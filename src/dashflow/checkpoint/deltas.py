@@ -30,19 +30,22 @@ def delta_history(
     name = target or next(iter(places(reader, stream)), None)
     writes: dict[str, list[PendingWrite]] = {channel: [] for channel in channels}
     seeds: dict[str, Any] = {}
+    whole: set[str] = set()
     later = states.get(name) if name else None
-    while later is not None and len(seeds) < len(writes):
+    while later is not None and len(seeds.keys() | whole) < len(writes):
         name = parent_name(stream, later)
         earlier = states.get(name) if name else None
         if earlier is None or name is None:
             break
         place = as_tuple(reader, stream, earlier)
         for channel in channels:
-            if channel in seeds:
+            if channel in seeds or channel in whole:
                 continue
-            writes[channel][:0] = _between(earlier, later, channel, place)
+            writes[channel][:0] = between = _between(earlier, later, channel, place)
             if channel in place.checkpoint["channel_values"]:
                 seeds[channel] = place.checkpoint["channel_values"][channel]
+            elif between and not later.id:
+                whole.add(channel)  # that is all of its value; nothing before counts
         later = earlier
     result: dict[str, DeltaChannelHistory] = {}
     for channel in channels:

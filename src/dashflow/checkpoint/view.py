@@ -38,11 +38,13 @@ from dashflow.checkpoint.base.checkpoint import (
 from dashflow.checkpoint.imported import Put, Table
 from dashflow.checkpoint.thread import ThreadReader, stream_of, thread_of
 from dashflow.checkpoint.visible import visible
+from dashflow.core.cadence import is_whole
 from dashflow.core.fold import EMPTY, ThreadState, fold
 from dashflow.core.ids import checkpoint_id, checkpoint_version
 from dashflow.log.base import EventLog
 from dashflow.log.codec import Registry
 from dashflow.types.interrupts import Interrupt
+from dashflow.types.snapshots import DeltaSnapshot
 
 FORMAT = 4
 """LangGraph's number for this layout of a checkpoint."""
@@ -88,7 +90,10 @@ def metadata_of(state: ThreadState) -> dict[str, Any]:
     """How a checkpoint came about, and what its run's caller said of it."""
     if state.id:
         return dict(state.meta)
-    return {**state.meta, "source": state.source, "step": state.step, "parents": dict(state.parents)}
+    metadata = {**state.meta, "source": state.source, "step": state.step, "parents": dict(state.parents)}
+    if since := {name: list(one[1:]) for name, one in state.deltas.items() if not is_whole(one)}:
+        metadata["counters_since_delta_snapshot"] = since
+    return metadata
 
 
 def mapped(config: dict[str, Any], parents: Mapping[str, str] | None) -> dict[str, Any]:
@@ -138,7 +143,7 @@ def _shown(
         "v": FORMAT,
         "id": identifier,
         "ts": timestamp(state.at),
-        "channel_values": reader.own(state).values,
+        "channel_values": _values(reader.own(state)),
         "channel_versions": _labelled(stream, state, state.versions),
         "versions_seen": {
             INPUT: {},
@@ -147,6 +152,20 @@ def _shown(
         "updated_channels": sorted(state.updated),
     }
     return checkpoint, metadata_of(state)
+
+
+def _values(state: ThreadState) -> dict[str, Any]:
+    """The channels' values, those of delta channels as savers hold them: now and then, as a snapshot."""
+    if not state.deltas:
+        return state.values
+    values = dict(state.values)
+    first = not state.parent and not state.parent_id  # where nothing is before, no updates tell the value
+    for name, counter in state.deltas.items():
+        if name in values:
+            value = values.pop(name)
+            if first or is_whole(counter):
+                values[name] = DeltaSnapshot(value)
+    return values
 
 
 def _labelled(stream: str, state: ThreadState, versions: Mapping[str, int]) -> ChannelVersions:

@@ -67,6 +67,7 @@ class RunStarted(msgspec.Struct, frozen=True, omit_defaults=True):
         ns: Namespace of the graph in the thread; "" is the outermost.
         replay: Whether results recorded after the base are to be made again.
         parents: For a graph inside others: the checkpoints that those are at, by namespace.
+        deltas: The graph's delta channels, and after how many updates savers show their whole value.
     """
 
     type: ClassVar[str] = "RunStarted"
@@ -84,6 +85,7 @@ class RunStarted(msgspec.Struct, frozen=True, omit_defaults=True):
     ns: str = ""
     replay: bool = False
     parents: dict[str, str] = {}
+    deltas: dict[str, int] = {}
 
 
 class StepCompleted(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -190,6 +192,7 @@ class StateEdited(msgspec.Struct, frozen=True, omit_defaults=True):
         wrote: Per update, what was written as which task: [key, name, writes], as in ``StepCompleted``.
         copied: Whether it stands for the checkpoint it goes on from: beside it, with the same parent.
         parents: As in ``RunStarted``.
+        deltas: As in ``RunStarted``.
     """
 
     type: ClassVar[str] = "StateEdited"
@@ -203,6 +206,7 @@ class StateEdited(msgspec.Struct, frozen=True, omit_defaults=True):
     wrote: list[list[Any]] = []
     copied: bool = False
     parents: dict[str, str] = {}
+    deltas: dict[str, int] = {}
 
 
 class Content(msgspec.Struct, frozen=True):

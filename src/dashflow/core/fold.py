@@ -6,12 +6,13 @@ applied to a copy of the parts they touch, so earlier states stay good (history 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
 
 from dashflow._util.reserved import INTERRUPT as SHOWN
+from dashflow.core.cadence import counted, joined, overwritten
 from dashflow.core.delta import patch
 from dashflow.core.events import (
     Change,
@@ -70,6 +71,7 @@ class ThreadState(msgspec.Struct, frozen=True):
         parents: For a graph inside others: the checkpoints that those were at, by namespace.
         wrote: What tasks of the step before the checkpoint wrote, by task key: for who looks at that step.
         wrote_names: Nodes of those, by task key.
+        deltas: Counters of delta channels, see ``dashflow.core.cadence``.
     """
 
     version: int = 0
@@ -103,6 +105,7 @@ class ThreadState(msgspec.Struct, frozen=True):
     parents: dict[str, str] = {}
     wrote: dict[str, list[tuple[str, Any]]] = {}
     wrote_names: dict[str, str] = {}
+    deltas: dict[str, tuple[int, int, int]] = {}
 
 
 EMPTY = ThreadState()
@@ -163,7 +166,17 @@ def _alter(state: ThreadState, change: Change) -> tuple[dict[str, Any], dict[str
     return values, versions
 
 
+def _counted(state: ThreadState, change: Change, writes: Iterable[list[tuple[str, Any]]]) -> ThreadState:
+    """The state with the counters of its delta channels after these writes."""
+    changed = {*change.put, *change.ops, *change.cleared, *change.kept}
+    replaced = overwritten(write for one in writes for write in one)
+    once = state.durability == "exit"
+    return replace(state, deltas=counted(state.deltas, changed, replaced, once=once))
+
+
 def _run_started(state: ThreadState, event: RunStarted, version: int, at: int) -> ThreadState:
+    if event.deltas or state.deltas:
+        state = replace(state, deltas=joined(state.deltas, event.deltas), durability=event.durability)
     if event.change is not None and event.kind in ("resume", "continue"):
         values, versions = _alter(state, event.change)
         state = replace(state, values=values, versions=versions)
@@ -179,6 +192,8 @@ def _run_started(state: ThreadState, event: RunStarted, version: int, at: int) -
             step=event.step,
             source="fork" if event.kind == "fork" else "input",
         )
+        if state.deltas:
+            state = _counted(state, event.change, ())
     if event.shown:
         state = replace(state, seen={**state.seen, SHOWN: dict(state.versions)})
     questions = {
@@ -216,6 +231,7 @@ def _told(state: ThreadState, wrote: list[list[Any]]) -> ThreadState:
 
 
 def _step_completed(state: ThreadState, event: StepCompleted, version: int, at: int) -> ThreadState:
+    done = state.done
     state = _advance(
         state,
         event.change,
@@ -228,10 +244,17 @@ def _step_completed(state: ThreadState, event: StepCompleted, version: int, at: 
         step=event.step,
         source="loop",
     )
-    return _told(state, [event.wrote]) if event.wrote else state
+    if event.wrote:
+        state = _told(state, [event.wrote])
+    if state.deltas:
+        state = _counted(state, event.change, [*done.values(), *state.wrote.values()])
+    return state
 
 
 def _state_edited(state: ThreadState, event: StateEdited, version: int, at: int) -> ThreadState:
+    if event.deltas or state.deltas:
+        state = replace(state, deltas=joined(state.deltas, event.deltas))
+    fresh = not state.checkpoint
     before = (state.parent, state.parent_at) if event.copied else (state.checkpoint, state.at)
     before_id = state.parent_id if event.copied else state.id
     state = _advance(
@@ -251,7 +274,10 @@ def _state_edited(state: ThreadState, event: StateEdited, version: int, at: int)
         run="",
         durability="async",
     )
-    return _told(replace(state, parent_id=before_id), event.wrote)
+    state = _told(replace(state, parent_id=before_id), event.wrote)
+    if not state.deltas or fresh or event.copied:  # a thread's first value is whole
+        return state
+    return _counted(state, event.change, state.wrote.values())
 
 
 def _task_completed(state: ThreadState, event: TaskCompleted, version: int, at: int) -> ThreadState:

@@ -13,6 +13,7 @@ import msgspec
 from dashflow._util.reserved import PULL, RETURN, TASKS
 from dashflow.channels.base import BaseChannel
 from dashflow.channels.binop import BinaryOperatorAggregate
+from dashflow.channels.delta import DeltaChannel
 from dashflow.channels.last_value import LastValue
 from dashflow.channels.untracked_value import UntrackedValue
 from dashflow.managed.base import Progress
@@ -113,6 +114,7 @@ class GraphPlan:
     __slots__ = (
         "channels",
         "consuming",
+        "deltas",
         "finishing",
         "follows",
         "input_channel",
@@ -148,6 +150,10 @@ class GraphPlan:
         self.nodes = dict(nodes)
         self.channels = dict(channels)
         self.managed = dict(managed)
+        # Delta channels, and after how many updates savers show their whole value.
+        self.deltas = {
+            n: c.snapshot_frequency for n, c in self.channels.items() if isinstance(c, DeltaChannel)
+        }
         # Managed values that are opened for a run and closed after it.
         self.resources = tuple(dict.fromkeys(m for m in self.managed.values() if hasattr(m, "lease")))
         self.input_channel = input_channel

@@ -231,6 +231,7 @@ class GraphRun(Step):
             meta=options.metadata,
             replay=travels,
             parents=self.around,
+            deltas=self.plan.deltas,
         )
         accepted = accept(self.plan, live, state, self._given, terms, changes=changes, base=base)
         started = accepted.started

@@ -199,7 +199,7 @@ async def _copied(setting: Setting, history: History, place: Place, values: Any)
         raise InvalidUpdateError("Cannot copy a non-existent checkpoint")
     event = StateEdited(
         state.version, state.step + 1, "fork", Change(), meta=setting.options.metadata, copied=True,
-        parents=dict(state.parents),
+        parents=dict(state.parents), deltas=setting.plan.deltas,
     )  # fmt: skip
     config = await history.edit(setting.plan, place, event, setting.live, (), setting.options.config)
     if not isinstance(values, list) or not values:
@@ -279,6 +279,7 @@ async def _edited(
         setting.namespace,
         wrote=wrote if history.diffs else [],
         parents=dict(state.parents),
+        deltas=plan.deltas,
     )
     results = [(task.scope, task.writes or ()) for task in tasks if task.scope is not None]
     return await history.edit(plan, place, event, live, results, setting.options.config)

@@ -384,8 +384,12 @@ async def execute(host: Host, run: Surroundings, task: Task) -> list[tuple[str, 
     try:
         policies, packet = task.node.policies, task.packet
         if policies is PLAIN and (packet is None or packet.timeout is None):
-            return await _once(host, run, task, body, scope)
-        return await _with_policies(host, run, task, policies, scope)
+            writes = await _once(host, run, task, body, scope)
+        else:
+            writes = await _with_policies(host, run, task, policies, scope)
+        if run.options.finished is not None and not task.node.hidden:
+            run.options.finished(task.name)
+        return writes
     except BaseException as error:
         # Known by its name: nothing here may import asyncio, and it need not be loaded.
         if type(error).__name__ == "CancelledError" and not host.cancelling():

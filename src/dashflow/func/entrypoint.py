@@ -83,7 +83,7 @@ class entrypoint(Generic[ContextT]):  # LangGraph's name
         value: R
         save: S
 
-    def __call__(self, func: Callable[..., Any]) -> Pregel:
+    def __call__(self, func: Callable[..., Any]) -> Pregel[Any, Any, Any, Any]:
         """The function as a graph.
 
         Raises:
@@ -110,7 +110,7 @@ class entrypoint(Generic[ContextT]):  # LangGraph's name
                 )
             ],
         )
-        graph = Pregel(
+        graph: Pregel[Any, Any, Any, Any] = Pregel(
             nodes={func.__name__: node},
             channels={
                 START: EphemeralValue(given),

@@ -8,7 +8,7 @@ the input, ``branch:to:<node>`` for every node, ``join:<a>+<b>:<node>`` for an e
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, Generic, Self
+from typing import Any, ClassVar, Self
 
 from dashflow.channels.ephemeral_value import EphemeralValue
 from dashflow.channels.last_value import LastValueAfterFinish
@@ -16,6 +16,7 @@ from dashflow.channels.named_barrier_value import NamedBarrierValue, NamedBarrie
 from dashflow.constants import END, START, TAG_HIDDEN
 from dashflow.graph.branch import Branch, BranchRoute
 from dashflow.graph.message import add_messages
+from dashflow.graph.message_ids import stamps
 from dashflow.graph.node import NodeBody, reader
 from dashflow.graph.schema import ROOT, Schema
 from dashflow.graph.spec import NodeSpec
@@ -35,7 +36,7 @@ def shown(keys: Sequence[str]) -> list[str] | str:
     return ROOT if list(keys) == [ROOT] else list(keys)
 
 
-class CompiledStateGraph(Pregel, Generic[StateT, ContextT, InputT, OutputT]):
+class CompiledStateGraph(Pregel[StateT, ContextT, InputT, OutputT]):
     """What ``StateGraph.compile()`` returns.
 
     Args:
@@ -83,7 +84,7 @@ class CompiledStateGraph(Pregel, Generic[StateT, ContextT, InputT, OutputT]):
         schemas = self.builder.schemas
         if key == START:
             schema: Schema = schemas[self.builder.input_schema]
-            body = NodeBody(START, None, list(schema.channels), aliases=schema.aliases)
+            body = NodeBody(START, None, list(schema.channels), schema.aliases, stamps(self.channels))
             self.nodes[START] = PregelNode(channels=START, triggers=[START], tags=[TAG_HIDDEN], body=body)
             return
         if node is None:
@@ -93,12 +94,13 @@ class CompiledStateGraph(Pregel, Generic[StateT, ContextT, InputT, OutputT]):
         self.channels[branch_to(key)] = (
             LastValueAfterFinish(Any) if node.defer else EphemeralValue(Any, guard=False)
         )
+        keys = [*self.builder.channels, *self.builder.managed]
         self.nodes[key] = PregelNode(
             channels=ROOT if schema.is_root else list(schema),
             triggers=[branch_to(key)],
             mapper=schema.coerce,
             bound=node.action,
-            body=NodeBody(key, node.action, [*self.builder.channels, *self.builder.managed]),
+            body=NodeBody(key, node.action, keys, stamps=stamps(self.channels)),
             read=reader(schema),
             metadata=node.metadata,
             retry_policy=node.retry_policy,

@@ -5,7 +5,7 @@ Implements the engine's ``Body``. May not run anything by itself.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from dashflow._util.reserved import TASKS
@@ -34,9 +34,10 @@ class NodeBody(Action):
         action: What to call (see ``Action``); None passes the input on (the graph's start).
         keys: State keys it may write.
         aliases: Keys of the state by the other names that an input may use.
+        stamps: What makes of an update for a key what is recorded, see ``dashflow.graph.message_ids``.
     """
 
-    __slots__ = ("_aliases", "_keys", "_root", "inline", "routes", "static")
+    __slots__ = ("_aliases", "_keys", "_root", "_stamps", "inline", "routes", "static")
 
     def __init__(
         self,
@@ -44,6 +45,7 @@ class NodeBody(Action):
         action: Any,
         keys: Sequence[str],
         aliases: Mapping[str, str] | None = None,
+        stamps: Mapping[str, Callable[[Any], Any]] | None = None,
     ) -> None:
         super().__init__(name, action)
         self.routes: list[Route] = []
@@ -52,6 +54,7 @@ class NodeBody(Action):
         self._keys = frozenset(keys)
         self._root = list(keys) == [ROOT]
         self._aliases = aliases
+        self._stamps = stamps
 
     def writes(self, result: Any) -> Writes:
         """See ``Body.writes``."""
@@ -64,6 +67,8 @@ class NodeBody(Action):
             out = self._root_updates(result) if self._root else self._updates(result)
             if result is not None:
                 out.extend(control(result))
+        if stamps := self._stamps:
+            out = [(key, stamps[key](value) if key in stamps else value) for key, value in out]
         out.extend(self.static)
         return out
 

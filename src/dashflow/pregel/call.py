@@ -20,7 +20,7 @@ from dashflow.types.snapshots import GraphOutput
 from dashflow.warnings import LangGraphDeprecatedSinceV10
 
 if TYPE_CHECKING:
-    from dashflow.pregel.main import Pregel
+    from dashflow.pregel.shape import GraphShape
 
 
 class Call(msgspec.Struct, kw_only=True):
@@ -53,7 +53,7 @@ class Call(msgspec.Struct, kw_only=True):
             host: The world.
             quiet: Show nothing but the result.
         """
-        graph: Pregel = self.graph
+        graph: GraphShape = self.graph
         options, outer = options_of(
             graph,
             self.config,

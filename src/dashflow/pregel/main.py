@@ -21,6 +21,7 @@ from dashflow.pregel.start import loop_host, sync_host
 from dashflow.pregel.threads import ThreadMethods
 from dashflow.pregel.tracing import followed
 from dashflow.types.snapshots import GraphOutput
+from dashflow.typing import ContextT, InputT, OutputT, StateT
 
 if TYPE_CHECKING:
     from dashflow.stream.run_stream import AsyncGraphRunStream, GraphRunStream
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 Config = Mapping[str, Any]
 
 
-class Pregel(GraphShape, ThreadMethods, Described[Any, Any, Any, Any]):
+class Pregel(GraphShape, ThreadMethods, Described[StateT, ContextT, InputT, OutputT]):
     """A compiled graph: see ``GraphShape`` for how one is made of nodes and channels."""
 
     def with_config(self, config: Config | None = None, **more: Any) -> Self:

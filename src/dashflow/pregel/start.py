@@ -25,7 +25,7 @@ from dashflow.pregel.tracing import inherited_config, tracer_for
 from dashflow.runtime import RunControl
 
 if TYPE_CHECKING:
-    from dashflow.pregel.main import Pregel
+    from dashflow.pregel.shape import GraphShape
 
 Config = Mapping[str, Any]
 THREAD_WANTED = (
@@ -42,7 +42,7 @@ def loop_host() -> Host:
     return AioHost()
 
 
-def sync_host(graph: Pregel) -> Host:
+def sync_host(graph: GraphShape) -> Host:
     """The world of synchronous calls: the caller's, or one that was given to the graph."""
     return graph._host or SyncHost()
 
@@ -70,7 +70,7 @@ def _apart(config: Config | None) -> bool:
 
 
 def options_of(
-    graph: Pregel,
+    graph: GraphShape,
     config: Config | None,
     *,
     context: Any = None,
@@ -102,7 +102,7 @@ def options_of(
 
 
 def start(
-    graph: Pregel,
+    graph: GraphShape,
     host: Host,
     options: RunOptions,
     outer: Scope | None,
@@ -146,7 +146,7 @@ def stable(namespace: str) -> str:
     return NS_SEP.join(part.split(NS_END)[0] for part in namespace.split(NS_SEP))
 
 
-def root_history(graph: Pregel, host: Host, options: RunOptions) -> History | None:
+def root_history(graph: GraphShape, host: Host, options: RunOptions) -> History | None:
     """Where the thread of a graph that runs by itself is kept; None: nowhere."""
     saver = graph.checkpointer
     if saver is True:

@@ -18,7 +18,7 @@ from dashflow.types.commands import StateUpdate
 from dashflow.types.snapshots import StateSnapshot
 
 if TYPE_CHECKING:
-    from dashflow.pregel.main import Pregel
+    from dashflow.pregel.shape import GraphShape
 
 Config = Mapping[str, Any]
 _LENT = "__pregel_checkpointer"
@@ -27,7 +27,7 @@ _LENT = "__pregel_checkpointer"
 class Look:
     """A compiled graph looking at one thread, in one namespace, on one host."""
 
-    def __init__(self, graph: Pregel, host: Host, config: Config, *, editing: bool = False) -> None:
+    def __init__(self, graph: GraphShape, host: Host, config: Config, *, editing: bool = False) -> None:
         lent = (config.get("configurable") or {}).get(_LENT)
         saver = lent or graph.checkpointer
         if saver is None or isinstance(saver, bool):
@@ -65,7 +65,9 @@ class Look:
         """The snapshot with those of the graphs inside its tasks."""
         if not any(task.state for task in found.tasks):
             return found
-        inner = dict(self.graph.get_subgraphs())
+        from dashflow.pregel.subgraphs import subgraphs_of
+
+        inner = dict(subgraphs_of(self.graph))
         tasks = []
         for task in found.tasks:
             if isinstance(task.state, dict) and task.name in inner:
@@ -90,7 +92,7 @@ class Look:
         return await state_api.update(self.setting(), self.history, self.checkpoint, supersteps)
 
 
-def _addressed(graph: Pregel, config: Config, saver: Any, editing: bool) -> tuple[Pregel, Config]:
+def _addressed(graph: GraphShape, config: Config, saver: Any, editing: bool) -> tuple[GraphShape, Config]:
     """The graph that a config's namespace speaks of: this one, or one inside its nodes.
 
     Raises:
@@ -100,8 +102,10 @@ def _addressed(graph: Pregel, config: Config, saver: Any, editing: bool) -> tupl
     namespace = configurable.get("checkpoint_ns") or ""
     if not namespace or _LENT in configurable:
         return graph, config
+    from dashflow.pregel.subgraphs import subgraphs_of
+
     names = "|".join(part.split(":")[0] for part in namespace.split("|") if not part.isdigit())
-    for _, inner in graph.get_subgraphs(namespace=names, recurse=True):
+    for _, inner in subgraphs_of(graph, names, recurse=True):
         return inner, {**config, "configurable": {**configurable, _LENT: saver}}
     if editing:
         raise ValueError(f"Subgraph {names} not found")
