@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from warnings import warn
 
 import msgspec
@@ -12,15 +12,13 @@ from dashflow._util.reserved import CONFIG_KEY_STREAM_MESSAGES_V2, NS_SEP
 from dashflow._util.sentinel import MISSING
 from dashflow.engine.ports import Host
 from dashflow.engine.run import GraphRun
+from dashflow.pregel.shape import GraphShape
 from dashflow.pregel.shapes import Shape
 from dashflow.pregel.start import options_of, start
 from dashflow.pregel.stream_handlers import LISTENING, stream_handlers
 from dashflow.pregel.tracing import tracer_for
 from dashflow.types.snapshots import GraphOutput
 from dashflow.warnings import LangGraphDeprecatedSinceV10
-
-if TYPE_CHECKING:
-    from dashflow.pregel.main import Pregel
 
 
 class Call(msgspec.Struct, kw_only=True):
@@ -53,7 +51,7 @@ class Call(msgspec.Struct, kw_only=True):
             host: The world.
             quiet: Show nothing but the result.
         """
-        graph: Pregel = self.graph
+        graph: GraphShape = self.graph
         options, outer = options_of(
             graph,
             self.config,

@@ -16,7 +16,6 @@ from dashflow.engine.ports import Host
 from dashflow.options import merge_configs
 from dashflow.pregel.call import Call
 from dashflow.pregel.described import Described
-from dashflow.pregel.shape import GraphShape
 from dashflow.pregel.start import loop_host, sync_host
 from dashflow.pregel.threads import ThreadMethods
 from dashflow.pregel.tracing import followed
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
 Config = Mapping[str, Any]
 
 
-class Pregel(GraphShape, ThreadMethods, Described[Any, Any, Any, Any]):
+class Pregel(ThreadMethods, Described[Any, Any, Any, Any]):
     """A compiled graph: see ``GraphShape`` for how one is made of nodes and channels."""
 
     def with_config(self, config: Config | None = None, **more: Any) -> Self:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import is_dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -21,11 +21,9 @@ from dashflow.engine.saver_history import SaverHistory
 from dashflow.engine.task import Scope
 from dashflow.hosts.sync import SyncHost
 from dashflow.options import RunOptions, parse_options
+from dashflow.pregel.shape import GraphShape
 from dashflow.pregel.tracing import inherited_config, tracer_for
 from dashflow.runtime import RunControl
-
-if TYPE_CHECKING:
-    from dashflow.pregel.main import Pregel
 
 Config = Mapping[str, Any]
 THREAD_WANTED = (
@@ -42,7 +40,7 @@ def loop_host() -> Host:
     return AioHost()
 
 
-def sync_host(graph: Pregel) -> Host:
+def sync_host(graph: GraphShape) -> Host:
     """The world of synchronous calls: the caller's, or one that was given to the graph."""
     return graph._host or SyncHost()
 
@@ -70,7 +68,7 @@ def _apart(config: Config | None) -> bool:
 
 
 def options_of(
-    graph: Pregel,
+    graph: GraphShape,
     config: Config | None,
     *,
     context: Any = None,
@@ -102,7 +100,7 @@ def options_of(
 
 
 def start(
-    graph: Pregel,
+    graph: GraphShape,
     host: Host,
     options: RunOptions,
     outer: Scope | None,
@@ -146,7 +144,7 @@ def stable(namespace: str) -> str:
     return NS_SEP.join(part.split(NS_END)[0] for part in namespace.split(NS_SEP))
 
 
-def root_history(graph: Pregel, host: Host, options: RunOptions) -> History | None:
+def root_history(graph: GraphShape, host: Host, options: RunOptions) -> History | None:
     """Where the thread of a graph that runs by itself is kept; None: nowhere."""
     saver = graph.checkpointer
     if saver is True:

@@ -4,7 +4,7 @@ side by side."""
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from dashflow._util.drive import drive
 from dashflow.engine import state_api
@@ -13,12 +13,11 @@ from dashflow.engine.parts import Parts
 from dashflow.engine.ports import Host
 from dashflow.engine.setting import Setting
 from dashflow.options import parse_options
+from dashflow.pregel.shape import GraphShape
 from dashflow.pregel.start import THREAD_WANTED, history_in, loop_host, stable, sync_host
+from dashflow.pregel.subgraphs import subgraphs_of
 from dashflow.types.commands import StateUpdate
 from dashflow.types.snapshots import StateSnapshot
-
-if TYPE_CHECKING:
-    from dashflow.pregel.main import Pregel
 
 Config = Mapping[str, Any]
 _LENT = "__pregel_checkpointer"
@@ -27,7 +26,7 @@ _LENT = "__pregel_checkpointer"
 class Look:
     """A compiled graph looking at one thread, in one namespace, on one host."""
 
-    def __init__(self, graph: Pregel, host: Host, config: Config, *, editing: bool = False) -> None:
+    def __init__(self, graph: GraphShape, host: Host, config: Config, *, editing: bool = False) -> None:
         lent = (config.get("configurable") or {}).get(_LENT)
         saver = lent or graph.checkpointer
         if saver is None or isinstance(saver, bool):
@@ -65,7 +64,7 @@ class Look:
         """The snapshot with those of the graphs inside its tasks."""
         if not any(task.state for task in found.tasks):
             return found
-        inner = dict(self.graph.get_subgraphs())
+        inner = dict(subgraphs_of(self.graph))
         tasks = []
         for task in found.tasks:
             if isinstance(task.state, dict) and task.name in inner:
@@ -90,7 +89,7 @@ class Look:
         return await state_api.update(self.setting(), self.history, self.checkpoint, supersteps)
 
 
-def _addressed(graph: Pregel, config: Config, saver: Any, editing: bool) -> tuple[Pregel, Config]:
+def _addressed(graph: GraphShape, config: Config, saver: Any, editing: bool) -> tuple[GraphShape, Config]:
     """The graph that a config's namespace speaks of: this one, or one inside its nodes.
 
     Raises:
@@ -101,21 +100,21 @@ def _addressed(graph: Pregel, config: Config, saver: Any, editing: bool) -> tupl
     if not namespace or _LENT in configurable:
         return graph, config
     names = "|".join(part.split(":")[0] for part in namespace.split("|") if not part.isdigit())
-    for _, inner in graph.get_subgraphs(namespace=names, recurse=True):
+    for _, inner in subgraphs_of(graph, names, recurse=True):
         return inner, {**config, "configurable": {**configurable, _LENT: saver}}
     if editing:
         raise ValueError(f"Subgraph {names} not found")
     return graph, config
 
 
-class ThreadMethods:
+class ThreadMethods(GraphShape):
     """The part of ``Pregel`` that looks at threads and edits them."""
 
     def _look(self, config: Config, *, editing: bool = False) -> Look:
-        return Look(self, sync_host(self), config, editing=editing)  # type: ignore[arg-type]  # a Pregel
+        return Look(self, sync_host(self), config, editing=editing)
 
     def _alook(self, config: Config, *, editing: bool = False) -> Look:
-        return Look(self, loop_host(), config, editing=editing)  # type: ignore[arg-type]  # a Pregel
+        return Look(self, loop_host(), config, editing=editing)
 
     def get_state(self, config: Config, *, subgraphs: bool = False) -> StateSnapshot:
         """The thread's latest state, or the one at ``checkpoint_id``.
