@@ -13,6 +13,7 @@ from dashflow.core.events import Event, RunStarted, StateEdited
 from dashflow.core.fold import ThreadState
 from dashflow.core.plan import GraphPlan
 from dashflow.core.superstep import Live
+from dashflow.engine.ports import Host
 
 Writes = Sequence[tuple[str, Any]]
 
@@ -109,8 +110,9 @@ class History(Protocol):
     ns: str
     diffs: bool
 
-    def nested(self, ns: str) -> History:
-        """The same thread in another namespace."""
+    def nested(self, ns: str, host: Host) -> History:
+        """The same thread in another namespace; ``host`` is that of the run there, which may be another one:
+        a blocking node of an asynchronous run calls a graph on its own thread."""
         ...
 
     async def locate(

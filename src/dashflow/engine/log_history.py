@@ -39,9 +39,9 @@ class LogHistory:
         self.thread = thread
         self.ns = ns
 
-    def nested(self, ns: str) -> LogHistory:
+    def nested(self, ns: str, host: Host) -> LogHistory:
         """See ``History.nested``."""
-        return LogHistory(self.host, self.reader, self.thread, ns)
+        return LogHistory(host, self.reader, self.thread, ns)
 
     async def locate(
         self, checkpoint: str | None, before: str | None = None, *, looking: bool = False

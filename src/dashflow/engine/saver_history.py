@@ -56,9 +56,9 @@ class SaverHistory:
         self.ns = ns
         self.config = dict(config or {})
 
-    def nested(self, ns: str) -> SaverHistory:
+    def nested(self, ns: str, host: Host) -> SaverHistory:
         """See ``History.nested``."""
-        return SaverHistory(self.host, self.saver, self.plan, self.thread, ns, self.config)
+        return SaverHistory(host, self.saver, self.plan, self.thread, ns, self.config)
 
     # -- calls -----------------------------------------------------------------------------------
 

@@ -125,7 +125,7 @@ def start(
         if graph.checkpointer is True:
             namespace = stable(namespace)
         if graph.checkpointer is not False and outer.run.lent is not None:
-            history = outer.run.lent.nested(namespace)
+            history = outer.run.lent.nested(namespace, host)
             if isinstance(history, SaverHistory):
                 history.plan = graph.plan
     store = graph.store if outer is None or outer.store is None else outer.store
