@@ -92,6 +92,10 @@ class Pen(Protocol):
         """Wait until everything recorded so far is durable, as far as the durability allows."""
         ...
 
+    def leave(self) -> None:
+        """The run is given up while it still goes on: whoever comes next need not wait for its end."""
+        ...
+
     async def end(self, *events: Event) -> None:
         """Record the run's last events, wait for everything, give the thread back."""
         ...

@@ -145,6 +145,9 @@ class SaverPen:
     async def settled(self) -> None:
         """See ``Pen.settled``: every call of the saver was waited for."""
 
+    def leave(self) -> None:
+        """See ``Pen.leave``: nobody has to wait here."""
+
     async def end(self, *events: Event) -> None:
         """See ``Pen.end``."""
         if not self.open:
