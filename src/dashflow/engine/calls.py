@@ -6,18 +6,53 @@ the host's.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from dashflow._util.drive import drive
 from dashflow._util.reserved import PUSH, RETURN
+from dashflow.core.plan import NodePlan
 from dashflow.core.superstep import Task
-from dashflow.engine.task import Scope, execute
+from dashflow.engine.task import Scope, Surroundings, execute
 from dashflow.errors import GraphBubbleUp, GraphDrained, GraphInterrupt, NodeCancelledError
+from dashflow.types.interrupts import Interrupt
 
-if TYPE_CHECKING:
-    from dashflow.core.plan import NodePlan
-    from dashflow.engine.step import Step
+
+class Caller(Surroundings, Protocol):
+    """What a called function may ask of the run it is part of (``dashflow.engine.step.Step``)."""
+
+    def recorded(self, task: Task) -> list[tuple[str, Any]] | None:
+        """What a task wrote before a crash, failure or question."""
+        ...
+
+    def later(self, show: Callable[[], None]) -> None:
+        """Show something in the order of what happens."""
+        ...
+
+    def show_started(self, tasks: Sequence[Task]) -> None:
+        """Tasks start."""
+        ...
+
+    async def cached(self, task: Task) -> bool:
+        """Whether a result was found in the cache; the task has it then."""
+        ...
+
+    async def keep(self, task: Task) -> None:
+        """Keep a result, if its function has a policy for that."""
+        ...
+
+    async def record_questions(self, task: Task, interrupts: Sequence[Interrupt[Any]]) -> None:
+        """A task asks."""
+        ...
+
+    async def failed(self, task: Task, error: Exception) -> Any:
+        """A task failed."""
+        ...
+
+    async def completed(self, task: Task, waits: bool) -> None:
+        """A task is done."""
+        ...
 
 
 class Calls:
@@ -27,7 +62,7 @@ class Calls:
         run: The run; told of what they come to.
     """
 
-    def __init__(self, run: Step) -> None:
+    def __init__(self, run: Caller) -> None:
         self._run = run
         self._futures: list[Any] = []
         limit = run.options.max_concurrency
