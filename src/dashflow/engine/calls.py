@@ -19,11 +19,11 @@ from dashflow.errors import GraphBubbleUp, GraphDrained, GraphInterrupt, NodeCan
 from dashflow.types.interrupts import Interrupt
 
 
-class Run(Surroundings, Protocol):
-    """The run that calls belong to, which is told of what they come to (``dashflow.engine.step.Step``)."""
+class Caller(Surroundings, Protocol):
+    """What a called function may ask of the run it is part of (``dashflow.engine.step.Step``)."""
 
     def recorded(self, task: Task) -> list[tuple[str, Any]] | None:
-        """What a called function's task wrote before a crash, failure or question."""
+        """What a task wrote before a crash, failure or question."""
         ...
 
     def later(self, show: Callable[[], None]) -> None:
@@ -35,11 +35,11 @@ class Run(Surroundings, Protocol):
         ...
 
     async def cached(self, task: Task) -> bool:
-        """Whether the result was found in the cache; the task has it then."""
+        """Whether a result was found in the cache; the task has it then."""
         ...
 
     async def keep(self, task: Task) -> None:
-        """Keep the result, if the function has a policy for that."""
+        """Keep a result, if its function has a policy for that."""
         ...
 
     async def record_questions(self, task: Task, interrupts: Sequence[Interrupt[Any]]) -> None:
@@ -47,7 +47,7 @@ class Run(Surroundings, Protocol):
         ...
 
     async def failed(self, task: Task, error: Exception) -> Any:
-        """A task raised."""
+        """A task failed."""
         ...
 
     async def completed(self, task: Task, waits: bool) -> None:
@@ -62,7 +62,7 @@ class Calls:
         run: The run; told of what they come to.
     """
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Caller) -> None:
         self._run = run
         self._futures: list[Any] = []
         limit = run.options.max_concurrency

@@ -92,6 +92,10 @@ class Pen(Protocol):
         """Wait until everything recorded so far is durable, as far as the durability allows."""
         ...
 
+    def leave(self) -> None:
+        """The run is given up while it still goes on: whoever comes next need not wait for its end."""
+        ...
+
     async def end(self, *events: Event) -> None:
         """Record the run's last events, wait for everything, give the thread back."""
         ...
@@ -111,7 +115,8 @@ class History(Protocol):
     diffs: bool
 
     def nested(self, ns: str, host: Host) -> History:
-        """The same thread in another namespace, for a run in ``host``."""
+        """The same thread in another namespace; ``host`` is that of the run there, which may be another one:
+        a blocking node of an asynchronous run calls a graph on its own thread."""
         ...
 
     async def locate(

@@ -132,6 +132,7 @@ class Journal:
         self._owner = f"{self.log.instance}/{run}/{host.entropy():016x}"  # callers may use a run's id twice
         self._reader = reader
         self._lost = False
+        self._owns = False
         self._epoch = 0
         self._cause = b""
         self._tickets: deque[Ticket] = deque()
@@ -154,12 +155,14 @@ class Journal:
         await give_back(self.host, self._reader, self.stream)
         version = self.version
         new = self._event(event)
+        self._owns = True
         try:
             result = await self.host.append(
                 self.log, Append(self.stream, (new,), version, owner=self._owner, claim=True)
             )
         except LogError:
             self.version = version
+            self._owns = False
             raise
         except BaseException:  # stopped while it waited: whether the claim was made is not known
             self._lost = True
@@ -178,8 +181,8 @@ class Journal:
             self._held.append(new)
             if len(self._held) < AHEAD:
                 return
-            await self._hand_over(version - len(self._held) + 1, self._held)
-            self._held = []
+            held, self._held = self._held, []  # others may record while this waits
+            await self._hand_over(version - len(held) + 1, held)
         elif self._sync:
             append = Append(self.stream, (new,), version, owner=self._owner, epoch=self._epoch)
             try:
@@ -228,6 +231,11 @@ class Journal:
             self._lose()
             raise
 
+    def leave(self) -> None:
+        """See ``Pen.leave``; what this run still writes is refused once somebody else has the stream."""
+        if self._owns:
+            self._reader.left[self.stream] = self._owner
+
     async def end(self, *events: Event) -> None:
         """Record the run's last events, wait for everything, give the thread back."""
         if self._lost:
@@ -240,6 +248,9 @@ class Journal:
         except BaseException:
             self._reader.left[self.stream] = self._owner
             raise
+        self._owns = False
+        if self._reader.left.get(self.stream) == self._owner:
+            del self._reader.left[self.stream]
 
     async def _end(self, events: Sequence[Event]) -> None:
         version = self.version - len(self._held)

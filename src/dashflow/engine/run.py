@@ -126,8 +126,24 @@ class GraphRun(Step):
             ending = (RunFailed(self.id, type(error).__name__, str(error)),)
             raise
         finally:
-            if self._pen is not None:
-                await self._pen.end(*ending)
+            await self._end(ending)
+
+    async def _end(self, ending: Sequence[Event]) -> None:
+        if self.stopping:
+            self._close_tasks()
+        if self._pen is not None:
+            await self._pen.end(*ending)
+
+    def give_up(self) -> None:
+        """The task around is given up, and this run goes on for a while: it is in nobody's way."""
+        if self._pen is not None:
+            self._pen.leave()
+        self._close_tasks()
+
+    def _close_tasks(self) -> None:
+        for task in self._tasks:
+            if task.scope is not None:
+                task.scope.close()
 
     async def _leased(self) -> AsyncGenerator[Any, None]:
         """``_loop`` while the graph's resources are open."""
@@ -248,6 +264,8 @@ class GraphRun(Step):
         self._replays(state, place, travels)
         if history is not None:
             pen = self._pen = history.pen(self.plan, place, self.id, options.durability, options.config)
+            if self.outer is not None:
+                self.outer.hold(self)
             await pen.begin(started, live, accepted.writes)
             if started.kind in ("input", "fork"):
                 self.made(started.kind, pen)

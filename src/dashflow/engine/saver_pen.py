@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from inspect import Parameter, signature
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from dashflow._util.ids import interrupt_id
 from dashflow._util.reserved import (
@@ -39,11 +39,30 @@ from dashflow.core.plan import GraphPlan
 from dashflow.core.superstep import Live
 from dashflow.core.untracked import storable, storable_packet
 from dashflow.engine.history import Place, Worker, Writes
+from dashflow.engine.ports import Host
 from dashflow.types.interrupts import Interrupt
 from dashflow.types.snapshots import DeltaSnapshot
 
-if TYPE_CHECKING:
-    from dashflow.engine.saver_history import SaverHistory
+
+class SaverThread(Protocol):
+    """What a pen asks of its thread (``dashflow.engine.saver_history.SaverHistory``)."""
+
+    host: Host
+    saver: Any
+    thread: str
+    ns: str
+
+    def placed(self, checkpoint: str | None) -> dict[str, Any]:
+        """The config that names a checkpoint."""
+        ...
+
+    def method(self, name: str) -> Any:
+        """A method of the saver, as the host wants it."""
+        ...
+
+    async def call(self, method: str, *args: Any, **kwargs: Any) -> Any:
+        """Call a method of the saver."""
+        ...
 
 
 class SaverPen:
@@ -58,7 +77,7 @@ class SaverPen:
 
     detailed = True
 
-    def __init__(self, history: SaverHistory, plan: GraphPlan, place: Place, durability: str) -> None:
+    def __init__(self, history: SaverThread, plan: GraphPlan, place: Place, durability: str) -> None:
         state = place.state
         self.version = state.version
         self.at = 0
@@ -129,6 +148,9 @@ class SaverPen:
 
     async def settled(self) -> None:
         """See ``Pen.settled``: every call of the saver was waited for."""
+
+    def leave(self) -> None:
+        """See ``Pen.leave``: nobody has to wait here."""
 
     async def end(self, *events: Event) -> None:
         """See ``Pen.end``."""

@@ -23,8 +23,16 @@ from dashflow.engine.parts import Audience
 from dashflow.engine.ports import Host, Overdue
 from dashflow.engine.replay import Replay
 from dashflow.engine.retry import delay_before, matching_policy
+from dashflow.engine.span import Span
 from dashflow.engine.timeout import Watch, timeout_unsupported
-from dashflow.errors import GraphBubbleUp, GraphInterrupt, NodeCancelledError, NodeError, ParentCommand
+from dashflow.errors import (
+    GraphBubbleUp,
+    GraphDrained,
+    GraphInterrupt,
+    NodeCancelledError,
+    NodeError,
+    ParentCommand,
+)
 from dashflow.managed.base import managed_value
 from dashflow.options import RunOptions
 from dashflow.runtime import ExecutionInfo, RunControl, Runtime, ServerInfo
@@ -118,22 +126,11 @@ class Body(Protocol):
         ...
 
 
-class Span(Protocol):
-    """One attempt of a task, as somebody who follows the run sees it."""
+class Inside(Protocol):
+    """A run inside of a task."""
 
-    config: dict[str, Any]
-    """The config for what the task calls."""
-
-    async def leave(self, result: Any) -> None:
-        """The task is done; ``result`` is what its code returned."""
-        ...
-
-    async def fail(self, error: BaseException) -> None:
-        """The attempt ends with an error, or with a question."""
-        ...
-
-    async def route(self, number: int, name: str, value: Any, decide: Callable[[], Any]) -> Any:
-        """Call what decides where to go on: the n-th of the task's conditional edges."""
+    def give_up(self) -> None:
+        """The task is given up; nobody waits for this run."""
         ...
 
 
@@ -152,6 +149,7 @@ class Scope:
         "closed",
         "extra",
         "graphs",
+        "inside",
         "result",
         "run",
         "span",
@@ -170,6 +168,7 @@ class Scope:
         self.attempt = 1
         self.begun = 0
         self.closed = False
+        self.inside: Sequence[Inside] = ()
         self.watch: Watch | None = None
         self.extra: list[tuple[str, Any]] | None = None
         self._id = ""
@@ -264,8 +263,20 @@ class Scope:
             self.run.write_custom(value)
 
     def close(self) -> None:
-        """The attempt is given up: what it still tries is refused."""
+        """The attempt is over or given up: what it still tries is refused, also by graphs inside."""
         self.closed = True
+        for run in self.inside:
+            run.give_up()
+
+    def hold(self, run: Inside) -> None:
+        """A graph inside this task begins.
+
+        Raises:
+            GraphDrained: The task is given up already.
+        """
+        if self.closed:
+            raise GraphDrained("cancelled")
+        self.inside = [*self.inside, run]
 
     def again(self) -> Scope:
         """The scope of the next attempt; graphs inside it begin anew, under names of their own."""

@@ -175,6 +175,24 @@ class TaskCrew:
         return ended
 
 
+class LoopFuture(CallFuture[T]):
+    """What work on a loop comes to; refuses to block that loop."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__()
+        self._loop = loop
+
+    def result(self, timeout: float | None = None) -> T:
+        """See ``Future.result``.
+
+        Raises:
+            InvalidStateError: It is not there yet, and who asks is on the loop that would make it.
+        """
+        if not self.done() and _running() is self._loop:
+            raise asyncio.InvalidStateError("Result is not set. Await it; waiting here would never end.")
+        return super().result(timeout)
+
+
 class AioHost:
     """The world for asyncio callers."""
 
@@ -255,7 +273,7 @@ class AioHost:
 
     def spawn(self, work: Callable[[], Any], *, blocking: bool) -> CallFuture[Any]:
         """See ``Host.spawn``; as a task of the loop, or on a thread."""
-        future: CallFuture[Any] = CallFuture()
+        future: CallFuture[Any] = LoopFuture(self._loop)
         loop, context = self._loop, contextvars.copy_context()
 
         async def run() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from concurrent.futures import Future
+from concurrent.futures import wait as wait_for
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -25,6 +26,11 @@ def ready(value: T) -> CallFuture[T]:
     future: CallFuture[T] = CallFuture()
     future.set_result(value)
     return future
+
+
+def wait(future: CallFuture[Any]) -> None:
+    """Wait for a future, whatever it comes to, also when its caller cancelled it."""
+    wait_for((future,))
 
 
 def settle(future: CallFuture[Any], work: Callable[[], Any]) -> None:

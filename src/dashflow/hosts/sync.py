@@ -190,12 +190,14 @@ class SyncHost:
 
     async def wait(self, future: Any) -> None:
         """See ``Host.wait``."""
-        future.exception()
+        from dashflow.hosts.future import wait
+
+        wait(future)
 
     async def drop(self, future: Any) -> None:
         """See ``Host.drop``."""
         if not future.cancel():
-            future.exception()
+            await self.wait(future)
 
     def gate(self, limit: int) -> AbstractAsyncContextManager[Any]:
         """See ``Host.gate``; threads wait in front of it."""
