@@ -12,7 +12,7 @@ from dashflow.checkpoint.memory import InMemorySaver
 from dashflow.checkpoint.sqlite.aio import AsyncSqliteSaver
 from dashflow.func import entrypoint, task
 from dashflow.graph import START, StateGraph
-from dashflow.types import RetryPolicy, TimeoutPolicy
+from dashflow.types import Command, RetryPolicy, TimeoutPolicy
 
 CONFIG = {"configurable": {"thread_id": "1"}}
 
@@ -127,3 +127,38 @@ async def test_a_result_that_is_not_there_is_not_waited_for_on_the_loop() -> Non
         return await future
 
     assert await flow.ainvoke(1) == 1
+
+
+@pytest.mark.feature("RUN-07")
+def test_what_calls_come_to_is_shown_also_when_nobody_waits_for_them() -> None:
+    @task
+    def work(number: int) -> int:
+        return number
+
+    @entrypoint()
+    def flow(given: int) -> str:
+        for number in range(given):
+            work(number)
+        return "done"
+
+    shown = list(flow.stream(3, stream_mode="updates"))
+    assert sorted(part["work"] for part in shown if "work" in part) == [0, 1, 2]
+    assert {"flow": "done"} in shown
+
+
+@pytest.mark.feature("RUN-08")
+def test_calls_end_before_a_graph_that_hands_over_to_its_parent() -> None:
+    done: list[str] = []
+
+    @task
+    def slow() -> None:
+        sum(range(2_000_000))
+        done.append("slow")
+
+    def over(state: State) -> Any:
+        slow()
+        return Command(graph=Command.PARENT, goto="after")
+
+    builder = graph(graph(over).compile())
+    builder.add_node("after", lambda state: {"log": [*done]})
+    assert builder.compile().invoke({}) == {"log": ["slow"]}

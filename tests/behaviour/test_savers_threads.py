@@ -362,3 +362,16 @@ def test_a_persistent_dict_reads_data_only(tmp_path):
     (tmp_path / "kept").write_bytes(pickle.dumps({"a": partial(print, "ran")}))
     with pytest.raises(pickle.UnpicklingError, match="partial"):
         kept.load()
+
+
+def test_a_savers_writes_name_the_tasks_that_the_run_had(target):
+    builder = StateGraph(State)
+    for name in "abc":
+        builder.add_node(name, lambda state: {"log": ["x"]})
+    builder.add_edge(START, "a")
+    builder.add_edge(START, "b")
+    builder.add_edge(["a", "b"], "c")
+    graph = builder.compile(checkpointer=target)
+    graph.invoke({"log": []}, CONFIG)
+    ran = {task.id for snapshot in graph.get_state_history(CONFIG) for task in snapshot.tasks}
+    assert {write[0] for one in target.list(CONFIG) for write in one.pending_writes} == ran

@@ -38,6 +38,7 @@ from dashflow.checkpoint.base.checkpoint import (
 from dashflow.checkpoint.imported import Put, Table
 from dashflow.checkpoint.thread import ThreadReader, stream_of, thread_of
 from dashflow.checkpoint.visible import visible
+from dashflow.constants import START
 from dashflow.core.cadence import is_whole
 from dashflow.core.fold import EMPTY, ThreadState, fold
 from dashflow.core.ids import checkpoint_id, checkpoint_version
@@ -222,7 +223,7 @@ def _answers(state: ThreadState, namespace: str) -> list[Any]:
 def _task(stream: str, state: ThreadState, identifier: str, key: str) -> tuple[str, str, str]:
     """Path, id and namespace of the task of that key in the step after a checkpoint.
 
-    The node's channel is taken for its trigger, as it is in every graph that is made of edges.
+    Its triggers are taken to be those of a graph that is made of edges.
     """
     name = state.names.get(key, key)
     around = thread_of(stream)[1]
@@ -240,7 +241,7 @@ def _task(stream: str, state: ThreadState, identifier: str, key: str) -> tuple[s
     elif key.startswith("#"):
         path, kind = path_text((PUSH, int(key[1:]))), (PUSH, key[1:])
     else:
-        path, kind = path_text((PULL, name)), (PULL, f"branch:to:{name}")
+        path, kind = path_text((PULL, name)), (PULL, *_triggers(state, name))
     try:
         seed = bytes.fromhex(identifier.replace("-", ""))
     except ValueError:
@@ -248,6 +249,14 @@ def _task(stream: str, state: ThreadState, identifier: str, key: str) -> tuple[s
     outer = f"{around}{NS_SEP}{name}" if around else name
     own = task_id(seed, outer, str(state.step + 1), name, *kind)
     return path, own, f"{outer}{NS_END}{own}"
+
+
+def _triggers(state: ThreadState, name: str) -> list[str]:
+    """What wakes a node: its own channel, and where it waits for several others, as far as those wrote."""
+    if name == START:
+        return [START]
+    joins = [chan for chan in state.versions if chan.startswith("join:") and chan.endswith(f":{name}")]
+    return [f"branch:to:{name}", *sorted(joins)]
 
 
 # -- all of a stream ------------------------------------------------------------------------------

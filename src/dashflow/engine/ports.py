@@ -69,11 +69,12 @@ class Crew(Protocol):
         """
         ...
 
-    async def close(self) -> list[Done]:
+    async def close(self) -> list[Done | Posted]:
         """Cancel what is still pending as far as that can be done, and wait for what cannot.
 
         Returns:
-            The pieces that came to an end meanwhile; those that never began are not among them.
+            What happened meanwhile and before, and was not returned by ``next``; pieces that never began are
+            not among it.
         """
         ...
 

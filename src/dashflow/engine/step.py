@@ -86,6 +86,7 @@ class Step(Setting):
             await self._asked(task, asked)
             raise
         except GraphBubbleUp:
+            await self._settle_calls()
             raise
         except Exception as error:
             await self._settle_calls()
@@ -137,7 +138,9 @@ class Step(Setting):
         """Stop what still runs; record what came to its end meanwhile."""
         self._crew = None
         for late in await crew.close():
-            if late.error is None or isinstance(late.error, Exception):
+            if isinstance(late, Posted):
+                late.item()
+            elif late.error is None or isinstance(late.error, Exception):
                 await self._ended(late, ends)
             elif type(late.error).__name__ == "CancelledError":
                 await self._cancelled(ends.by_key[late.key], late.error)

@@ -161,7 +161,7 @@ class TaskCrew:
             self._pending -= 1
         return result
 
-    async def close(self) -> list[Done]:
+    async def close(self) -> list[Done | Posted]:
         """Cancel every task and wait for its end; threads go on, their results are refused."""
         self._waiting.clear()
         while self._tasks:
@@ -170,7 +170,7 @@ class TaskCrew:
             await asyncio.wait(list(self._tasks))
             await _one_turn(self._loop)  # the done callbacks take the tasks out
         self._pending = 0
-        ended = [result for result in self._results if type(result) is Done]
+        ended = list(self._results)
         self._results.clear()
         return ended
 

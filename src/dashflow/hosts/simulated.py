@@ -118,12 +118,12 @@ class SimulatedCrew:
             self._pending -= 1
         return result
 
-    async def close(self) -> list[Done]:
+    async def close(self) -> list[Done | Posted]:
         """See ``Crew.close``."""
         self._pending = 0
         self._waiting.clear()
         self._host.alive()
-        ended = [result for result in self._results if type(result) is Done]
+        ended = list(self._results)
         self._results.clear()
         return ended
 

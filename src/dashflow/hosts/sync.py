@@ -105,17 +105,14 @@ class ThreadCrew:
             self._pending -= 1
         return result
 
-    async def close(self) -> list[Done]:
+    async def close(self) -> list[Done | Posted]:
         """Forget what has not begun; wait for what has, since a thread cannot be stopped."""
         with self._lock:
             self._pending -= len(self._waiting)
             self._waiting.clear()
-        ended: list[Done] = []
-        while self._pending:
-            result = self._results.get()
-            if type(result) is Done:
-                self._pending -= 1
-                ended.append(result)
+        ended: list[Done | Posted] = []
+        while self._pending or not self._results.empty():
+            ended.append(self._took(self._results.get()))
         return ended
 
 
