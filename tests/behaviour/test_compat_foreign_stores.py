@@ -24,7 +24,7 @@ path, ttl = sys.argv[1], {"default_ttl": 60, "refresh_on_read": True}
 with SqliteStore.from_conn_string(path, ttl=ttl) as store:
     store.setup()
     store.put(("a", "b"), "sync", {"n": 1})
-    found = [item.key for item in store.search(("a",), filter={"n": {"$lt": 5}})]
+    found = sorted(item.key for item in store.search(("a",), filter={"n": {"$lt": 5}}))
 
 
 async def asynchronous():
@@ -72,7 +72,7 @@ def test_the_public_store_works_and_its_file_is_opened_by_ours(tmp_path, on, bas
             "store": "langgraph",
             "base": base,
             "is_one": True,
-            "found": ["sync", "ours"],
+            "found": ["ours", "sync"],
             "async": [{"n": 2}, [["a", "c"]], 0],
         }
         assert {item.key: item.value["n"] for item in store.search(("a",), filter={"n": {"$gte": 1}})} == {

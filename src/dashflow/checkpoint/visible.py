@@ -55,7 +55,10 @@ def visible(states: Sequence[ThreadState], ns: str = "") -> list[ThreadState]:
 def _joined(before: ThreadState, after: ThreadState) -> ThreadState:
     """The later state, and what was asked and went wrong at the same checkpoint before."""
     questions: dict[str, Any] = {**before.questions, **after.questions}
-    return _replace(after, questions=questions, errors={**before.errors, **after.errors})
+    # What answered the last question is not the checkpoint's: whoever goes back to it is asked that again.
+    answers = after.answers if after.questions else before.answers
+    errors = {**before.errors, **after.errors}
+    return _replace(after, questions=questions, answers=answers, errors=errors)
 
 
 def _tell_results(best: dict[int, ThreadState], states: Sequence[ThreadState]) -> None:
