@@ -114,7 +114,7 @@ class History(Protocol):
     ns: str
     diffs: bool
 
-    def nested(self, ns: str, host: Host) -> History:
+    def nested(self, ns: str, host: Host, plan: GraphPlan) -> History:
         """The same thread in another namespace; ``host`` is that of the run there, which may be another one:
         a blocking node of an asynchronous run calls a graph on its own thread."""
         ...

@@ -39,7 +39,7 @@ class LogHistory:
         self.thread = thread
         self.ns = ns
 
-    def nested(self, ns: str, host: Host) -> LogHistory:
+    def nested(self, ns: str, host: Host, plan: GraphPlan) -> LogHistory:
         """See ``History.nested``."""
         return LogHistory(host, self.reader, self.thread, ns)
 

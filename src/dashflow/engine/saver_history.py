@@ -56,9 +56,9 @@ class SaverHistory:
         self.ns = ns
         self.config = dict(config or {})
 
-    def nested(self, ns: str, host: Host) -> SaverHistory:
+    def nested(self, ns: str, host: Host, plan: GraphPlan) -> SaverHistory:
         """See ``History.nested``."""
-        return SaverHistory(host, self.saver, self.plan, self.thread, ns, self.config)
+        return SaverHistory(host, self.saver, plan, self.thread, ns, self.config)
 
     # -- calls -----------------------------------------------------------------------------------
 

@@ -17,7 +17,6 @@ from dashflow.engine.log_history import LogHistory
 from dashflow.engine.parts import Parts
 from dashflow.engine.ports import Host
 from dashflow.engine.run import GraphRun
-from dashflow.engine.saver_history import SaverHistory
 from dashflow.engine.task import Scope
 from dashflow.hosts.sync import SyncHost
 from dashflow.options import RunOptions, parse_options
@@ -127,9 +126,7 @@ def start(
         if graph.checkpointer is True:
             namespace = stable(namespace)
         if graph.checkpointer is not False and outer.run.lent is not None:
-            history = outer.run.lent.nested(namespace, host)
-            if isinstance(history, SaverHistory):
-                history.plan = graph.plan
+            history = outer.run.lent.nested(namespace, host, graph.plan)
     store = graph.store if outer is None or outer.store is None else outer.store
     tracer = tracer_for(options.config, graph.name, asynchronous=host.asynchronous, nested=outer is not None)
     if tracer is not None:
@@ -163,6 +160,8 @@ def history_in(saver: Any, plan: GraphPlan, host: Host, options: RunOptions, ns:
     changes one means it."""
     if type(saver).__dict__.get("drives_log"):
         return LogHistory(host, saver.reader, options.thread, ns)
+    from dashflow.engine.saver_history import SaverHistory  # only for savers of somebody else
+
     return SaverHistory(host, saver, plan, options.thread, ns, options.config)
 
 
