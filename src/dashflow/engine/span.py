@@ -1,4 +1,6 @@
-"""Span: what a task tells those who follow its attempts. A port; who implements it is not known here."""
+"""What hangs on an attempt of a task: who follows it, and graphs inside. Ports; who implements them is not
+known here.
+"""
 
 from __future__ import annotations
 
@@ -22,4 +24,12 @@ class Span(Protocol):
 
     async def route(self, number: int, name: str, value: Any, decide: Callable[[], Any]) -> Any:
         """Call what decides where to go on: the n-th of the task's conditional edges."""
+        ...
+
+
+class Inside(Protocol):
+    """A run inside of a task."""
+
+    def give_up(self) -> None:
+        """The task is given up; nobody waits for this run."""
         ...

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from dashflow._util.ids import interrupt_id, path_text
 from dashflow._util.reserved import ERROR_HANDLER, NS_END, NS_SEP, PREVIOUS, PUSH
@@ -23,7 +23,6 @@ from dashflow.engine.parts import Audience
 from dashflow.engine.ports import Host, Overdue
 from dashflow.engine.replay import Replay
 from dashflow.engine.retry import delay_before, matching_policy
-from dashflow.engine.span import Span
 from dashflow.engine.timeout import Watch, timeout_unsupported
 from dashflow.errors import (
     GraphBubbleUp,
@@ -38,6 +37,9 @@ from dashflow.options import RunOptions
 from dashflow.runtime import ExecutionInfo, RunControl, Runtime, ServerInfo
 from dashflow.types.interrupts import Interrupt, response_json_schema, validate_response
 from dashflow.types.policies import TimeoutPolicy
+
+if TYPE_CHECKING:
+    from dashflow.engine.span import Inside, Span
 
 
 class Surroundings(Protocol):
@@ -123,14 +125,6 @@ class Body(Protocol):
 
     def writes(self, result: Any) -> list[tuple[str, Any]]:
         """What the node's return value writes, without its conditional edges."""
-        ...
-
-
-class Inside(Protocol):
-    """A run inside of a task."""
-
-    def give_up(self) -> None:
-        """The task is given up; nobody waits for this run."""
         ...
 
 
