@@ -63,14 +63,16 @@ class Pen(Protocol):
         at: When the last event was written, nanoseconds.
         open: Whether anything can be written.
         detailed: Whether every task's result is wanted, with its ``Worker``; else only that of tasks that
-        wait
-            for others.
+            wait for others.
+        reused: A detailed pen of a graph with delta channels is told here which tasks' stored results were
+            taken: their ids.
     """
 
     version: int
     at: int
     open: bool
     detailed: bool
+    reused: set[str]
 
     async def begin(self, event: RunStarted, live: Live, writes: Writes) -> None:
         """Record that the run was accepted; durable on return, before any node runs.

@@ -138,6 +138,7 @@ class Journal:
         self._tickets: deque[Ticket] = deque()
         self._held: list[NewEvent] = []
         self.open = False
+        self.reused: set[str] = set()
 
     def _event(self, event: Event) -> NewEvent:
         self.at = self.host.now()

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from dashflow._util.sentinel import MISSING
+from dashflow.channels.binop import BinaryOperatorAggregate
 from dashflow.channels.delta import DeltaChannel
 from dashflow.checkpoint.base.checkpoint import WRITES_IDX_MAP, CheckpointTuple
 from dashflow.checkpoint.imported import content_of, numbering
@@ -165,7 +166,9 @@ class SaverHistory:
         names = [
             name
             for name, channel in self.plan.channels.items()
-            if isinstance(channel, DeltaChannel) and name in versions and name not in values
+            if name in versions
+            and name not in values
+            and isinstance(channel, DeltaChannel | BinaryOperatorAggregate)
         ]
         if not names:
             return {}
@@ -174,7 +177,11 @@ class SaverHistory:
         for name in names:
             told = histories[name]
             channel: Any = self.plan.channels[name].from_checkpoint(told.get("seed", MISSING))
-            channel.replay_writes(told["writes"])
+            if isinstance(channel, DeltaChannel):
+                channel.replay_writes(told["writes"])
+            else:  # it was a delta channel before; each write by itself, as each may overwrite
+                for _, _, value in told["writes"]:
+                    channel.update([value])
             rebuilt[name] = channel.snapshot()
         return rebuilt
 
@@ -197,8 +204,11 @@ class SaverHistory:
     ) -> dict[str, Any]:
         """See ``History.edit``."""
         pen = SaverPen(self, plan, place, "sync")
-        if place.state.checkpoint and not place.superseded:
-            for worker, writes in results:
+        pen.deltas.branch()
+        for worker, writes in results:
+            if place.superseded:
+                pen.deltas.force(writes)
+            elif place.state.checkpoint:
                 await pen.put_writes(list(writes), worker.id, worker.path)
         parent = place.state.parent_id if event.copied else None
         identifier = await pen.put(live, event.source, event.step, place.state.parents, copied_of=parent)

@@ -5,7 +5,7 @@ Holds the saver's names of versions beside the engine's numbers. Reads nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from inspect import Parameter, signature
 from typing import Any, Protocol
 
@@ -22,7 +22,6 @@ from dashflow._util.reserved import (
     TASKS,
 )
 from dashflow._util.sentinel import MISSING
-from dashflow.channels.delta import DeltaChannel
 from dashflow.checkpoint.thread import stream_of
 from dashflow.checkpoint.view import FORMAT, timestamp
 from dashflow.core.events import (
@@ -38,6 +37,8 @@ from dashflow.core.ids import checkpoint_id
 from dashflow.core.plan import GraphPlan
 from dashflow.core.superstep import Live
 from dashflow.core.untracked import storable, storable_packet
+from dashflow.engine.accept import loose_writes
+from dashflow.engine.deltas import STUB_STEP, Deltas, input_task_id
 from dashflow.engine.history import Place, Worker, Writes
 from dashflow.engine.ports import Host
 from dashflow.types.interrupts import Interrupt
@@ -90,6 +91,13 @@ class SaverPen:
         self._stored: dict[str, Any] = {
             chan: self._labels[number] for chan, number in state.versions.items() if number in self._labels
         }
+        self._place = place
+        self.deltas = Deltas(plan, state)
+        self.reused = self.deltas.used
+        self._numbers = dict(state.versions)
+        self._command: Writes = []
+        # Made here, so that it sorts before every other id of the run.
+        self._stub = self._next_name() if plan.delta_channels and self._at_exit and not state.id else ""
         self._parents: Mapping[str, str] = {}
         self._live: Live | None = None
         self._unsaved: tuple[str, str, int] | None = None
@@ -106,13 +114,35 @@ class SaverPen:
         self._live = live
         self._parents = event.parents
         self._name_versions(live)
+        deltas = self._plan.delta_channels
         if event.kind in ("input", "fork"):
+            if deltas:
+                await self._begin_deltas(event, writes)
             await self._checkpoint(event.kind, event.step)
             if event.answer:
                 await self.put_writes([(RESUME, event.answer[0])], NULL_TASK_ID, "")
             return
+        if deltas and (self._place.superseded or event.replay):
+            self.deltas.branch()
         if writes:
+            self._command = self.deltas.of(writes)
             await self.put_writes(writes, NULL_TASK_ID, "")
+
+    async def _begin_deltas(self, event: RunStarted, writes: Writes) -> None:
+        """Where an input's writes to delta channels go: to the checkpoint it comes to, if nothing else was
+        built on that; else the new checkpoint has the channels whole."""
+        deltas, place = self.deltas, self._place
+        deltas.branch()
+        given = deltas.of(writes[len(loose_writes(place.state)) :] if event.kind == "input" else writes)
+        deltas.written(given)
+        if event.kind == "fork":
+            deltas.force(given)
+        elif self._at_exit:
+            deltas.hold(event.step, given)
+        elif given and place.state.id and not place.addressed:
+            await self.put_writes(given, input_task_id(place.state.id), "")
+        else:
+            deltas.force(given)
 
     async def record(
         self, event: Event, *, worker: Worker | None = None, error: BaseException | None = None
@@ -120,6 +150,8 @@ class SaverPen:
         """See ``Pen.record``."""
         if isinstance(event, StepCompleted):
             assert self._live is not None
+            if self._plan.delta_channels:
+                self._step_deltas(event.step)
             self._held = []
             self._name_versions(self._live)
             await self._checkpoint("loop", event.step)
@@ -138,6 +170,16 @@ class SaverPen:
                 writes.append((ERROR_SOURCE_NODE, event.name))
         if writes:
             await self.put_writes(writes, worker.id, worker.path)
+
+    def _step_deltas(self, step: int) -> None:
+        self.deltas.ran(step)
+        self.deltas.stepped()
+        if self._at_exit:
+            self.deltas.hold(step, self._command)
+            for writes, task, path in self._held:
+                if task != NULL_TASK_ID:
+                    self.deltas.hold(step, writes, task, path)
+        self._command = []
 
     def _answered(self, event: TaskInterrupted, worker: Worker) -> Writes:
         """The answers that a task used before it asked again."""
@@ -161,10 +203,29 @@ class SaverPen:
             return
         if self._at_exit and self._unsaved is not None:
             identifier, source, step = self._unsaved
+            if self._plan.delta_channels:
+                await self._end_deltas()
             await self._store(identifier, source, step)
         for writes, task, path in self._held:
             await self._send(writes, task, path)
         self._held = []
+
+    async def _end_deltas(self) -> None:
+        """Store what was written to delta channels at the checkpoint where the run began; a new thread gets
+        an empty one for that."""
+        live = self._live
+        assert live is not None
+        if self._place.state.id and self._place.addressed:
+            self.deltas.force_held()
+        held = self.deltas.held(live)
+        if held and not self._parent:
+            stub = self._stub
+            checkpoint = {"v": FORMAT, "id": stub, "ts": timestamp(self.at), "channel_values": {},
+                          "channel_versions": {}, "versions_seen": {}}  # fmt: skip
+            await self._history.call("put", self._history.placed(None), checkpoint, {"step": STUB_STEP}, {})
+            self._parent = stub
+        for task, path, writes in held:
+            await self._send(writes, task, path, at=self._parent)
 
     # -- checkpoints -----------------------------------------------------------------------------
 
@@ -181,6 +242,8 @@ class SaverPen:
 
     async def _checkpoint(self, source: str, step: int) -> None:
         identifier = self._next_name()
+        if self._plan.delta_channels and self._live is not None:
+            self.deltas.count(self._live.updated)
         if self._at_exit:
             if self._unsaved is None:
                 self._parent = self._id
@@ -205,15 +268,26 @@ class SaverPen:
         """
         self._live = live
         self._parents = parents
-        self._name_versions(live)
         self._parent = self._id if copied_of is None else copied_of or None
         self._id = self._next_name()
-        await self._store(self._id, source, step)
+        whole = None
+        if self._plan.delta_channels:
+            if copied_of is not None:
+                whole = self.deltas.whole()
+            elif self._place.state.checkpoint:
+                self.deltas.count(live.updated)
+            else:
+                whole = self.deltas.written_ones(live)
+        await self._store(self._id, source, step, whole=whole)
         return self._id
 
-    async def _store(self, identifier: str, source: str, step: int) -> None:
+    async def _store(self, identifier: str, source: str, step: int, *, whole: set[str] | None = None) -> None:
         live = self._live
         assert live is not None
+        if self._plan.delta_channels and whole is None:
+            whole = self.deltas.due(live)
+            self.deltas.stored(whole, live, self._numbers)
+        self._name_versions(live)
         label = self._labels
         versions = {chan: label[number] for chan, number in live.versions.items()}
         seen = {
@@ -224,25 +298,24 @@ class SaverPen:
             "v": FORMAT,
             "id": identifier,
             "ts": timestamp(self.at),
-            "channel_values": self._values(live),
+            "channel_values": self._values(live, whole or ()),
             "channel_versions": versions,
             "versions_seen": {INPUT: {}, **seen},
             "updated_channels": None if live.updated is None else sorted(live.updated),
         }
-        metadata = {"source": source, "step": step, "parents": dict(self._parents)}
+        metadata = {"source": source, "step": step, "parents": dict(self._parents), **self.deltas.metadata()}
         new = {chan: v for chan, v in versions.items() if self._stored.get(chan) != v}
-        self._stored = versions
+        self._stored, self._numbers = versions, dict(live.versions)
         self._unsaved = None
         await self._history.call("put", self._history.placed(self._parent), checkpoint, metadata, new)
 
-    def _values(self, live: Live) -> dict[str, Any]:
+    def _values(self, live: Live, whole: Collection[str]) -> dict[str, Any]:
         values: dict[str, Any] = {}
         for name, channel in live.channels.items():
             if name not in live.versions:
                 continue
-            if isinstance(channel, DeltaChannel):
-                if channel.is_available():
-                    values[name] = DeltaSnapshot(channel.get())
+            if name in whole and channel.is_available():
+                values[name] = DeltaSnapshot(channel.get())
                 continue
             value = channel.checkpoint()
             if value is not MISSING:
@@ -258,17 +331,19 @@ class SaverPen:
         kept = storable(writes, self._untracked)
         if not kept:
             return
+        if self._plan.delta_channels:
+            self.deltas.written(kept)
         if self._at_exit:
             self._held = [held for held in self._held if held[1] != task]
             self._held.append((kept, task, path))
             return
         await self._send(kept, task, path)
 
-    async def _send(self, writes: Writes, task: str, path: str) -> None:
+    async def _send(self, writes: Writes, task: str, path: str, *, at: str | None = None) -> None:
         history = self._history
         if self._takes_path is None:
             self._takes_path = accepts_path(history.method("put_writes"))
-        place = history.placed(self._id)
+        place = history.placed(at or self._id)
         if self._takes_path:
             await history.call("put_writes", place, list(writes), task, path)
         else:

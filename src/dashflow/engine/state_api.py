@@ -10,13 +10,15 @@ from dashflow._util.reserved import INPUT, INTERRUPT
 from dashflow.checkpoint.imported_layout import upcast
 from dashflow.checkpoint.view import mapped, metadata_of, naming, timestamp
 from dashflow.constants import END
+from dashflow.core.bumps import really_seen
 from dashflow.core.events import Change, StateEdited
 from dashflow.core.fold import ThreadState
 from dashflow.core.plan import GraphPlan
 from dashflow.core.superstep import Live, Task, apply, next_tasks, read, revive
 from dashflow.core.written import tell
 from dashflow.engine.accept import loose_writes, told
-from dashflow.engine.history import History, Place, Writes
+from dashflow.engine.deltas import input_task_id
+from dashflow.engine.history import History, Place, Worker, Writes
 from dashflow.engine.imported import adopt
 from dashflow.engine.journal import Changes
 from dashflow.engine.setting import Setting
@@ -243,6 +245,8 @@ async def _as_task(
     if identifier is not None:
         scope.call_it(identifier)
     task.writes = own = node.body.writes(values)
+    if plan.stamp is not None:
+        plan.stamp(plan.channels, own)
     for route in node.body.routes:
         free = route.asynchronous and setting.host.asynchronous
         decision = route.decide(route.read(setting.live, own), values, scope, free)
@@ -281,8 +285,23 @@ async def _edited(
         parents=dict(state.parents),
         deltas=plan.deltas,
     )
-    results = [(task.scope, task.writes or ()) for task in tasks if task.scope is not None]
+    results: list[tuple[Worker, Writes]] = [
+        (task.scope, task.writes or ()) for task in tasks if task.scope is not None
+    ]
+    if extra and state.checkpoint and not history.diffs:
+        results.append((_Input(setting.checkpoint_id), extra))
     return await history.edit(plan, place, event, live, results, setting.options.config)
+
+
+class _Input:
+    """Who wrote an input, for savers that keep its writes at the checkpoint that it came to."""
+
+    asked = 0
+    path = ""
+    namespace = ""
+
+    def __init__(self, checkpoint: str) -> None:
+        self.id = input_task_id(checkpoint)
 
 
 def _last_node(plan: GraphPlan, state: ThreadState) -> str:
@@ -293,7 +312,7 @@ def _last_node(plan: GraphPlan, state: ThreadState) -> str:
     """
     if len(plan.nodes) == 1:
         return next(iter(plan.nodes))
-    seen = sorted(_seen(plan, state.seen))
+    seen = sorted(_seen(plan, really_seen(state.seen)))
     if not seen:
         if isinstance(plan.input_channel, str) and plan.input_channel in plan.nodes:
             return plan.input_channel

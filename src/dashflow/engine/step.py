@@ -56,6 +56,8 @@ class Step(Setting):
         for task in list(tasks):
             if task.key in done:
                 task.writes = done[task.key]
+                if self.plan.delta_channels and self._pen is not None and self._pen.detailed:
+                    self._pen.reused.add((task.scope or Scope(self, task)).id)
             elif task.key in handled:
                 handler = resumed(self.plan, task, handled[task.key], done)
                 if handler is not None:

@@ -383,7 +383,10 @@ async def execute(host: Host, run: Surroundings, task: Task) -> list[tuple[str, 
     """
     body: Body = task.node.body
     if body.inline:
-        return body.writes(task.input)
+        writes = body.writes(task.input)
+        if run.plan.stamp is not None:
+            run.plan.stamp(run.plan.channels, writes)
+        return writes
     scope = task.scope = task.scope or Scope(run, task)
     token = CURRENT.set(scope)
     try:
@@ -431,6 +434,8 @@ async def _attempt(
     writes = body.writes(result)
     if scope.extra:
         writes.extend(scope.extra)
+    if run.plan.stamp is not None:
+        run.plan.stamp(run.plan.channels, writes)
     for number, route in enumerate(body.routes):
         state = route.read(run.live, writes)
         free = route.asynchronous and host.asynchronous
