@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from dashflow._util.ids import path_text
 from dashflow._util.reserved import INPUT, INTERRUPT
 from dashflow.checkpoint.imported_layout import upcast
 from dashflow.checkpoint.view import mapped, metadata_of, naming, timestamp
@@ -286,22 +287,24 @@ async def _edited(
         deltas=plan.deltas,
     )
     results: list[tuple[Worker, Writes]] = [
-        (task.scope, task.writes or ()) for task in tasks if task.scope is not None
+        (_Writer(task.scope.id, path_text(task.path)), task.writes or ())
+        for task in tasks
+        if task.scope is not None
     ]
     if extra and state.checkpoint and not history.diffs:
-        results.append((_Input(setting.checkpoint_id), extra))
+        results.append((_Writer(input_task_id(setting.checkpoint_id)), extra))
     return await history.edit(plan, place, event, live, results, setting.options.config)
 
 
-class _Input:
-    """Who wrote an input, for savers that keep its writes at the checkpoint that it came to."""
+class _Writer:
+    """As what an edit's writes are stored: paths sort as the updates were given, which is how they count."""
 
-    asked = 0
-    path = ""
     namespace = ""
 
-    def __init__(self, checkpoint: str) -> None:
-        self.id = input_task_id(checkpoint)
+    def __init__(self, identifier: str, path: str = "") -> None:
+        self.id = identifier
+        self.path = path
+        self.asked = 0
 
 
 def _last_node(plan: GraphPlan, state: ThreadState) -> str:
