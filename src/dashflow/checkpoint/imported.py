@@ -17,7 +17,6 @@ import msgspec
 from dashflow._util.reserved import TASKS
 from dashflow.checkpoint.base.checkpoint import writes_sort_key
 from dashflow.checkpoint.events import from_record
-from dashflow.checkpoint.serde.jsonplus import JsonPlusSerializer
 from dashflow.core.events import (
     IMPORTS,
     CheckpointImported,
@@ -143,7 +142,11 @@ class Imports:
         self._log = log
         self._tables: OrderedDict[str, Table] = OrderedDict()
         self._lock = threading.RLock()
-        self.loads = loads or JsonPlusSerializer(allowed_msgpack_modules=None).loads_typed
+        if loads is None:
+            from dashflow.checkpoint.serde.jsonplus import JsonPlusSerializer  # savers bring their own
+
+            loads = JsonPlusSerializer(allowed_msgpack_modules=None).loads_typed
+        self.loads: Loads = loads
 
     def table(self, stream: str) -> Table:
         """What was imported into a stream so far."""

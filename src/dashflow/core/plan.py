@@ -109,7 +109,6 @@ class GraphPlan:
         stream: The key or keys that ``get_state`` shows.
         pure_reducers: Reducers that build a new value and leave the parts of the old one alone.
         follows: For each node, those that an edge leads to from it: to understand old checkpoints.
-        stamp: Gives what is written to delta channels ids, in place, where it needs some.
     """
 
     __slots__ = (
@@ -126,7 +125,6 @@ class GraphPlan:
         "output",
         "output_set",
         "resources",
-        "stamp",
         "stream",
         "told",
         "triggered_by",
@@ -148,7 +146,6 @@ class GraphPlan:
         stream: Sequence[str] | str,
         pure_reducers: Sequence[Callable[..., Any]] = (),
         follows: Mapping[str, Sequence[str]] | None = None,
-        stamp: Callable[[Channels, list[tuple[str, Any]]], None] | None = None,
     ) -> None:
         self.name = name
         self.nodes = dict(nodes)
@@ -167,7 +164,6 @@ class GraphPlan:
         # Values of these live in this process only: no record may hold what is written to them.
         self.untracked = frozenset(n for n, c in self.channels.items() if isinstance(c, UntrackedValue))
         self.delta_channels = {n: c for n, c in self.channels.items() if isinstance(c, DeltaChannel)}
-        self.stamp = stamp if self.delta_channels else None
         self.told = frozenset((RETURN, *((stream,) if isinstance(stream, str) else stream))) - self.untracked
         self.follows = dict(follows or {})
         triggered: dict[str, list[str]] = {}
@@ -199,14 +195,10 @@ class GraphPlan:
             TypeError: There are several input channels, and the input is no dict.
         """
         if isinstance(self.input_channel, str):
-            writes = [(self.input_channel, given)]
-        elif isinstance(given, dict):
-            writes = [(key, value) for key, value in given.items() if key in self.input_channel]
-        else:
+            return [(self.input_channel, given)]
+        if not isinstance(given, dict):
             raise TypeError(f"Expected chunk to be a dict, got {type(given).__name__}")
-        if self.stamp is not None:
-            self.stamp(self.channels, writes)
-        return writes
+        return [(key, value) for key, value in given.items() if key in self.input_channel]
 
     @property
     def sends(self) -> bool:

@@ -87,8 +87,6 @@ def accept(
         if command.resume is not None:
             answers, answer = _match(state, command.resume, terms)
         writes = command_writes(command)
-        if plan.stamp is not None:
-            plan.stamp(plan.channels, writes)
         if not writes and command.resume is None:
             raise EmptyInputError("Received empty Command input")
     if terms.resumes:

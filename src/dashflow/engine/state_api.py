@@ -246,8 +246,6 @@ async def _as_task(
     if identifier is not None:
         scope.call_it(identifier)
     task.writes = own = node.body.writes(values)
-    if plan.stamp is not None:
-        plan.stamp(plan.channels, own)
     for route in node.body.routes:
         free = route.asynchronous and setting.host.asynchronous
         decision = route.decide(route.read(setting.live, own), values, scope, free)

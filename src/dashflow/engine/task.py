@@ -383,10 +383,7 @@ async def execute(host: Host, run: Surroundings, task: Task) -> list[tuple[str, 
     """
     body: Body = task.node.body
     if body.inline:
-        writes = body.writes(task.input)
-        if run.plan.stamp is not None:
-            run.plan.stamp(run.plan.channels, writes)
-        return writes
+        return body.writes(task.input)
     scope = task.scope = task.scope or Scope(run, task)
     token = CURRENT.set(scope)
     try:
@@ -434,8 +431,6 @@ async def _attempt(
     writes = body.writes(result)
     if scope.extra:
         writes.extend(scope.extra)
-    if run.plan.stamp is not None:
-        run.plan.stamp(run.plan.channels, writes)
     for number, route in enumerate(body.routes):
         state = route.read(run.live, writes)
         free = route.asynchronous and host.asynchronous

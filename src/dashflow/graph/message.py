@@ -199,9 +199,6 @@ def _messages_delta_reducer(state: list[Any], writes: list[Any]) -> list[Any]:
     return [kept for kept in result if kept is not None] if holes else result
 
 
-_messages_delta_reducer.takes_messages = True  # type: ignore[attr-defined]  # for ensure_message_ids
-
-
 class MessagesState(TypedDict):
     """A state with ``messages`` alone; inherit from it to add keys."""
 

@@ -16,7 +16,6 @@ from dashflow.engine.cache import identity
 from dashflow.engine.task import Route
 from dashflow.managed.base import Progress, managed_value
 from dashflow.pregel.action import Action
-from dashflow.pregel.message_ids import ensure_message_ids
 from dashflow.pregel.node import PregelNode
 from dashflow.pregel.write import ChannelWrite
 from dashflow.types.policies import CachePolicy, RetryPolicy
@@ -141,7 +140,6 @@ def plan_of(
         stream=shown,
         pure_reducers=pure_reducers,
         follows=follows,
-        stamp=ensure_message_ids,
     )
 
 
