@@ -219,13 +219,15 @@ def test_what_is_missing_is_named(python):
     said = python.code(
         """
         from dashflow.compat import install
+        from dashflow.compat.names import PRIVATE
         from dashflow.errors import AliasMissingError
         install()
+        PRIVATE["stream._mux"]["Gone"] = "stream"
         for statement in (
             "import langgraph.pregel._algo",
-            "from langgraph._internal._constants import NEVER_THERE",
+            "from langgraph.stream._mux import Gone",
             "import langgraph.absent",
-            "from langgraph._internal._constants import __path__",
+            "from langgraph.stream._mux import __path__",
         ):
             try:
                 exec(statement)
@@ -235,11 +237,11 @@ def test_what_is_missing_is_named(python):
     )
     assert [line.split("|")[:2] for line in said] == [
         ["True", "langgraph.pregel._algo"],
-        ["True", "langgraph._internal._constants.NEVER_THERE"],
+        ["True", "langgraph.stream._mux.Gone"],
         ["False", "langgraph.absent"],
-        ["False", "langgraph._internal._constants"],
+        ["False", "langgraph.stream._mux"],
     ]
-    assert "dashflow._util.reserved.NEVER_THERE" in said[1]
+    assert "dashflow.stream.Gone" in said[1]
 
 
 def test_names_private_to_langgraph_come_from_public_places(python):
@@ -248,10 +250,14 @@ def test_names_private_to_langgraph_come_from_public_places(python):
         from dashflow.compat import install
         install()
         from langgraph._internal._constants import CONFIG_KEY_READ, CONFIG_KEY_SEND
+        from langgraph._internal._runnable import RunnableCallable
+        from langgraph.stream._types import ProtocolEvent
+        import dashflow.pregel.callable as callable
         import langgraph._internal._constants as constants
-        print(CONFIG_KEY_READ, constants.CONFIG_KEY_SEND == CONFIG_KEY_SEND, hasattr(constants, "__path__"))
+        print(CONFIG_KEY_READ, constants.CONFIG_KEY_RUNTIME, hasattr(constants, "__path__"))
+        print(RunnableCallable is callable.RunnableCallable, ProtocolEvent.__name__)
         """
-    ) == ["__pregel_read True False"]
+    ) == ["__pregel_read __pregel_runtime False", "True ProtocolEvent"]
 
 
 def test_installing_too_late_is_refused_and_too_early_is_not(python):
@@ -399,3 +405,21 @@ def test_compiled_graphs_are_generic_for_annotations():
 
     assert Pregel[State, None, State, State].__origin__ is Pregel
     assert CompiledStateGraph[State].__origin__ is CompiledStateGraph
+
+
+def test_the_runtime_is_in_the_config_where_packages_look_for_it():
+    from dashflow.graph import START, StateGraph
+    from dashflow.store.memory import InMemoryStore
+
+    seen = []
+
+    def node(state, config):
+        seen.append(config["configurable"]["__pregel_runtime"].store)
+        return {}
+
+    builder = StateGraph(dict)
+    builder.add_node("node", node)
+    builder.add_edge(START, "node")
+    store = InMemoryStore()
+    builder.compile(store=store).invoke({})
+    assert seen == [store]

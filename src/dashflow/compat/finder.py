@@ -31,14 +31,15 @@ ROOT = "langgraph"
 OURS = "dashflow"
 
 
-def _exists(name: str) -> bool:
-    """Whether DashFlow has this module; its parents are imported for that, the module is not."""
+def _ours(below: str) -> ModuleSpec | None:
+    """DashFlow's module of this name, if there is one; its parents are imported for that, it is not."""
+    name = f"{OURS}.{below}"
     try:
-        return find_spec(name) is not None
+        return find_spec(name)
     except ModuleNotFoundError as missing:
         if missing.name is None or not name.startswith(f"{missing.name}."):
             raise
-        return False
+        return None
 
 
 class _Alias(Loader):
@@ -77,7 +78,7 @@ class _Table(Loader):
             if place is None:
                 raise AttributeError(f"module {asked!r} has no attribute {name!r}")
             target = f"{OURS}.{place}"
-            value = getattr(import_module(target), name, module) if _exists(target) else module
+            value = getattr(import_module(target), name, module) if _ours(place) else module
             if value is module:
                 raise AliasMissingError(f"{asked}.{name}", f"{target}.{name}")
             return value
@@ -131,13 +132,15 @@ class AliasFinder(MetaPathFinder):
         if any(fullname == kept or fullname.startswith(f"{kept}.") for kept in self.keep):
             return None
         # The version is LangGraph's, not ours: it says which calls are answered.
-        ours = f"{OURS}.{below}"
-        if below != "version" and _exists(ours):
-            return ModuleSpec(fullname, _Alias(ours), is_package=True)
+        ours = _ours(below) if below != "version" else None
+        if ours is not None:
+            spec = ModuleSpec(fullname, _Alias(ours.name))
+            spec.submodule_search_locations = ours.submodule_search_locations
+            return spec
         if below in PRIVATE:
             return ModuleSpec(fullname, _Table(below))
         parent, _, _ = below.rpartition(".")
-        if below in REPLACED or (parent not in SHARED and _exists(f"{OURS}.{parent}")):
+        if below in REPLACED or (parent not in SHARED and _ours(parent)):
             return ModuleSpec(fullname, _Refusal())
         return None
 

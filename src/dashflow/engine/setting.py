@@ -12,6 +12,7 @@ from typing import Any
 from dashflow._util.ids import old_task_id, task_id
 from dashflow._util.reserved import (
     CONFIG_KEY_READ,
+    CONFIG_KEY_RUNTIME,
     CONFIG_KEY_SCRATCHPAD,
     CONFIG_KEY_SEND,
     CONFIG_KEY_TASK_ID,
@@ -174,6 +175,7 @@ class Setting:
                 CONFIG_KEY_TASK_ID: scope.id,
                 CONFIG_KEY_SEND: scope.send,
                 CONFIG_KEY_READ: scope.read,
+                CONFIG_KEY_RUNTIME: scope.runtime,
                 CONFIG_KEY_SCRATCHPAD: scope,
             },
         }
