@@ -48,7 +48,10 @@ class Answers:
         if self._outer is not None:
             found = self._outer.find(question, self._outer_key)
         else:
-            found = self._spare.pop() if self._spare else MISSING
+            try:  # tasks on several threads may ask at once; one of them gets it
+                found = self._spare.pop()
+            except IndexError:
+                found = MISSING
         if found is not MISSING:
             self._given[question] = found
             self._taken.setdefault(key, {})[question] = found
