@@ -456,3 +456,73 @@ def test_other_data_stays_as_it_is(driver, saver):
     compiled = graph.compile(checkpointer=saver)
     assert driver.run(compiled, {"items": given})["items"] == [*given, {"n": 2}]
     assert state(driver, compiled)["items"] == [*given, {"n": 2}]
+
+
+# -- threads in the log ----------------------------------------------------------------------------
+
+
+def moved(found, target):
+    """Put what a saver lists into another, as a program that moves threads does."""
+    for one in reversed(found):
+        before = (one.parent_config or {}).get("configurable", {}).get("checkpoint_id")
+        where = {"configurable": {"thread_id": "t", "checkpoint_ns": "", "checkpoint_id": before}}
+        stored = target.put(where, one.checkpoint, one.metadata, one.checkpoint["channel_versions"])
+        for task in dict.fromkeys(write[0] for write in one.pending_writes):
+            writes = [write[1:] for write in one.pending_writes if write[0] == task]
+            target.put_writes(stored, writes, task)
+
+
+def story(number, graph, asks, durability):
+    """Some ways to use a thread; returns the graph that was used."""
+
+    def run(graph, given, config=CONFIG):
+        graph.invoke(given, config, durability=durability)
+
+    if number in ("resumed", "edited", "given up", "updated"):
+        run(asks, {"a": ["in"]})
+        if number == "edited":
+            asks.update_state(CONFIG, {"b": ["edit"]}, as_node="asks")
+        if number == "given up":
+            run(asks, {"a": ["new"]})
+        run(asks, Command(resume="yes", update={"a": ["said"]} if number == "updated" else None))
+        run(asks, {"b": ["more"]})
+        return asks
+    run(graph, {"a": ["in"], "b": ["in"]})
+    if number == "overwritten":
+        run(graph, {"a": Overwrite(["new"])})
+    elif number == "replayed":
+        run(graph, None, list(graph.get_state_history(CONFIG))[-1].config)
+    elif number == "copied":
+        graph.update_state(CONFIG, None, as_node="__copy__")
+    run(graph, {"a": ["more"]})
+    return graph
+
+
+STORIES = ["plain", "overwritten", "replayed", "copied", "resumed", "edited", "given up", "updated"]
+
+
+@pytest.mark.parametrize("number", STORIES)
+def test_a_thread_of_the_log_that_is_moved_reads_as_before(number, durability, tmp_path):
+    saver = InMemorySaver()
+    graph = story(number, chain(saver, frequency=4), asking(saver), durability)
+    found = list(saver.list(CONFIG))
+    target = OwnSqlite(str(tmp_path / "threads.db"))
+    moved(found, target)
+    other = graph.copy()
+    other.checkpointer = target
+    assert any("a" not in one.checkpoint["channel_values"] for one in found)
+    for one in found:
+        assert other.get_state(one.config).values == graph.get_state(one.config).values
+
+
+def test_the_log_shows_what_a_saver_would_keep(durability):
+    saver, own = InMemorySaver(), OwnMemory()
+    shown = []
+    for each in (saver, own):
+        graph = chain(each, frequency=4)
+        for number in range(3):
+            graph.invoke({"a": [number]}, CONFIG, durability=durability)
+        rows = [one for one in each.list(CONFIG) if one.metadata["step"] > -2]
+        shown.append([(kept(one, "a", "b"), counters(one)) for one in rows])
+        assert len(rows) + (durability == "exit") == len(list(each.list(CONFIG)))
+    assert shown[0] == shown[1]

@@ -7,6 +7,7 @@ from typing import Any
 
 from dashflow._util.ids import task_id
 from dashflow.checkpoint.base.checkpoint import CheckpointTuple, DeltaChannelHistory, PendingWrite
+from dashflow.checkpoint.delta_lineage import left_out
 from dashflow.checkpoint.thread import ThreadReader
 from dashflow.checkpoint.view import as_tuple, parent_name, places
 from dashflow.core.fold import ThreadState
@@ -44,7 +45,7 @@ def delta_history(
             writes[channel][:0] = between = _between(earlier, later, channel, place)
             if channel in place.checkpoint["channel_values"]:
                 seeds[channel] = place.checkpoint["channel_values"][channel]
-            elif between and not later.id:
+            elif between and not later.id and isinstance(between[-1][2], Overwrite):
                 whole.add(channel)  # that is all of its value; nothing before counts
         later = earlier
     result: dict[str, DeltaChannelHistory] = {}
@@ -62,8 +63,9 @@ def _between(
 
     The log keeps what a step of a run made of a channel, not what was written to it.
     """
-    if later.id:
-        return [write for write in place.pending_writes or () if write[1] == channel]
+    writes = [write for write in place.pending_writes or () if write[1] == channel]
+    if later.id or (writes and channel in left_out(later)):
+        return writes
     if earlier.versions.get(channel) == later.versions.get(channel):
         return []
     outcome = Overwrite(later.values.get(channel))

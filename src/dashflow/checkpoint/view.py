@@ -44,6 +44,7 @@ from dashflow.core.fold import EMPTY, ThreadState, fold
 from dashflow.core.ids import checkpoint_id, checkpoint_version
 from dashflow.log.base import EventLog
 from dashflow.log.codec import Registry
+from dashflow.types.commands import Overwrite
 from dashflow.types.interrupts import Interrupt
 from dashflow.types.snapshots import DeltaSnapshot
 
@@ -164,7 +165,7 @@ def _values(state: ThreadState) -> dict[str, Any]:
     for name, counter in state.deltas.items():
         if name in values:
             value = values.pop(name)
-            if first or is_whole(counter):
+            if first or is_whole(counter) or not counter[1]:
                 values[name] = DeltaSnapshot(value)
     return values
 
@@ -205,6 +206,9 @@ def _pending(
             found.append((writes_sort_key(path, task, WRITES_IDX_MAP[ERROR]), ERROR, error))
         if key in state.handled:
             found.append((writes_sort_key(path, task, 1), ERROR_SOURCE_NODE, state.names[key]))
+    for channel, value in state.later.items():
+        task = f"ffffffff{task_id(b'', identifier, channel)[8:]}"  # whatever else there is sorts before it
+        found.append((writes_sort_key("~~", task, 0), channel, Overwrite(value)))
     for sort, channel, stored in table.writes_of(identifier):
         found.append((sort, channel, reader.imports.loads(stored)))
     found.sort(key=lambda write: write[0])

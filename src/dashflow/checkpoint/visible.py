@@ -49,7 +49,12 @@ def visible(states: Sequence[ThreadState], ns: str = "") -> list[ThreadState]:
         return last_made[maker.run] == maker.checkpoint and not fleeting
 
     shown = {place: state for place, state in best.items() if shows(made[place])}
-    return [_under_shown_parent(state, shown, best) for state in shown.values()]
+    found = {place: _under_shown_parent(state, shown, best) for place, state in shown.items()}
+    if any(state.deltas for state in found.values()):
+        from dashflow.checkpoint.delta_lineage import link  # only for graphs that have such channels
+
+        return link(found, made, best)
+    return list(found.values())
 
 
 def _joined(before: ThreadState, after: ThreadState) -> ThreadState:

@@ -72,6 +72,7 @@ class ThreadState(msgspec.Struct, frozen=True):
         wrote: What tasks of the step before the checkpoint wrote, by task key: for who looks at that step.
         wrote_names: Nodes of those, by task key.
         deltas: Counters of delta channels, see ``dashflow.core.cadence``.
+        later: Delta channels' values at the next checkpoint, where nothing else tells them: for who looks.
     """
 
     version: int = 0
@@ -106,6 +107,7 @@ class ThreadState(msgspec.Struct, frozen=True):
     wrote: dict[str, list[tuple[str, Any]]] = {}
     wrote_names: dict[str, str] = {}
     deltas: dict[str, tuple[int, int, int]] = {}
+    later: dict[str, Any] = {}
 
 
 EMPTY = ThreadState()
