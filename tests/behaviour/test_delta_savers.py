@@ -180,7 +180,7 @@ def test_after_so_many_updates_it_is_stored_whole(driver):
 
 
 def test_after_so_many_supersteps_it_is_stored_whole_though_nobody_wrote(driver, monkeypatch):
-    monkeypatch.setattr("dashflow.engine.deltas.MAX_SUPERSTEPS", 4)
+    monkeypatch.setattr("dashflow._util.limits.DELTA_MAX_SUPERSTEPS", 4)
     graph = chain(driver.saver)
     driver.run(graph, {"a": ["in"], "b": ["in"]})
     assert [kept(one, "b") for one in driver.stored()] == [set(), set(), set(), {"b"}, {"b"}]
@@ -189,7 +189,7 @@ def test_after_so_many_supersteps_it_is_stored_whole_though_nobody_wrote(driver,
 
 
 def test_a_snapshot_of_a_channel_nobody_wrote_wakes_nobody(driver, durability, monkeypatch):
-    monkeypatch.setattr("dashflow.engine.deltas.MAX_SUPERSTEPS", 3)
+    monkeypatch.setattr("dashflow._util.limits.DELTA_MAX_SUPERSTEPS", 3)
     graph = chain(driver.saver, interrupt_before=["three"])
     driver.run(graph, {"a": ["in"], "b": ["in"]}, durability=durability)
     assert driver.call(graph, "get_state", CONFIG).next == ("three",)

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Mapping
-from os import environ
 from typing import Any
 
+from dashflow._util import limits
 from dashflow._util.reserved import INPUT, NULL_TASK_ID
 from dashflow._util.sentinel import MISSING
 from dashflow.core.bumps import bump
@@ -21,9 +21,6 @@ from dashflow.types.commands import overwrite_of
 
 COUNTERS = "counters_since_delta_snapshot"
 """Key in metadata: [updates, supersteps] of each channel since it was stored whole."""
-
-MAX_SUPERSTEPS = int(environ.get("LANGGRAPH_DELTA_MAX_SUPERSTEPS_SINCE_SNAPSHOT", "5000"))
-"""After so many supersteps a channel is stored whole, however few wrote to it."""
 
 STUB_STEP = -2
 """Number of the empty checkpoint that holds the writes of a thread's first run under durability "exit"."""
@@ -104,7 +101,7 @@ class Deltas:
 
     def _is_due(self, frequency: int, name: str) -> bool:
         updates, steps = self._counts.get(name, (0, 0))
-        return updates >= frequency or steps >= MAX_SUPERSTEPS
+        return updates >= frequency or steps >= limits.DELTA_MAX_SUPERSTEPS
 
     def written_ones(self, live: Live) -> set[str]:
         """All that were ever written to: what a new thread's first edit stores."""

@@ -18,7 +18,6 @@ from dashflow.core.plan import GraphPlan
 from dashflow.core.superstep import Live, Task, apply, next_tasks, read, revive
 from dashflow.core.written import tell
 from dashflow.engine.accept import loose_writes, told
-from dashflow.engine.deltas import input_task_id
 from dashflow.engine.history import History, Place, Worker, Writes
 from dashflow.engine.imported import adopt
 from dashflow.engine.journal import Changes
@@ -290,6 +289,8 @@ async def _edited(
         if task.scope is not None
     ]
     if extra and state.checkpoint and not history.diffs:
+        from dashflow.engine.deltas import input_task_id  # only for savers of somebody else
+
         results.append((_Writer(input_task_id(setting.checkpoint_id)), extra))
     return await history.edit(plan, place, event, live, results, setting.options.config)
 
