@@ -7,7 +7,6 @@ import uuid
 from typing import Annotated, Any, TypedDict
 
 import pytest
-from langchain_core.messages import AIMessage, HumanMessage
 
 from dashflow.channels import LastValue
 from dashflow.channels.delta import DeltaChannel
@@ -15,7 +14,6 @@ from dashflow.checkpoint.memory import InMemorySaver
 from dashflow.checkpoint.sqlite import SqliteSaver
 from dashflow.checkpoint.sqlite.aio import AsyncSqliteSaver
 from dashflow.graph import END, START, StateGraph
-from dashflow.graph.message import _messages_delta_reducer
 from dashflow.pregel import NodeBuilder, Pregel
 from dashflow.types import Command, Overwrite, interrupt
 from dashflow.types.snapshots import DeltaSnapshot
@@ -396,66 +394,6 @@ def test_updates_of_one_edit_count_in_their_order(driver):
     edit = [({"a": [word]}, node, None) for node, word in updates]
     driver.call(graph, "bulk_update_state", CONFIG, [edit, [({"b": ["end"]}, "two", None)]])
     assert state(driver, graph)["a"][-3:] == ["z", "x", "y"]
-
-
-# -- messages --------------------------------------------------------------------------------------
-
-
-@pytest.fixture(params=[InMemorySaver, OwnMemory], ids=["log", "saver"])
-def saver(request, driver):
-    driver.saver = request.param()
-    return driver.saver
-
-
-def appended(value, writes):
-    return value + [item for write in writes for item in (write if isinstance(write, list) else [write])]
-
-
-@pytest.mark.parametrize("reducer", [appended, _messages_delta_reducer])
-@pytest.mark.parametrize("given", [[HumanMessage("hi")], [{"role": "user", "content": "hi"}]])
-def test_messages_get_ids_that_stay(driver, saver, reducer, given):
-    class State(TypedDict):
-        messages: Annotated[list, DeltaChannel(reducer)]
-
-    graph = StateGraph(State)
-    graph.add_node("agent", lambda state: {"messages": [AIMessage("hello")]})
-    graph.add_edge(START, "agent")
-    compiled = graph.compile(checkpointer=saver)
-    result = driver.run(compiled, {"messages": given})
-    driver.update(compiled, {"messages": [HumanMessage("more")]}, "agent")
-    ids = [message.id for message in state(driver, compiled)["messages"]]
-    assert all(ids)
-    assert len(set(ids)) == 3
-    assert [message.id for message in result["messages"]] == ids[:2]
-    assert [message.id for message in state(driver, compiled)["messages"]] == ids
-
-
-@pytest.mark.parametrize("given", ["hi", ("user", "hi"), Overwrite([("user", "hi")])])
-def test_whatever_is_a_message_becomes_one_where_only_messages_are_kept(driver, saver, given):
-    class State(TypedDict):
-        messages: Annotated[list, DeltaChannel(_messages_delta_reducer)]
-
-    graph = StateGraph(State)
-    graph.add_node("agent", lambda state: {"messages": given})
-    graph.add_edge(START, "agent")
-    compiled = graph.compile(checkpointer=saver)
-    (message,) = driver.run(compiled, {"messages": []})["messages"]
-    assert message.content == "hi"
-    assert [known.id for known in state(driver, compiled)["messages"]] == [message.id]
-
-
-def test_other_data_stays_as_it_is(driver, saver):
-    given = [{"type": "ticket", "n": 1}, "text", 3]
-
-    class State(TypedDict):
-        items: Annotated[list, DeltaChannel(appended)]
-
-    graph = StateGraph(State)
-    graph.add_node("node", lambda state: {"items": [{"n": 2}]})
-    graph.add_edge(START, "node")
-    compiled = graph.compile(checkpointer=saver)
-    assert driver.run(compiled, {"items": given})["items"] == [*given, {"n": 2}]
-    assert state(driver, compiled)["items"] == [*given, {"n": 2}]
 
 
 # -- threads in the log ----------------------------------------------------------------------------
