@@ -1,5 +1,6 @@
 """The command line in a terminal: the question, Ctrl-C once and twice, colour, and none of it elsewhere."""
 
+import errno
 import json
 import os
 import pty
@@ -200,6 +201,17 @@ def test_ctrl_c_stops_a_run_that_can_be_resumed(terminal, dashflow, gate):
     assert sorted(task["attempt"] for task in view["tasks"]) == [1, 2]
 
 
+def until_nobody_reads(pipe):
+    """Wait for the end of a process that is being killed and had ``pipe`` open."""
+    while True:
+        try:
+            os.close(os.open(pipe, os.O_WRONLY | os.O_NONBLOCK))
+        except OSError as error:
+            if error.errno != errno.ENXIO:
+                raise
+            return
+
+
 def test_ctrl_c_twice_leaves_at_once(terminal, dashflow, gate, tmp_path):
     """Something holds up the first one: the log is locked by another program."""
     import sqlite3
@@ -216,6 +228,7 @@ def test_ctrl_c_twice_leaves_at_once(terminal, dashflow, gate, tmp_path):
         lock.close()
     assert "Traceback" not in shown.screen
     assert shown.screen.rstrip().endswith("\x1b[?25h") or "\x1b[?25l" not in shown.screen
+    until_nobody_reads(gate)
     again = terminal("resume")
     with open(gate, "w"):
         pass

@@ -366,7 +366,7 @@ def test_processes_that_the_program_starts_inherit_the_alias(python):
 
                 if __name__ == "__main__":
                     with multiprocessing.get_context("spawn").Pool(1) as pool:
-                        print(*pool.apply(where))
+                        print(*pool.apply(where), flush=True)
                     subprocess.run([sys.executable, "child.py"], check=True)
             """,
             "child.py": "from langgraph.types import Send; print(Send.__module__)",

@@ -38,6 +38,20 @@ def shown(recorded: Any, **options: Any) -> Any:
     )
 
 
+def made(recorded: Any) -> Any:
+    """What the history that the saver gives for the channel comes to."""
+    found = (
+        recorded.saver.get_delta_channel_history(config=recorded.config(), channels=["items"])
+        if recorded._runner is None
+        else recorded._runner.run(
+            recorded.saver.aget_delta_channel_history(config=recorded.config(), channels=["items"])
+        )
+    )["items"]
+    channel = DeltaChannel(extend, list).from_checkpoint(found.get("seed", []))
+    channel.replay_writes(found["writes"])
+    return channel.get()
+
+
 def test_the_value_is_shown_after_so_many_updates(recorded) -> None:
     graph = recorded.compile(recorded.graph([("a", lambda s: {"items": ["a"]})], schema=state(4)))
     seen = []
@@ -64,22 +78,16 @@ def test_the_history_makes_the_value(recorded) -> None:
     graph = recorded.compile(recorded.graph([("a", lambda s: {"items": ["a"]})], schema=state(100)))
     recorded.run(graph, {"items": [0]})
     recorded.run(graph, {"items": [1]})
-    found = (
-        recorded.saver.get_delta_channel_history(config=recorded.config(), channels=["items"])
-        if recorded._runner is None
-        else recorded._runner.run(
-            recorded.saver.aget_delta_channel_history(config=recorded.config(), channels=["items"])
-        )
-    )["items"]
-    channel = DeltaChannel(extend, list).from_checkpoint(found.get("seed", []))
-    channel.replay_writes(found["writes"])
-    assert channel.get() == [0, "a", 1, "a"]
+    assert made(recorded) == [0, "a", 1, "a"]
 
 
-def test_a_run_that_keeps_only_its_end_shows_the_value(recorded) -> None:
+def test_a_run_that_keeps_only_its_end_keeps_what_makes_the_value(recorded) -> None:
     graph = recorded.compile(recorded.graph([("a", lambda s: {"items": ["a"]})], schema=state(100)))
     recorded.run(graph, {"items": [0]}, durability="exit")
-    assert shown(recorded)[0] == DeltaSnapshot([0, "a"])
+    assert shown(recorded) == (None, {"items": [2, 3]})
+    assert made(recorded) == recorded.state(graph).values["items"] == [0, "a"]
+    recorded.run(graph, {"items": [1]}, durability="exit")
+    assert made(recorded) == recorded.state(graph).values["items"] == [0, "a", 1, "a"]
 
 
 @pytest.mark.parametrize("message", [("human", "hi"), {"role": "user", "content": "hi"}, "hi"])
