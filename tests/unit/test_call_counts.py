@@ -95,7 +95,7 @@ def test_a_superstep_makes_few_calls():
         graph = loop(steps)
         return lambda: graph.invoke({"n": 0}, config())
 
-    assert per_step(work) <= 61  # 60; now and then the garbage collector adds a few over the 50 steps
+    assert per_step(work) <= 61  # 60 alone; 60.08 was seen beside other tests
 
 
 def test_a_superstep_makes_few_calls_on_asyncio():
