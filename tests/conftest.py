@@ -4,6 +4,7 @@ Counts are reduced unless DASHFLOW_TEST_PROFILE=soak (`make soak`). Nothing here
 """
 
 import os
+import signal
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -16,6 +17,10 @@ settings.register_profile(
     "soak", max_examples=3000, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile(os.environ.get("DASHFLOW_TEST_PROFILE", "test"))
+
+# A script's background job ignores Ctrl-C, and so would every program that a test starts and interrupts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Read by LangChain, LangSmith, rich and click; set on a developer's machine they would change results.
 _LEAKING = (
