@@ -24,15 +24,16 @@ from dashflow.planner.lexicon import (
 )
 
 # Possessive quantifiers and classes that exclude their own end: nothing is ever scanned twice.
+# Groups repeat plainly: CPython before 3.11.5 matches possessive groups wrongly (gh-106052).
 _TOKEN: Final = re.compile(
     r"""
       (?P<quoted>"[^"\n]*+"|“[^“”\n]*+”|`[^`\n]*+`|(?<!\w)'[^'\n]*+'(?!\w))
     | (?P<url>https?://[^\s<>"'`]++)
-    | (?P<path>(?:~|\.{1,2})?(?:/[\w.*+-]++)++/?|[\w.+-]++(?:/[\w.*+-]++)++/?|[\w.-]++/(?=\s|$|[,;]))
+    | (?P<path>(?:~|\.{1,2})?(?:/[\w.*+-]++)+/?|[\w.+-]++(?:/[\w.*+-]++)+/?|[\w.-]++/(?=\s|$|[,;]))
     | (?P<file>[\w-]++(?:\.[\w-]++)*\.(?:py|pyi|md|rst|txt|json|toml|ya?ml|cfg|ini|csv|xml|html?|css|js|ts|tsx
                |sql|sh|rs|go|java|c|h|cpp|ipynb|pdf|log|db|env|lock))(?![\w.]\w)(?!\w)
-    | (?P<number>\d++(?:[.,:]\d++)*+)(?!\w)
-    | (?P<word>\w++(?:['\u2019.-]\w++)*+)
+    | (?P<number>\d++(?:[.,:]\d++)*)(?!\w|[.,:]\d)
+    | (?P<word>\w++(?:['\u2019.-]\w++)*)
     | (?P<mark>\n|[.!?;:,()])
     """,
     re.VERBOSE,

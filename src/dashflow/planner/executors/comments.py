@@ -25,9 +25,9 @@ class Comment(NamedTuple):
 # A lone backslash pair is an alternative of its own, so that an unclosed quote before many escaped
 # ones is looked at once, not once for each: the search stays linear on any text.
 _ESCAPED = r"\\."
-_DOUBLE = r'"(?:\\.|[^"\\\n])*+"'
-_SINGLE = r"'(?:\\.|[^'\\\n])*+'"
-_BACKTICK = r"`(?:\\.|[^`\\])*+`?"
+_DOUBLE = r'"(?:\\.|[^"\\\n])*"'
+_SINGLE = r"'(?:\\.|[^'\\\n])*'"
+_BACKTICK = r"`(?:\\.|[^`\\])*`?"
 _SLASHES = r"(?P<line>//[^\n]*)"
 _BLOCK = r"(?P<block>/\*(?s:.*?)(?:\*/|\Z))"
 _HASH = r"(?:^|(?<=[\s;]))(?P<line>\#[^\n]*)"
@@ -39,12 +39,12 @@ def _family(*parts: str) -> Pattern[str]:
 
 _C = _family(_ESCAPED, _DOUBLE, _SINGLE, _SLASHES, _BLOCK)
 _SCRIPT = _family(_ESCAPED, _DOUBLE, _SINGLE, _BACKTICK, _SLASHES, _BLOCK)
-_RUST = _family(_ESCAPED, r'"(?:\\(?s:.)|[^"\\])*+"?', r"'(?:\\.[^'\n]{0,8}|[^'\\\n])'", _SLASHES, _BLOCK)
+_RUST = _family(_ESCAPED, r'"(?:\\(?s:.)|[^"\\])*"?', r"'(?:\\.[^'\n]{0,8}|[^'\\\n])'", _SLASHES, _BLOCK)
 _PHP = _family(_ESCAPED, _DOUBLE, _SINGLE, r"(?P<line>(?://|\#(?!\[))[^\n]*)", _BLOCK)
 _SHELL = _family(_ESCAPED, _DOUBLE, r"(?<!\w)'[^'\n]*+'", _HASH)
 _TOML = _family(r'"""(?s:.*?)(?:"""|\Z)', r"'''(?s:.*?)(?:'''|\Z)", _ESCAPED, _DOUBLE, r"'[^'\n]*+'", _HASH)
 _CSS = _family(_ESCAPED, _DOUBLE, _SINGLE, _BLOCK)
-_SQL = _family(r'"[^"\n]*+"', r"'(?s:[^'])*+'?", r"(?P<line>--[^\n]*)", _BLOCK)
+_SQL = _family(r'"[^"\n]*+"', r"'(?s:[^'])*'?", r"(?P<line>--[^\n]*)", _BLOCK)
 _LUA = _family(_ESCAPED, _DOUBLE, _SINGLE, r"(?P<block>--\[\[(?s:.*?)(?:\]\]|\Z))", r"(?P<line>--[^\n]*)")
 _MARKUP = re.compile(r"(?P<block><!--(?s:.*?)(?:-->|\Z))")
 _INI = _family(r"^[ \t]*(?P<line>[#;][^\n]*)")

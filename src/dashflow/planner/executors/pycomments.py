@@ -18,8 +18,8 @@ from dashflow.planner.executors.comments import Comment
 # Every alternative begins with a plain character, which lets the search skip to the next candidate.
 # Unclosed strings run to the end of the line, or of the text, so that nothing is read twice.
 _TOKEN = re.compile(
-    r'''"""(?:[^"\\]|\\(?s:.)|"(?!""))*+(?:"{3}|\Z)|"(?:[^"\\\n]|\\(?s:.))*+"?'''
-    r"""|'''(?:[^'\\]|\\(?s:.)|'(?!''))*+(?:'{3}|\Z)|'(?:[^'\\\n]|\\(?s:.))*+'?"""
+    r'''"""(?:[^"\\]|\\(?s:.)|"(?!""))*(?:"{3}|\Z)|"(?:[^"\\\n]|\\(?s:.))*"?'''
+    r"""|'''(?:[^'\\]|\\(?s:.)|'(?!''))*(?:'{3}|\Z)|'(?:[^'\\\n]|\\(?s:.))*'?"""
     r"""|\#[^\n]*+"""
 )
 _FORMATTED = re.compile(r"(?<!\w)[rRbB]?[fFtT][rR]?$")
