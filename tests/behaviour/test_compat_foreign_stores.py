@@ -63,7 +63,6 @@ def run(on: tuple[str, ...], tmp_path: Path, path: str) -> dict:
 
 @pytest.mark.parametrize(("on", "base"), [(ON_LANGGRAPH, "langgraph"), (ON_DASHFLOW, "dashflow")])
 def test_the_public_store_works_and_its_file_is_opened_by_ours(tmp_path, on, base):
-    pytest.importorskip("langgraph.store.sqlite")
     path = str(tmp_path / "store.db")
     with SqliteStore.from_conn_string(path, ttl={}) as store:
         store.put(("a",), "ours", {"n": 3}, ttl=60)

@@ -4,6 +4,7 @@ import asyncio
 from contextlib import contextmanager
 
 import pytest
+from redis import Redis
 
 from dashflow.cache.memory import InMemoryCache
 from dashflow.cache.redis import RedisCache
@@ -55,8 +56,7 @@ def redis_socket(tmp_path_factory):
 @pytest.fixture
 def redis(redis_socket):
     """A client of the package redis, on an empty server."""
-    module = pytest.importorskip("redis")
-    client = module.Redis(unix_socket_path=redis_socket)
+    client = Redis(unix_socket_path=redis_socket)
     client.flushall()
     yield client
     client.close()
@@ -121,8 +121,7 @@ def test_an_entry_that_cannot_be_read_counts_as_not_cached(redis, caplog):
 
 
 def test_without_its_server_nothing_is_cached_and_nothing_fails(tmp_path, caplog):
-    module = pytest.importorskip("redis")
-    cache = RedisCache(module.Redis(unix_socket_path=str(tmp_path / "nowhere")))
+    cache = RedisCache(Redis(unix_socket_path=str(tmp_path / "nowhere")))
     cache.set({(("n",), "k"): (1, None)})
     assert cache.get([(("n",), "k")]) == {}
     cache.clear()

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterable
 from contextlib import asynccontextmanager, contextmanager
 
+import aiosqlite
 import pytest
 
 from dashflow.store.base import BaseStore, Op, Result
@@ -53,7 +54,6 @@ class TestSqliteOverAiosqlite(StoreContract):
 
     @asynccontextmanager
     async def open_store(self, place, **options):
-        aiosqlite = pytest.importorskip("aiosqlite")
         async with aiosqlite.connect(place / "store.db") as connection:
             yield AsyncSqliteStore(connection, **options)
 

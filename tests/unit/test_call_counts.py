@@ -78,11 +78,14 @@ def calls(work):
 
 
 def per_step(make_work):
-    """Calls of one more step: what 50 more steps call, so that the cost of a run itself falls out."""
+    """Calls of one more step: what 50 more steps call, so that the cost of a run itself falls out.
+
+    The least of three counts: beside other tests the garbage collector calls a few finalisers of theirs.
+    """
     made = []
     for steps in (50, 100):
         make_work(steps)()  # whatever is made once is made now
-        made.append(calls(make_work(steps)))
+        made.append(min(calls(make_work(steps)) for _ in range(3)))
     return (made[1] - made[0]) / 50
 
 
@@ -95,7 +98,7 @@ def test_a_superstep_makes_few_calls():
         graph = loop(steps)
         return lambda: graph.invoke({"n": 0}, config())
 
-    assert per_step(work) <= 61  # 60 alone; 60.08 was seen beside other tests
+    assert per_step(work) <= 60
 
 
 def test_a_superstep_makes_few_calls_on_asyncio():
@@ -122,10 +125,8 @@ def test_recording_a_superstep_makes_few_calls():
 def test_a_run_of_one_node_makes_few_calls():
     graph = loop(1)
     graph.invoke({"n": 0})
-    # 25 more than at first: all arguments that LangGraph takes, and graphs inside graphs that keep histories.
-    # 70 more than at first: LangGraph's whole signature, histories of graphs inside graphs, callbacks,
-    # control.
-    # 20 of them ask LangChain, where it is loaded, whether something traces.
+    # 80 more than at first: LangGraph's whole signature, histories of graphs inside graphs, callbacks,
+    # control; about 15 of them ask LangChain, where it is loaded, whether something traces.
     assert calls(lambda: graph.invoke({"n": 0})) <= 340
 
 

@@ -3,6 +3,7 @@
 import dataclasses
 
 import pytest
+from langgraph_sdk.auth.types import BaseUser
 
 from dashflow import runtime as module
 from dashflow.graph import START, StateGraph
@@ -95,8 +96,7 @@ def test_the_run_id_is_the_callers_and_not_for_graphs_inside() -> None:
 
 
 def test_a_user_is_what_the_sdk_says() -> None:
-    sdk = pytest.importorskip("langgraph_sdk.auth.types")
-    assert module.BaseUser is sdk.BaseUser
+    assert module.BaseUser is BaseUser
     with pytest.raises(AttributeError):
         module.Nothing  # noqa: B018  # asking is what is tested
 

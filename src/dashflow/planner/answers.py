@@ -28,7 +28,7 @@ _ATTRIBUTE: Final = re.compile(r"([\w-]++)\s*+=\s*+(?:\"([^\"]*+)\"|'([^']*+)')"
 _KIND_IN_LINE: Final = re.compile(r"^[\[(]([\w -]{2,30})[\])][ \t:]*+")
 _WAITS_IN_LINE: Final = re.compile(
     r"[\[(]?\b(?:depends on|dependencies|depends|after|requires|needs)\b[ \t]*+:?[ \t]*+"
-    r"(?:(?:steps?|tasks?|nodes?)[ \t]++)?\[?[#a-z]?(\d{1,3}(?:[ \t]*+(?:,|and|&)[ \t]*+[#a-z]?\d{1,3})*+)"
+    r"(?:(?:steps?|tasks?|nodes?)[ \t]++)?\[?[#a-z]?(\d{1,3}(?:[ \t]*+(?:,|and|&)[ \t]*+[#a-z]?\d{1,3})*)"
     r"\]?[\])]?",
     re.IGNORECASE,
 )
