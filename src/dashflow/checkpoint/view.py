@@ -83,11 +83,6 @@ def naming(thread: str, ns: str, identifier: str) -> dict[str, Any]:
     return {"configurable": {"thread_id": thread, "checkpoint_ns": ns, "checkpoint_id": identifier}}
 
 
-def config_at(thread: str, state: ThreadState, ns: str = "") -> dict[str, Any]:
-    """The config that names the checkpoint that a state is at."""
-    return naming(thread, ns, name_of(stream_of(thread, ns), state))
-
-
 def metadata_of(state: ThreadState) -> dict[str, Any]:
     """How a checkpoint came about, and what its run's caller said of it."""
     if state.id:
@@ -105,12 +100,6 @@ def mapped(config: dict[str, Any], parents: Mapping[str, str] | None) -> dict[st
     own = config["configurable"]
     around = {**parents, own["checkpoint_ns"]: own["checkpoint_id"]}
     return {**config, "configurable": {**own, "checkpoint_map": around}}
-
-
-def parent_of(thread: str, state: ThreadState, ns: str = "") -> dict[str, Any] | None:
-    """The config of the checkpoint before; None for a thread's first."""
-    before = parent_name(stream_of(thread, ns), state)
-    return None if before is None else naming(thread, ns, before)
 
 
 # -- as LangGraph's savers show it ----------------------------------------------------------------

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from dashflow._util.reserved import PULL, RETURN, TASKS
+from dashflow._util.reserved import PULL, RETURN
 from dashflow.channels.base import BaseChannel
 from dashflow.channels.binop import BinaryOperatorAggregate
 from dashflow.channels.delta import DeltaChannel
@@ -57,7 +57,6 @@ class NodePlan:
     __slots__ = (
         "body",
         "hidden",
-        "interrupts",
         "metadata",
         "name",
         "path",
@@ -123,7 +122,6 @@ class GraphPlan:
         "name",
         "nodes",
         "output",
-        "output_set",
         "resources",
         "stream",
         "told",
@@ -151,19 +149,16 @@ class GraphPlan:
         self.nodes = dict(nodes)
         self.channels = dict(channels)
         self.managed = dict(managed)
-        # Delta channels, and after how many updates savers show their whole value.
-        self.deltas = {
-            n: c.snapshot_frequency for n, c in self.channels.items() if isinstance(c, DeltaChannel)
-        }
         # Managed values that are opened for a run and closed after it.
         self.resources = tuple(dict.fromkeys(m for m in self.managed.values() if hasattr(m, "lease")))
         self.input_channel = input_channel
         self.output = output
-        self.output_set = frozenset((output,) if isinstance(output, str) else output)
         self.stream = stream
         # Values of these live in this process only: no record may hold what is written to them.
         self.untracked = frozenset(n for n, c in self.channels.items() if isinstance(c, UntrackedValue))
         self.delta_channels = {n: c for n, c in self.channels.items() if isinstance(c, DeltaChannel)}
+        # After how many updates savers show their whole value.
+        self.deltas = {n: c.snapshot_frequency for n, c in self.delta_channels.items()}
         self.told = frozenset((RETURN, *((stream,) if isinstance(stream, str) else stream))) - self.untracked
         self.follows = dict(follows or {})
         triggered: dict[str, list[str]] = {}
@@ -199,8 +194,3 @@ class GraphPlan:
         if not isinstance(given, dict):
             raise TypeError(f"Expected chunk to be a dict, got {type(given).__name__}")
         return [(key, value) for key, value in given.items() if key in self.input_channel]
-
-    @property
-    def sends(self) -> bool:
-        """Whether nodes of this graph may send work to nodes directly."""
-        return TASKS in self.channels

@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from xxhash import xxh3_128_hexdigest
-
+from dashflow._util.ids import digest
 from dashflow._util.reserved import CACHE_NS_WRITES
 from dashflow.core.plan import GraphPlan
 from dashflow.core.superstep import Task
@@ -31,8 +30,7 @@ def identity(action: Any) -> str:
 
 def full_key(policy: CachePolicy[Any], namespace: Namespace, *args: Any, **kwargs: Any) -> FullKey:
     """Where the result for these arguments is kept."""
-    key = policy.key_func(*args, **kwargs)
-    return namespace, xxh3_128_hexdigest(key.encode() if isinstance(key, str) else key)
+    return namespace, digest(policy.key_func(*args, **kwargs))
 
 
 def namespaces(plan: GraphPlan, nodes: Iterable[str] | None) -> list[Namespace]:

@@ -12,12 +12,11 @@ from typing import Any
 
 from dashflow._util import limits
 from dashflow._util.reserved import INPUT, NULL_TASK_ID
-from dashflow._util.sentinel import MISSING
 from dashflow.core.bumps import bump
+from dashflow.core.cadence import overwritten
 from dashflow.core.fold import ThreadState
 from dashflow.core.plan import GraphPlan
 from dashflow.core.superstep import Live
-from dashflow.types.commands import overwrite_of
 
 COUNTERS = "counters_since_delta_snapshot"
 """Key in metadata: [updates, supersteps] of each channel since it was stored whole."""
@@ -67,7 +66,7 @@ class Deltas:
 
     def written(self, writes: Iterable[Write]) -> None:
         """These writes are stored, or taken from the store: after an ``Overwrite`` nothing older counts."""
-        self.force(write for write in self.of(writes) if overwrite_of(write[1]) is not MISSING)
+        self._forced |= overwritten(self.of(writes))
 
     def branch(self) -> None:
         """A new branch begins: the writes at its first checkpoint led to some other one."""

@@ -142,7 +142,7 @@ class History(Protocol):
         """The states at all checkpoints, newest first."""
         ...
 
-    def pen(self, plan: GraphPlan, place: Place, run: str, durability: str, config: Mapping[str, Any]) -> Pen:
+    def pen(self, plan: GraphPlan, place: Place, run: str, durability: str) -> Pen:
         """What writes a run that goes on from ``place``."""
         ...
 
@@ -153,7 +153,6 @@ class History(Protocol):
         event: StateEdited,
         live: Live,
         results: Sequence[tuple[Worker, Writes]],
-        config: Mapping[str, Any],
     ) -> dict[str, Any]:
         """Record an edit.
 
@@ -163,7 +162,6 @@ class History(Protocol):
             event: The edit.
             live: The channels after it.
             results: What was written, as which tasks of the step it stands for.
-            config: Of the caller.
 
         Returns:
             The config that names the new checkpoint.

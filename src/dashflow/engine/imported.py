@@ -30,9 +30,7 @@ def adopt(
         due: Tasks of the step after it.
         scope_of: A task's scope, which knows its id.
     """
-    given: dict[str, list[list[Any]]] = {}
-    for (_, task_id), writes in state.loose.get(name, {}).items():
-        given.setdefault(task_id, []).extend(writes)
+    given = _by_task(state, name)
     if not given:
         return state
     done, questions, errors = dict(state.done), dict(state.questions), dict(state.errors)
@@ -75,14 +73,19 @@ def results(state: ThreadState, name: str) -> dict[str, list[tuple[str, Any]]]:
         state: Where a run goes on.
         name: The checkpoint's id.
     """
+    return {
+        task_id: [(ch, v) for index, ch, v in sorted(writes, key=_index) if _counts(index, ch)]
+        for task_id, writes in _by_task(state, name).items()
+        if _is_done(writes)
+    }
+
+
+def _by_task(state: ThreadState, name: str) -> dict[str, list[list[Any]]]:
+    """What was put in with a checkpoint, by the ids of tasks."""
     found: dict[str, list[list[Any]]] = {}
     for (_, task_id), writes in state.loose.get(name, {}).items():
         found.setdefault(task_id, []).extend(writes)
-    return {
-        task_id: [(ch, v) for index, ch, v in sorted(writes, key=_index) if _counts(index, ch)]
-        for task_id, writes in found.items()
-        if _is_done(writes)
-    }
+    return found
 
 
 def _index(write: list[Any]) -> int:

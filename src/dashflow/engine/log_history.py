@@ -80,9 +80,7 @@ class LogHistory:
 
         return await self.host.read(every)
 
-    def pen(
-        self, plan: GraphPlan, place: Place, run: str, durability: str, config: Mapping[str, Any]
-    ) -> Journal:
+    def pen(self, plan: GraphPlan, place: Place, run: str, durability: str) -> Journal:
         """See ``History.pen``."""
         return Journal(self.host, self.reader, thread=self.thread, ns=self.ns, run=run,
                        version=place.end, durability=durability)  # fmt: skip
@@ -94,7 +92,6 @@ class LogHistory:
         event: StateEdited,
         live: Live,
         results: Sequence[tuple[Worker, Writes]],
-        config: Mapping[str, Any],
     ) -> dict[str, Any]:
         """See ``History.edit``.
 

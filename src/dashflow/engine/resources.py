@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dashflow.engine.ports import Host
-from dashflow.managed.context import Context, Lease
+
+if TYPE_CHECKING:
+    from dashflow.managed.context import Context, Lease
 
 
 class Leases:

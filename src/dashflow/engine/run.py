@@ -19,12 +19,10 @@ from dashflow.core.events import (
     RunPaused,
     RunStarted,
     StepCompleted,
-    TaskCompleted,
 )
 from dashflow.core.fold import EMPTY, ThreadState
 from dashflow.core.plan import GraphPlan
 from dashflow.core.superstep import Task, apply, next_tasks, read, revive, stops_at
-from dashflow.core.untracked import storable
 from dashflow.core.written import tell
 from dashflow.engine.accept import Terms, accept, told
 from dashflow.engine.history import History, Pen, Place
@@ -33,7 +31,6 @@ from dashflow.engine.journal import Changes
 from dashflow.engine.parts import Parts
 from dashflow.engine.ports import Host
 from dashflow.engine.replay import Replay
-from dashflow.engine.resources import Leases
 from dashflow.engine.step import Step
 from dashflow.engine.task import Scope
 from dashflow.errors import (
@@ -147,6 +144,8 @@ class GraphRun(Step):
 
     async def _leased(self) -> AsyncGenerator[Any, None]:
         """``_loop`` while the graph's resources are open."""
+        from dashflow.engine.resources import Leases
+
         leases, failure = Leases(), None
         self.live.resources = leases.values
         try:
@@ -226,17 +225,7 @@ class GraphRun(Step):
         """Find where to go on, accept the input, make that durable."""
         history, options, live = self._history, self.options, self.live
         place = Place(EMPTY, 0) if history is None else await self._locate(history)
-        state = upcast(place.state, self.plan.nodes, self.plan.follows)
-        live.versions = dict(state.versions)
-        live.seen = {name: dict(versions) for name, versions in state.seen.items()}
-        live.top = max(live.versions.values(), default=0)
-        live.step = state.step + 1
-        live.stop = live.step + options.recursion_limit + 1
-        revive(self.plan, state.values, live)
-        if state.loose:
-            self.look_at(place.state)
-            due = next_tasks(self.plan, live)
-            state = adopt(state, self.checkpoint_id, due, lambda task: Scope(self, task))
+        state = self._restore(place)
         terms, travels = self._terms(state, place)
         changes = self._changes = Changes(self.plan, state.values) if history and history.diffs else None
         replays = travels or place.superseded
@@ -252,8 +241,6 @@ class GraphRun(Step):
         accepted = accept(self.plan, live, state, self._given, terms, changes=changes, base=base)
         started = accepted.started
         if state.checkpoint:
-            self._place = (state.checkpoint, state.at)
-            self._names[self._place] = state.id
             self.origin = state
         if terms.resumes:
             if not replays:
@@ -263,7 +250,7 @@ class GraphRun(Step):
             self.answers.give({**({} if travels else state.answers), **started.answers}, spare)
         self._replays(state, place, travels)
         if history is not None:
-            pen = self._pen = history.pen(self.plan, place, self.id, options.durability, options.config)
+            pen = self._pen = history.pen(self.plan, place, self.id, options.durability)
             if self.outer is not None:
                 self.outer.hold(self)
             await pen.begin(started, live, accepted.writes)
@@ -273,6 +260,23 @@ class GraphRun(Step):
             self._see()
             if options.tracer is not None:
                 await options.tracer.resumed(self.checkpoint_id, self.namespace)
+
+    def _restore(self, place: Place) -> ThreadState:
+        """Let the channels be what they were at ``place``, and name tasks and checkpoints as there."""
+        live = self.live
+        state = upcast(place.state, self.plan.nodes, self.plan.follows)
+        live.versions = dict(state.versions)
+        live.seen = {name: dict(versions) for name, versions in state.seen.items()}
+        live.top = max(live.versions.values(), default=0)
+        live.step = state.step + 1
+        live.stop = live.step + self.options.recursion_limit + 1
+        revive(self.plan, state.values, live)
+        if state.checkpoint:
+            self.look_at(place.state)
+        if state.loose:
+            due = next_tasks(self.plan, live)
+            state = adopt(state, self.checkpoint_id, due, lambda task: Scope(self, task))
+        return state
 
     async def _locate(self, history: History) -> Place:
         replay, options = self.replay, self.options
@@ -337,8 +341,8 @@ class GraphRun(Step):
         """The step is complete: what it changed becomes a record, what waited for it is done with."""
         task, live = tasks[0], self.live
         alone = len(tasks) == 1
-        writes = task.writes or () if alone else [w for t in tasks for w in t.writes or ()]
         if self._changes is not None:
+            writes = task.writes or () if alone else [w for t in tasks for w in t.writes or ()]
             change = self._changes.take(live, bumped, writes)
             wrote: list[Any] = []
             if alone and task.key not in self._done:
@@ -347,10 +351,7 @@ class GraphRun(Step):
             await pen.record(StepCompleted(live.step, [told(t) for t in tasks], change, wrote))
         else:
             if alone and pen.detailed and task.key not in self._done:
-                completed = TaskCompleted(
-                    task.key, task.name, [list(w) for w in storable(writes, self.plan.untracked)]
-                )
-                await pen.record(completed, worker=self._worker(pen, task))
+                await self._record_writes(task, True)
             await pen.record(StepCompleted(live.step, [told(t) for t in tasks], _UNKNOWN))
         self.made("loop", pen)
         if self._done or self._handled or self._results:

@@ -118,7 +118,7 @@ class SaverHistory:
         if saved is None:
             return Place(EMPTY, 0, before is not None)
         superseded = False
-        if checkpoint is not None:
+        if checkpoint is not None and not looking:
             latest = await self.tuple_at(None)
             superseded = latest is not None and latest.checkpoint["id"] != saved.checkpoint["id"]
         return Place(await self.state_of(saved), 1, checkpoint is not None or before is not None, superseded)
@@ -139,6 +139,7 @@ class SaverHistory:
         content = content_of(checkpoint, metadata, values, versions, self.host.now())
         identifier = str(checkpoint["id"])
         parent = (saved.parent_config or {}).get("configurable", {}).get("checkpoint_id") or ""
+        rows = _by_task(saved)
         return msgspec.structs.replace(
             EMPTY,
             version=1,
@@ -155,7 +156,7 @@ class SaverHistory:
             parent_id=parent,
             labels={**content.labels, **_older(checkpoint, versions)},
             layout=content.layout,
-            loose={identifier: _by_task(saved)},
+            loose={identifier: rows} if rows else {},
             parents=dict(metadata.get("parents") or {}),
         )
 
@@ -187,9 +188,7 @@ class SaverHistory:
 
     # -- writing ---------------------------------------------------------------------------------
 
-    def pen(
-        self, plan: GraphPlan, place: Place, run: str, durability: str, config: Mapping[str, Any]
-    ) -> SaverPen:
+    def pen(self, plan: GraphPlan, place: Place, run: str, durability: str) -> SaverPen:
         """See ``History.pen``."""
         return SaverPen(self, plan, place, durability)
 
@@ -200,7 +199,6 @@ class SaverHistory:
         event: StateEdited,
         live: Live,
         results: Sequence[tuple[Worker, Writes]],
-        config: Mapping[str, Any],
     ) -> dict[str, Any]:
         """See ``History.edit``."""
         pen = SaverPen(self, plan, place, "sync")

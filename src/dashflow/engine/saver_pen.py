@@ -40,8 +40,8 @@ from dashflow.core.untracked import storable, storable_packet
 from dashflow.engine.accept import loose_writes
 from dashflow.engine.deltas import STUB_STEP, Deltas, input_task_id
 from dashflow.engine.history import Place, Worker, Writes
+from dashflow.engine.payloads import interrupts_of
 from dashflow.engine.ports import Host
-from dashflow.types.interrupts import Interrupt
 from dashflow.types.snapshots import DeltaSnapshot
 
 
@@ -88,6 +88,7 @@ class SaverPen:
         self._at_exit = durability == "exit"
         self._id: str | None = state.id or None
         self._labels: dict[int, Any] = dict(state.labels.values())
+        self._newest: Any = max(self._labels.values(), default=None)
         self._stored: dict[str, Any] = {
             chan: self._labels[number] for chan, number in state.versions.items() if number in self._labels
         }
@@ -162,8 +163,7 @@ class SaverPen:
         if isinstance(event, TaskCompleted):
             writes = [(chan, value) for chan, value in event.writes] or [(NO_WRITES, None)]
         elif isinstance(event, TaskInterrupted):
-            asked = tuple(Interrupt(q.value, q.id, response_schema=q.schema) for q in event.questions)
-            writes = [(INTERRUPT, asked), *self._answered(event, worker)]
+            writes = [(INTERRUPT, interrupts_of(event.questions)), *self._answered(event, worker)]
         elif isinstance(event, TaskFailed):
             writes = [(ERROR, error if error is not None else event.error)]
             if event.handler:
@@ -232,8 +232,8 @@ class SaverPen:
     def _name_versions(self, live: Live) -> None:
         """Let the saver name the versions that are new; those of one step have the same name."""
         for number in sorted({*live.versions.values()} - self._labels.keys()):
-            newest = max(self._labels.values(), default=None)
-            self._labels[number] = self._history.saver.get_next_version(newest, None)
+            self._newest = self._history.saver.get_next_version(self._newest, None)
+            self._labels[number] = self._newest
 
     def _next_name(self) -> str:
         self.version += 1

@@ -146,7 +146,7 @@ class Setting:
 
     def made(self, source: str, pen: Pen) -> None:
         """A checkpoint was made."""
-        if self._parts.modes and self.options.durability != "exit":
+        if self.options.durability != "exit" and self._parts.hears("checkpoints"):
             self._before = self.checkpoint_id if self._place[0] else None
         self._place = (pen.version, pen.at)
         self._source = source

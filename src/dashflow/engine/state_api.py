@@ -203,7 +203,7 @@ async def _copied(setting: Setting, history: History, place: Place, values: Any)
         state.version, state.step + 1, "fork", Change(), meta=setting.options.metadata, copied=True,
         parents=dict(state.parents), deltas=setting.plan.deltas,
     )  # fmt: skip
-    config = await history.edit(setting.plan, place, event, setting.live, (), setting.options.config)
+    config = await history.edit(setting.plan, place, event, setting.live, ())
     if not isinstance(values, list) or not values:
         return config
     by_node: dict[Any, list[StateUpdate]] = {}
@@ -292,7 +292,7 @@ async def _edited(
         from dashflow.engine.deltas import input_task_id  # only for savers of somebody else
 
         results.append((_Writer(input_task_id(setting.checkpoint_id)), extra))
-    return await history.edit(plan, place, event, live, results, setting.options.config)
+    return await history.edit(plan, place, event, live, results)
 
 
 class _Writer:

@@ -82,27 +82,25 @@ class Step(Setting):
         if task.writes is not None:
             return False
         try:
-            task.writes = await execute(self.host, self, task)
+            try:
+                task.writes = await execute(self.host, self, task)
+            except BaseException as stop:  # no Exception: given up by whoever waits for this run
+                self.stopping = not isinstance(stop, Exception)
+                raise
+            finally:
+                if self._calls is not None:
+                    await self._settle_calls()
         except GraphInterrupt as asked:
-            await self._settle_calls()
             await self._asked(task, asked)
             raise
         except GraphBubbleUp:
-            await self._settle_calls()
             raise
         except Exception as error:
-            await self._settle_calls()
             handler = await self.failed(task, error)
             if handler is None:
                 raise
             tasks.append(handler)
             return True
-        except BaseException:  # given up by whoever waits for this run
-            self.stopping = True
-            await self._settle_calls()
-            raise
-        if self._calls is not None:
-            await self._settle_calls()
         if self._kept is not None:
             await self._kept.keep(task)
         if self._parts.modes:
@@ -259,12 +257,19 @@ class Step(Setting):
 
     async def record_questions(self, task: Task, interrupts: Sequence[Interrupt[Any]]) -> None:
         """A task asks: record it."""
-        answers, pen = self.answers, self._pen
+        pen = self._pen
         if pen is not None and pen.open:
-            questions = answers.questions(interrupts)
-            refused = [question.id for question in answers.refused(task.key)]
-            event = TaskInterrupted(task.key, task.name, questions, answers.taken(task.key), refused)
-            await self._write(pen, event, task)
+            refused = [question.id for question in self.answers.refused(task.key)]
+            await self._write_questions(pen, task, interrupts, refused)
+
+    async def _write_questions(
+        self, pen: Pen, task: Task, interrupts: Sequence[Interrupt[Any]], refused: list[str]
+    ) -> None:
+        """Record questions; ``refused`` are those among them whose answers did not fit."""
+        answers = self.answers
+        questions = answers.questions(interrupts)
+        event = TaskInterrupted(task.key, task.name, questions, answers.taken(task.key), refused)
+        await self._write(pen, event, task)
 
     async def _cancelled(self, task: Task, error: BaseException) -> None:
         if self._pen is not None and self._pen.open:
@@ -281,13 +286,10 @@ class Step(Setting):
         scope = task.scope or Scope(self, task)
         error.add_note(f"During task with name '{task.name}' and id '{scope.id}'")
         handler = handler_of(self.plan, task, error)
-        pen, answers = self._pen, self.answers
+        pen = self._pen
         if pen is not None and pen.open and not isinstance(error, LogError):
-            if refused := answers.refused(task.key):
-                questions = answers.questions(refused)
-                ids = [question.id for question in questions]
-                event = TaskInterrupted(task.key, task.name, questions, answers.taken(task.key), ids)
-                await self._write(pen, event, task)
+            if refused := self.answers.refused(task.key):
+                await self._write_questions(pen, task, refused, [question.id for question in refused])
             taken = "" if handler is None else handler.name
             failed = TaskFailed(task.key, task.name, type(error).__name__, repr(error), taken)
             await self._write(pen, failed, task, error)

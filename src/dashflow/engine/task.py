@@ -186,7 +186,7 @@ class Scope:
         task, run = self.task, self.run
         kind = (task.path[0], *task.triggers)
         if isinstance(task, HandlerTask):
-            kind = (PUSH, ERROR_HANDLER, Scope(run, task.failed).id)
+            kind = (PUSH, ERROR_HANDLER, self._failed.id)
         elif task.path[0] == PUSH:
             place = task.path[1]
             kind = (
@@ -207,8 +207,14 @@ class Scope:
     def _around(self) -> str:
         """The namespace that the task's begins with."""
         if isinstance(self.task, HandlerTask):
-            return Scope(self.run, self.task.failed).namespace
+            return self._failed.namespace
         return self.run.namespace if self.caller is None else self.caller.namespace
+
+    @property
+    def _failed(self) -> Scope:
+        """Of the task that this one's, an error handler's, takes over from."""
+        failed: Task = self.task.failed  # type: ignore[attr-defined]  # a HandlerTask
+        return failed.scope or Scope(self.run, failed)
 
     @property
     def path(self) -> str:

@@ -136,11 +136,7 @@ class TaskCrew:
 
     def post(self, item: Any) -> None:
         """See ``Crew.post``."""
-        try:
-            here = asyncio.get_running_loop() is self._loop
-        except RuntimeError:
-            here = False
-        if here:
+        if _running() is self._loop:
             self._put(Posted(item))
         else:
             self._loop.call_soon_threadsafe(self._put, Posted(item))
