@@ -118,16 +118,16 @@ def test_recording_a_superstep_makes_few_calls():
         graph = loop(steps, InMemorySaver())
         return lambda: graph.invoke({"n": 0}, config())
 
-    # 5 more than at first: what the only task of a step wrote is told too, so that history can show it.
-    assert per_step(work) <= 128
+    # 6 more than at first: what the only task of a step wrote is told too, so that history can show it.
+    assert per_step(work) <= 126
 
 
 def test_a_run_of_one_node_makes_few_calls():
     graph = loop(1)
     graph.invoke({"n": 0})
-    # 80 more than at first: LangGraph's whole signature, histories of graphs inside graphs, callbacks,
-    # control; about 15 of them ask LangChain, where it is loaded, whether something traces.
-    assert calls(lambda: graph.invoke({"n": 0})) <= 340
+    # 70 more than at first: LangGraph's whole signature, histories of graphs inside graphs, callbacks,
+    # control; 18 of them ask LangChain, where it is loaded, whether something traces.
+    assert calls(lambda: graph.invoke({"n": 0})) <= 330
 
 
 @pytest.mark.feature("NEW-02")
@@ -151,4 +151,4 @@ def test_importing_the_graph_loads_nothing_heavy():
     )
     loaded = json.loads(done.stdout)
     assert HEAVY & {name.partition(".")[0] for name in loaded} == set()
-    assert len(loaded) <= 230  # the low-level graph and the policies of nodes are small modules of their own
+    assert len(loaded) <= 228  # the low-level graph and the policies of nodes are small modules of their own

@@ -146,7 +146,8 @@ class Setting:
 
     def made(self, source: str, pen: Pen) -> None:
         """A checkpoint was made."""
-        if self.options.durability != "exit" and self._parts.hears("checkpoints"):
+        parts = self._parts
+        if parts.modes and self.options.durability != "exit" and parts.hears("checkpoints"):
             self._before = self.checkpoint_id if self._place[0] else None
         self._place = (pen.version, pen.at)
         self._source = source
