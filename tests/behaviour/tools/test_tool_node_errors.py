@@ -6,7 +6,7 @@ from typing import Annotated
 import pytest
 from langchain_core.messages import AIMessage, ToolMessage
 from langchain_core.tools import ToolException, tool
-from pydantic import BaseModel, field_validator
+from pydantic import AfterValidator, BaseModel, field_validator
 
 from dashflow.errors import GraphInterrupt
 from dashflow.graph import MessagesState
@@ -178,6 +178,26 @@ def test_an_interceptor_may_bring_a_tool_that_the_node_does_not_have(run):
     given = {**asks(call("look", q="?")), "user": "ada"}
     result = run(wrapped(run, [add], bring), given, store=object())
     assert result["messages"][0].content.startswith("? ada ada")
+
+
+def test_errors_of_a_brought_tool_name_only_what_the_model_wrote(run):
+    def refused(value):
+        raise ValueError(f"cannot be {value}")
+
+    @tool
+    def act(x: int, user: Annotated[str, InjectedState("user"), AfterValidator(refused)]) -> str:
+        """Act."""
+        return ""
+
+    def bring(request, execute):
+        return execute(request.override(tool=act))
+
+    given = {**asks(call("act", x="one")), "user": "a secret"}
+    (message,) = run(wrapped(run, [add], bring), given)["messages"]
+    assert message.status == "error"
+    assert "x: Input should be a valid integer" in message.content
+    assert "user" not in message.content
+    assert "secret" not in message.content
 
 
 def test_another_state_reaches_the_tool_both_ways(run):
