@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 
@@ -27,7 +26,7 @@ from dashflow.store.base.namespaces import matches
 from dashflow.store.filters import fits
 from dashflow.store.index import NO_VECTORS, TextIndex, Vectors
 from dashflow.store.similarity import cosine
-from dashflow.store.sweeper import ThreadSweeper, interval_seconds
+from dashflow.store.sweeper import SweptByThread, ThreadSweeper
 
 __all__ = ("InMemoryStore",)
 
@@ -36,7 +35,7 @@ Place = tuple[Namespace, str]
 Ranked = tuple[Item, float | None]
 
 
-class InMemoryStore(BaseStore):
+class InMemoryStore(SweptByThread, BaseStore):
     """Items in memory; several threads may use it.
 
     Args:
@@ -81,25 +80,6 @@ class InMemoryStore(BaseStore):
             for namespace, key in over:
                 self._delete(namespace, key)
         return len(over)
-
-    def start_ttl_sweeper(self, sweep_interval_minutes: float | None = None) -> Future[None]:
-        """Sweep every so many minutes, in a thread.
-
-        Args:
-            sweep_interval_minutes: Between two sweeps; None: as the store was told, else 5.
-
-        Returns:
-            Done when the sweeper has stopped; cancelling it stops the sweeper.
-        """
-        if self.ttl_config is None:
-            done: Future[None] = Future()
-            done.set_result(None)
-            return done
-        return self._sweeper.start(self, interval_seconds(self.ttl_config, sweep_interval_minutes))
-
-    def stop_ttl_sweeper(self, timeout: float | None = None) -> bool:
-        """Stop the sweeper; whether it has stopped within ``timeout`` seconds."""
-        return self._sweeper.stop(timeout)
 
     def _carry_out(self, ops: list[Op], vectors: Vectors) -> list[Result]:
         with self._lock:
