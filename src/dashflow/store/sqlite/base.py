@@ -103,12 +103,11 @@ class BaseSqliteStore:
         self, connection: sqlite3.Connection, ops: list[Op], values: dict[int, str], vectors: Vectors
     ) -> list[Result]:
         refreshes = bool(self.ttl_config and self.ttl_config.get("refresh_on_read"))
-        write = bool(values) or refreshes or any(isinstance(op, PutOp) for op in ops)
+        write = any(isinstance(op, PutOp) or (refreshes and getattr(op, "refresh_ttl", False)) for op in ops)
         with transaction(connection, write=write) as cursor:
             rows = Rows(
                 cursor,
                 self.clock(),
-                index=self._index,
                 vectors=vectors,
                 score=self._score,
                 refreshes=refreshes,
@@ -118,7 +117,7 @@ class BaseSqliteStore:
             results = [rows.read(op) for op in ops]
             for place, op in enumerate(ops):
                 if isinstance(op, PutOp):
-                    rows.put(op, values.get(place))
+                    rows.put(place, op, values.get(place))
         return results
 
     def _sweep(self, connection: sqlite3.Connection) -> int:
