@@ -160,9 +160,9 @@ class ToolNode(RunnableCallable):
         """One request per tool call, and the config that each runs under."""
         calls, form = self._tool_calls(given)
         configs = get_config_list(config, len(calls))
+        state = _state(given, config)
         requests = []
         for call, own in zip(calls, configs, strict=True):
-            state = _state(given, own)
             lent = ToolRuntime(
                 state=state,
                 tool_call_id=call["id"],
