@@ -4,7 +4,7 @@ import asyncio
 from typing import Annotated
 
 import pytest
-from langchain_core.messages import AIMessage, ToolMessage
+from langchain_core.messages import ToolMessage
 from langchain_core.tools import ToolException, tool
 from pydantic import AfterValidator, BaseModel, field_validator
 
@@ -13,30 +13,9 @@ from dashflow.graph import MessagesState
 from dashflow.prebuilt import InjectedState, ToolNode, ToolRuntime
 from dashflow.prebuilt.tool_node import ToolCallRequest
 from dashflow.types import Command, interrupt
+from tests.behaviour.tools.tool_calls import add, asks, call, fail, shown
 
 pytestmark = pytest.mark.feature("RUN-02")
-
-
-def call(name, identifier="1", **args):
-    return {"name": name, "args": args, "id": identifier, "type": "tool_call"}
-
-
-def asks(*calls):
-    return {"messages": [AIMessage("", tool_calls=list(calls))]}
-
-
-def add(a: int, b: int) -> int:
-    """Add."""
-    return a + b
-
-
-def fail(text: str) -> str:
-    """Fail."""
-    raise LookupError(text)
-
-
-def shown(result):
-    return [(m.content, m.status, m.tool_call_id) for m in result]
 
 
 @tool
