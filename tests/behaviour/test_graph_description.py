@@ -2,8 +2,9 @@
 
 import functools
 import operator
+import typing
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal, NotRequired
+from typing import Annotated, Any, Literal, NotRequired, Required
 
 import pytest
 from langchain_core.runnables import RunnableLambda
@@ -255,6 +256,17 @@ class Model(BaseModel):
     x: int = 3
 
 
+class Inner(typing.TypedDict):
+    size: int
+    unit: NotRequired[str]
+
+
+class Outer(typing.TypedDict, total=False):
+    one: Inner
+    many: Required[Annotated[list[Inner], "all"]]
+    maybe: Inner | None
+
+
 def described(kind: Any, **options: Any) -> Any:
     return StateGraph(kind, **options).add_node("a", lambda state: None).add_edge(START, "a").compile()
 
@@ -281,6 +293,17 @@ def test_schemas_of_a_state_follow_its_declaration():
         "d": None,
     }
     assert described(Annotated[list, operator.add]).get_input_jsonschema()["type"] == "array"
+
+
+def test_typed_dicts_inside_others_are_in_a_schema_once():
+    outer = described(State, context_schema=Outer).get_context_jsonschema()
+    inner = {"$ref": "#/$defs/Inner"}
+    assert outer["properties"]["one"] == inner
+    assert outer["properties"]["many"]["items"] == inner
+    assert inner in outer["properties"]["maybe"]["anyOf"]
+    assert list(outer["$defs"]) == ["Inner"]
+    assert outer["$defs"]["Inner"]["required"] == ["size"]
+    assert outer["required"] == ["many"]
 
 
 def test_models_of_input_and_output_check_values():

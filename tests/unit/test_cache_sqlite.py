@@ -7,6 +7,7 @@ from contextlib import closing
 
 import pytest
 
+from dashflow._util import database
 from dashflow.cache.base import BaseCache
 from dashflow.cache.sqlite import SqliteCache
 from dashflow.checkpoint.serde.jsonplus import JsonPlusSerializer
@@ -33,6 +34,18 @@ def test_processes_share_a_file_from_its_first_moment(tmp_path):
         keys = [(("n", name), str(count)) for name in "abcd" for count in range(25)]
         assert len(cache.get(keys)) == 100
         assert cache.get([(("shared",), "k")])[("shared",), "k"] in "abcd"
+
+
+def test_a_file_that_has_its_table_is_opened_while_another_writes(tmp_path, monkeypatch):
+    monkeypatch.setattr(database, "_PATIENCE", 0.0)
+    path = tmp_path / "cache.db"
+    with (
+        closing(SqliteCache(path=str(path))),
+        closing(sqlite3.connect(path, isolation_level=None)) as writer,
+    ):
+        writer.execute("BEGIN IMMEDIATE")
+        with closing(SqliteCache(path=str(path))) as cache:
+            assert cache.get([(("n",), "k")]) == {}
 
 
 def test_readers_and_a_writer_do_not_wait_for_each_other(tmp_path):

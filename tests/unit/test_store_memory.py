@@ -3,11 +3,12 @@
 import sys
 import threading
 from collections import defaultdict
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from dashflow.store import similarity
-from dashflow.store.base import GetOp, SearchOp
+from dashflow.store.base import GetOp, PutOp, SearchOp
 from dashflow.store.memory import InMemoryStore
 from dashflow.testing.store_case import letters
 
@@ -21,6 +22,23 @@ def test_a_ttl_is_refused_unless_the_store_was_told_about_ends():
     store.put(("n",), "k", {}, ttl=None)
     assert not store.supports_ttl
     InMemoryStore(ttl={}).put(("n",), "k", {}, ttl=5)
+
+
+def test_a_batch_happens_at_one_moment():
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    asked = []
+
+    def clock():
+        asked.append(None)
+        return now + timedelta(minutes=len(asked))
+
+    store = InMemoryStore(ttl={"refresh_on_read": True, "omit_expired": True})
+    store.clock = clock
+    store.batch([PutOp(("n",), key, {"v": 1}, ttl=60) for key in "abc"])
+    found, *got = store.batch([SearchOp(("n",)), GetOp(("n",), "a"), PutOp(("n",), "d", {"v": 2}, ttl=1)])
+    assert {item.updated_at for item in found} == {got[0].updated_at} == {now + timedelta(minutes=1)}
+    assert store.sweep_ttl() == 1
+    assert len(asked) == 3
 
 
 def test_what_has_no_vector_comes_after_the_ranked():
@@ -62,6 +80,7 @@ def test_threads_share_a_store_while_it_grows():
 def test_lists_serve_as_namespaces_in_operations():
     store = InMemoryStore()
     store.put(("a", "b"), "k", {"v": 1})
+    assert not store._vectors
     got, found = store.batch([GetOp(["a", "b"], "k"), SearchOp(["a"])])
     assert got.value == {"v": 1}
     assert len(found) == 1

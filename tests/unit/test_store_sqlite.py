@@ -10,8 +10,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from dashflow.errors import UsageError
+from dashflow.store import similarity
 from dashflow.store.base import InvalidNamespaceError, PutOp
-from dashflow.store.sqlite import SqliteStore
+from dashflow.store.sqlite import SqliteStore, scores
 from dashflow.store.sqlite.base import BaseSqliteStore
 from dashflow.testing.store_case import letters
 
@@ -226,10 +227,10 @@ def test_vectors_go_with_their_items_whoever_deletes_these(path):
 
 
 @pytest.mark.parametrize(
-    ("kind", "scores"),
+    ("kind", "near"),
     [("cosine", [1, 0.8]), ("l2", [-2, -(5**0.5)]), ("inner_product", [6, 12])],
 )
-def test_a_distance_makes_near_what_it_says(kind, scores):
+def test_a_distance_makes_near_what_it_says(kind, near):
     index = {**INDEX, "distance_type": kind}
     with SqliteStore.from_conn_string(":memory:", index=index) as store:
         store.put(("n",), "same", {"text": "a"})
@@ -237,12 +238,48 @@ def test_a_distance_makes_near_what_it_says(kind, scores):
         store.put(("n",), "side", {"text": "aaaabbb"})
         found = {item.key: item.score for item in store.search(("n",), query="aaa")}
     if kind == "cosine":
-        assert [found["same"], found["side"]] == pytest.approx(scores, abs=1e-5)
+        assert [found["same"], found["side"]] == pytest.approx(near, abs=1e-5)
     elif kind == "l2":
         assert next(iter(found)) == "more"
         assert found["same"] == pytest.approx(-2)
     else:
         assert list(found.items()) == [("side", pytest.approx(12)), ("more", pytest.approx(6)), ("same", 3)]
+
+
+@pytest.mark.parametrize("with_numpy", [True, False])
+@pytest.mark.parametrize("kind", ["cosine", "l2", "inner_product"])
+def test_vectors_are_compared_without_sqlite_vec(monkeypatch, kind, with_numpy):
+    monkeypatch.setattr(scores, "_load_sqlite_vec", lambda connection: False)
+    monkeypatch.setattr(similarity, "_HAS_NUMPY", with_numpy)
+    texts, query = ["aab", "abb", "zz", ""], "aaab"
+    with SqliteStore.from_conn_string(":memory:", index={**INDEX, "distance_type": kind}) as store:
+        for text in texts:
+            store.put(("n",), text or "none", {"text": text})
+        found = {item.key: item.score for item in store.search(("n",), query=query)}
+    (asked,), vectors = letters([query]), letters(texts)
+    expected = {
+        "cosine": similarity.cosine(asked, vectors),
+        "l2": [-distance for distance in similarity.euclidean(asked, vectors)],
+        "inner_product": similarity.dot(asked, vectors),
+    }[kind]
+    assert found == {text or "none": pytest.approx(near) for text, near in zip(texts, expected, strict=True)}
+
+
+def test_reads_that_refresh_nothing_do_not_wait_for_a_writer(path):
+    ttl = {"default_ttl": 60, "refresh_on_read": True}
+    with (
+        closing(sqlite3.connect(path, timeout=0, isolation_level=None)) as connection,
+        closing(sqlite3.connect(path, timeout=0, isolation_level=None)) as other,
+    ):
+        connection.execute("PRAGMA journal_mode=WAL")
+        store = SqliteStore(connection, ttl=ttl)
+        store.put(("n",), "k", {"v": 1})
+        other.execute("BEGIN IMMEDIATE")
+        assert store.list_namespaces() == [("n",)]
+        assert store.get(("n",), "k", refresh_ttl=False).value == {"v": 1}
+        assert len(store.search(("n",), refresh_ttl=False)) == 1
+        with pytest.raises(sqlite3.OperationalError, match="locked"):
+            store.get(("n",), "k")
 
 
 async def test_async_calls_are_refused_with_a_word_about_the_other_store(store):

@@ -67,6 +67,34 @@ def test_a_started_sweeper_is_not_started_twice_and_can_be_cancelled(store):
     assert threading.active_count() == before
 
 
+def test_everybody_who_starts_a_sweeper_hears_that_it_has_stopped(store):
+    first, second = store.start_ttl_sweeper(60), store.start_ttl_sweeper(60)
+    assert store.stop_ttl_sweeper(60)
+    assert (first.result(60), second.result(60)) == (None, None)
+
+
+def test_it_can_be_started_again_while_a_cancelled_one_still_sweeps():
+    entered, go_on = threading.Event(), threading.Event()
+
+    class Slow(ToldMemory):
+        def sweep_ttl(self):
+            entered.set()
+            assert go_on.wait(60)
+            return super().sweep_ttl()
+
+    store = Slow(ttl={})
+    cancelled = store.start_ttl_sweeper(SOON)
+    assert entered.wait(60)
+    assert cancelled.cancel()
+    again = store.start_ttl_sweeper(SOON)
+    assert not again.done()
+    go_on.set()
+    store.put(("n",), "over", {}, ttl=-1)
+    assert store.swept.wait(60)
+    assert store.stop_ttl_sweeper(60)
+    assert again.result(60) is None
+
+
 def test_it_can_be_started_again(store):
     store.start_ttl_sweeper(60)
     assert store.stop_ttl_sweeper()

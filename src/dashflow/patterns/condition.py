@@ -25,7 +25,7 @@ def type_of(message: Any) -> str:
 
 
 def attribute_of(message: Any, name: str) -> Any:
-    """A part of a message; None when it has none of that name."""
+    """A part of a message or state; None when it has none of that name."""
     return message.get(name) if isinstance(message, dict) else getattr(message, name, None)
 
 

@@ -190,9 +190,11 @@ def summarise_node(
         if len(whole) == len(messages):
             return [], [], []
         kept = trim(messages, max_turns=keep_turns, keep_system=False)
-        early = messages[: len(messages) - len(kept)]
-        system = [m for m in early if type_of(m) == "system" and not is_summary(m)]
-        return system, [m for m in early if m not in system], kept
+        system: list[Any] = []
+        old: list[Any] = []
+        for message in messages[: len(messages) - len(kept)]:
+            (system if type_of(message) == "system" and not is_summary(message) else old).append(message)
+        return system, old, kept
 
     def asked(old: list[Any]) -> list[Any]:
         return [SystemMessage(prompt), HumanMessage(get_buffer_string(old))]

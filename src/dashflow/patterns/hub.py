@@ -11,6 +11,7 @@ from dashflow._util.langchain import RunnableConfig
 from dashflow.constants import END, START
 from dashflow.graph.message import MessagesState
 from dashflow.graph.state import StateGraph
+from dashflow.patterns.condition import attribute_of
 from dashflow.types.commands import Command
 
 Decision = str | Sequence[str]
@@ -58,8 +59,7 @@ def conversation(
 
 def turns_of(state: Any) -> int:
     """How often the hub has let somebody speak."""
-    found = state.get("turns") if isinstance(state, dict) else getattr(state, "turns", 0)
-    return int(found or 0)
+    return int(attribute_of(state, "turns") or 0)
 
 
 class Hub:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 from dashflow.constants import END
-from dashflow.patterns.condition import Condition
+from dashflow.patterns.condition import Condition, attribute_of
 
 Rule = tuple[Condition, str | Sequence[str]]
 
@@ -15,7 +15,7 @@ def messages_of(state: Any, key: str) -> list[Any]:
     """The state's messages; a list is its own messages."""
     if isinstance(state, list):
         return state
-    found = state.get(key) if isinstance(state, dict) else getattr(state, key, None)
+    found = attribute_of(state, key)
     return list(found) if found else []
 
 

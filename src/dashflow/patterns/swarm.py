@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from dashflow.constants import START
 from dashflow.graph.message import MessagesState
 from dashflow.graph.state import StateGraph
+from dashflow.patterns.condition import attribute_of
 from dashflow.types.commands import Command
 
 
@@ -77,8 +78,7 @@ def swarm(
         graph.add_node(name, agent, destinations=tuple(other for other in agents if other != name))
 
     def active_agent(state: Any) -> str:
-        found = state.get("active_agent") if isinstance(state, dict) else getattr(state, "active_agent", None)
-        return str(found or default_active_agent)
+        return str(attribute_of(state, "active_agent") or default_active_agent)
 
     graph.add_conditional_edges(START, active_agent, path_map=list(agents))
     return graph

@@ -7,34 +7,20 @@ the reason; a repair that may have lost something counts only when there is no a
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Awaitable, Callable, Sequence
-from types import UnionType
-from typing import (
-    Any,
-    Generic,
-    NotRequired,
-    TypeAlias,
-    TypedDict,
-    TypeVar,
-    Union,
-    get_args,
-    get_origin,
-    get_type_hints,
-    is_typeddict,
-)
+from typing import Any, Generic, TypeAlias, TypedDict, TypeVar
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, convert_to_messages
 from langchain_core.prompt_values import PromptValue
 from langchain_core.runnables import Runnable, RunnableConfig
 from pydantic import TypeAdapter, ValidationError
-from typing_extensions import TypedDict as PortableTypedDict
 
 from dashflow._util.drive import drive
 from dashflow.errors import StructuredOutputError
 from dashflow.prebuilt.json_repair import readings
 from dashflow.prebuilt.json_schema import JsonSchema
 from dashflow.pregel.callable import RunnableCallable
+from dashflow.pregel.schemas import for_pydantic
 
 __all__ = ("Answer", "JsonMode", "Target", "json_mode")
 
@@ -81,7 +67,7 @@ class Target(Generic[T]):
             self.json_schema: dict[str, Any] = schema
             self.name = str(schema.get("title", "JSON Schema"))
         else:
-            self._adapter = TypeAdapter(_for_pydantic(schema))
+            self._adapter = TypeAdapter(for_pydantic(schema))
             self.json_schema = self._adapter.json_schema()
             self.name = getattr(schema, "__name__", str(schema))
 
@@ -97,26 +83,6 @@ class Target(Generic[T]):
                 f"{'.'.join(map(str, part['loc'])) or 'answer'}: {part['msg']}" for part in error.errors()
             )
             return None, _listed(list(found))
-
-
-def _for_pydantic(kind: Any) -> Any:
-    """``kind`` with TypedDicts that pydantic takes: before Python 3.12 it refuses those of ``typing``."""
-    if sys.version_info >= (3, 12):
-        return kind
-    if is_typeddict(kind):
-        fields = {
-            name: _for_pydantic(hint) for name, hint in get_type_hints(kind, include_extras=True).items()
-        }
-        for name, hint in fields.items():
-            if name in kind.__optional_keys__ and get_origin(hint) is not NotRequired:
-                fields[name] = NotRequired[hint]
-        return PortableTypedDict(kind.__name__, fields)  # type: ignore[operator]  # made of what is known here only
-    origin, parts = get_origin(kind), get_args(kind)
-    if origin in (list, dict, tuple, set) and parts:
-        return origin[tuple(_for_pydantic(part) for part in parts)]
-    if origin in (Union, UnionType):
-        return Union[tuple(_for_pydantic(part) for part in parts)]  # noqa: UP007  # made of a tuple
-    return kind
 
 
 def _listed(problems: list[str]) -> str:

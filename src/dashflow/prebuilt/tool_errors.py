@@ -140,9 +140,9 @@ def handled_types(handler: Callable[..., str]) -> tuple[type[Exception], ...]:
     )
 
 
-def models_errors(error: ValidationError, injections: Injections | None) -> list[Any]:
+def models_errors(error: ValidationError, injections: Injections) -> list[Any]:
     """The parts of a validation error that concern arguments the model gave, without injected values."""
-    hidden = injections.filled if injections is not None else set()
+    hidden = injections.filled
     kept = []
     for part in error.errors():
         if not part["loc"] or part["loc"][0] in hidden:

@@ -6,7 +6,6 @@ those places is thrown away.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import UnionType
 from typing import Annotated, Any, Generic, Union, get_args, get_origin, get_type_hints
@@ -200,9 +199,3 @@ def _carries(hint: Any, kind: type) -> bool:
     if origin in (Union, UnionType, Annotated):
         return any(_carries(part, kind) for part in get_args(hint))
     return isinstance(origin, type) and issubclass(origin, kind)
-
-
-def injections_of(known: Mapping[str, Injections], name: str, tool: BaseTool) -> Injections:
-    """Those of a tool of the node, or of one that an interceptor brought along."""
-    found = known.get(name)
-    return Injections(tool) if found is None else found

@@ -48,7 +48,6 @@ from dashflow.prebuilt.tool_injection import (
     Injections,
     StateT,
     ToolRuntime,
-    injections_of,
 )
 from dashflow.prebuilt.tool_output import InputForm, Responses, msg_content_output
 from dashflow.pregel.callable import RunnableCallable
@@ -161,9 +160,9 @@ class ToolNode(RunnableCallable):
         """One request per tool call, and the config that each runs under."""
         calls, form = self._tool_calls(given)
         configs = get_config_list(config, len(calls))
+        state = _state(given, config)
         requests = []
         for call, own in zip(calls, configs, strict=True):
-            state = _state(given, own)
             lent = ToolRuntime(
                 state=state,
                 tool_call_id=call["id"],
@@ -252,14 +251,16 @@ class ToolNode(RunnableCallable):
             known = ", ".join(self._tools_by_name)
             text = INVALID_TOOL_NAME_ERROR_TEMPLATE.format(requested_tool=name, available_tools=known)
             return _failed(call, text)
-        filled = injections_of(self._injections, name, tool).fill(call, request.runtime, self._messages_key)
+        # Registered, or brought along by an interceptor.
+        injections = self._injections.get(name) or Injections(tool)
+        filled = injections.fill(call, request.runtime, self._messages_key)
         try:
             try:
                 response = await call_tool(tool, {**filled, "type": "tool_call"}, config)
             except ValidationError as error:
                 if is_invalid_resume(error):
                     raise
-                parts = models_errors(error, self._injections.get(name))
+                parts = models_errors(error, injections)
                 raise ToolInvocationError(name, error, call["args"], parts) from error
             return self._responses.checked(response, call, form)
         except GraphBubbleUp:

@@ -30,6 +30,7 @@ __all__ = (
     "config_model",
     "context_json_schema",
     "default_of",
+    "for_pydantic",
     "model_of",
     "root_model_of",
     "state_json_schema",
@@ -54,7 +55,7 @@ def context_json_schema(kind: Any) -> dict[str, Any]:
     if isclass(kind) and issubclass(kind, BaseModel):
         return kind.model_json_schema()
     if _is_typeddict(kind) or is_dataclass(kind):
-        return TypeAdapter(_for_pydantic(kind)).json_schema()
+        return TypeAdapter(for_pydantic(kind)).json_schema()
     raise ValueError(f"Invalid context schema type: {kind}. Must be a BaseModel, TypedDict or dataclass.")
 
 
@@ -86,7 +87,7 @@ def state_json_schema(
     if isclass(kind) and issubclass(kind, BaseModel):
         return kind.model_json_schema()
     if _is_typeddict(kind):
-        return TypeAdapter(_for_pydantic(kind)).json_schema()
+        return TypeAdapter(for_pydantic(kind)).json_schema()
     if list(keys) == ["__root__"]:
         model = create_model_v2(name, root=(channels["__root__"].UpdateType, None))
     else:
@@ -102,20 +103,41 @@ def root_model_of(name: str, kind: Any) -> type[BaseModel]:
 
     if isclass(kind) and get_origin(kind) is None and issubclass(kind, BaseModel):
         return kind
-    return create_model_v2(name, root=_for_pydantic(kind))
+    return create_model_v2(name, root=for_pydantic(kind))
 
 
-def _for_pydantic(kind: Any) -> Any:
-    """The type; where pydantic takes only TypedDicts of ``typing_extensions``, one of ``typing`` as such."""
-    if sys.version_info >= (3, 12) or not is_typeddict(kind):
-        return kind
+def for_pydantic(kind: Any) -> Any:
+    """The type with TypedDicts that pydantic takes: before Python 3.12 it refuses those of ``typing``."""
+    return kind if sys.version_info >= (3, 12) else _portable(kind, {})
+
+
+def _portable(kind: Any, made: dict[Any, Any]) -> Any:
+    """``for_pydantic``, also of the types inside; each TypedDict is made once."""
+    if is_typeddict(kind):
+        if kind not in made:
+            made[kind] = kind  # one that has itself inside stays what it is, and pydantic says what is wrong
+            made[kind] = _portable_typeddict(kind, made)
+        return made[kind]
+    origin, parts = get_origin(kind), get_args(kind)
+    if origin is Annotated:
+        return Annotated[(_portable(kind.__origin__, made), *kind.__metadata__)]
+    if origin in (Required, NotRequired):
+        return origin[_portable(parts[0], made)]
+    if origin in (list, dict, tuple, set) and parts:
+        return origin[tuple(_portable(part, made) for part in parts)]
+    if origin in (Union, types.UnionType):
+        return Union[tuple(_portable(part, made) for part in parts)]  # noqa: UP007  # made of a tuple
+    return kind
+
+
+def _portable_typeddict(kind: Any, made: dict[Any, Any]) -> Any:
     import typing_extensions
 
     optional = kind.__optional_keys__
-    hints = {
-        key: NotRequired[hint] if key in optional and _is_required(hint) is None else hint
-        for key, hint in get_type_hints(kind, include_extras=True).items()
-    }
+    hints = {}
+    for key, hint in get_type_hints(kind, include_extras=True).items():
+        hint = _portable(hint, made)
+        hints[key] = NotRequired[hint] if key in optional and _is_required(hint) is None else hint
     make: Any = typing_extensions.TypedDict
     return make(kind.__name__, hints)
 

@@ -6,7 +6,7 @@ import operator
 from collections.abc import Callable
 from typing import Any, Final
 
-__all__ = ("OPERATORS", "fits")
+__all__ = ("fits",)
 
 _ORDER: Final[dict[str, Callable[[Any, Any], bool]]] = {
     "$gt": operator.gt,
@@ -14,9 +14,6 @@ _ORDER: Final[dict[str, Callable[[Any, Any], bool]]] = {
     "$lt": operator.lt,
     "$lte": operator.le,
 }
-
-OPERATORS: Final = frozenset({"$eq", "$ne", *_ORDER})
-"""What a filter can ask beside equality."""
 
 
 def fits(value: Any, wanted: Any) -> bool:

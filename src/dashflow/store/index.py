@@ -5,7 +5,7 @@ Finds the texts of values and has vectors made of them; compares vectors. Stores
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar, cast
 
 from dashflow._util.langchain import Embeddings
@@ -19,9 +19,15 @@ ConfigT = TypeVar("ConfigT", bound=IndexConfig)
 
 
 class Vectors(NamedTuple):
-    """The vectors that a batch needs, by text."""
+    """The vectors that a batch needs.
 
-    documents: Mapping[str, Sequence[float]]
+    Attributes:
+        documents: Of what is put, by the operation's place in the batch: pairs of a text's path and its
+            vector.
+        queries: Of what is searched for, by text.
+    """
+
+    documents: Mapping[int, Sequence[tuple[str, Sequence[float]]]]
     queries: Mapping[str, Sequence[float]]
 
 
@@ -55,7 +61,7 @@ class TextIndex(Generic[ConfigT]):
             raise ValueError(f"Text fields must be a list or a string. Got {wanted}")
         return wanted
 
-    def texts(self, op: PutOp) -> list[tuple[str, str]]:
+    def _texts(self, op: PutOp) -> list[tuple[str, str]]:
         """What is searched in a value that is put: (path, text); of a path to many texts, numbered."""
         if op.value is None or op.index is False:
             return []
@@ -66,41 +72,48 @@ class TextIndex(Generic[ConfigT]):
             found += [(f"{path}.{number}" if many else path, text) for number, text in enumerate(texts)]
         return found
 
-    def _needed(self, ops: Iterable[Op]) -> tuple[list[str], list[str]]:
-        """The texts to make vectors of, of documents and of queries; each once."""
-        ops = list(ops)
-        documents = dict.fromkeys(text for op in ops if isinstance(op, PutOp) for _, text in self.texts(op))
+    def _needed(self, ops: Sequence[Op]) -> _Needed:
+        found = {place: self._texts(op) for place, op in enumerate(ops) if isinstance(op, PutOp)}
+        documents = dict.fromkeys(text for texts in found.values() for _, text in texts)
         queries = dict.fromkeys(op.query for op in ops if isinstance(op, SearchOp) and op.query)
-        return list(documents), list(queries)
+        return _Needed(found, list(documents), list(queries))
 
-    def embed(self, ops: Iterable[Op]) -> Vectors:
+    def embed(self, ops: Sequence[Op]) -> Vectors:
         """Make the vectors that operations need."""
-        documents, queries = self._needed(ops)
-        vectors = self.embeddings.embed_documents(documents) if documents else []
-        return _by_text(documents, vectors, queries, [self.embeddings.embed_query(text) for text in queries])
+        needed = self._needed(ops)
+        vectors = self.embeddings.embed_documents(needed.documents) if needed.documents else []
+        return needed.made(vectors, [self.embeddings.embed_query(text) for text in needed.queries])
 
-    async def aembed(self, ops: Iterable[Op]) -> Vectors:
+    async def aembed(self, ops: Sequence[Op]) -> Vectors:
         """Make the vectors that operations need; those of queries at the same time."""
         from asyncio import gather
 
-        documents, queries = self._needed(ops)
-        vectors = await self.embeddings.aembed_documents(documents) if documents else []
-        asked = await gather(*(self.embeddings.aembed_query(text) for text in queries))
-        return _by_text(documents, vectors, queries, asked)
-
-
-def _by_text(
-    documents: list[str],
-    vectors: Sequence[Sequence[float]],
-    queries: list[str],
-    asked: Sequence[Sequence[float]],
-) -> Vectors:
-    if len(vectors) != len(documents):
-        raise ValueError(
-            f"Number of embeddings ({len(vectors)}) does not match number of texts ({len(documents)}): "
-            "'embed' of the index must return one vector for each text."
+        needed = self._needed(ops)
+        vectors = await self.embeddings.aembed_documents(needed.documents) if needed.documents else []
+        return needed.made(
+            vectors, await gather(*(self.embeddings.aembed_query(text) for text in needed.queries))
         )
-    return Vectors(dict(zip(documents, vectors, strict=True)), dict(zip(queries, asked, strict=True)))
+
+
+class _Needed(NamedTuple):
+    """The texts to make vectors of, each once; and by place in the batch where those of documents are."""
+
+    found: dict[int, list[tuple[str, str]]]
+    documents: list[str]
+    queries: list[str]
+
+    def made(self, vectors: Sequence[Sequence[float]], asked: Sequence[Sequence[float]]) -> Vectors:
+        """The vectors where they are needed."""
+        if len(vectors) != len(self.documents):
+            raise ValueError(
+                f"Number of embeddings ({len(vectors)}) does not match number of texts "
+                f"({len(self.documents)}): 'embed' of the index must return one vector for each text."
+            )
+        of = dict(zip(self.documents, vectors, strict=True))
+        return Vectors(
+            {place: [(path, of[text]) for path, text in texts] for place, texts in self.found.items()},
+            dict(zip(self.queries, asked, strict=True)),
+        )
 
 
 def _tokenized(paths: Sequence[str]) -> list[tuple[str, str | list[str]]]:

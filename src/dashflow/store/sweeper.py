@@ -10,7 +10,7 @@ from typing import Final, Protocol
 
 from dashflow.store.base.settings import TTLConfig
 
-__all__ = ("SweepingStore", "ThreadSweeper", "interval_seconds")
+__all__ = ("SweepingStore", "SweptByThread", "ThreadSweeper", "interval_seconds")
 
 _logger = logging.getLogger(__name__)
 
@@ -37,11 +37,7 @@ class ThreadSweeper:
     def __init__(self) -> None:
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
-
-    @property
-    def running(self) -> bool:
-        """Whether it is at work."""
-        return self._thread is not None and self._thread.is_alive()
+        self._done: Future[None] = Future()
 
     def start(self, store: SweepingStore, seconds: float) -> Future[None]:
         """Sweep ``store`` every ``seconds``; nothing new if that is going on already.
@@ -49,18 +45,16 @@ class ThreadSweeper:
         Returns:
             Done when the sweeper has stopped; cancelling it stops the sweeper.
         """
+        if self._thread is not None and self._thread.is_alive() and not self._stop.is_set():
+            return self._done
+        stop = self._stop = threading.Event()
         done: Future[None] = Future()
-        if not self.running:
-            self._stop = threading.Event()
-            self._thread = threading.Thread(
-                target=_sweep,
-                args=(weakref.ref(store), seconds, self._stop, done),
-                daemon=True,
-                name="ttl-sweeper",
-            )
-            self._thread.start()
-        stop = self._stop
         done.add_done_callback(lambda future: stop.set() if future.cancelled() else None)
+        self._done = done
+        self._thread = threading.Thread(
+            target=_sweep, args=(weakref.ref(store), seconds, stop, done), daemon=True, name="ttl-sweeper"
+        )
+        self._thread.start()
         return done
 
     def stop(self, timeout: float | None = None) -> bool:
@@ -84,6 +78,36 @@ class ThreadSweeper:
         return True
 
 
+class SweptByThread:
+    """What stores have in common that a thread sweeps; they are swept only when items can be over."""
+
+    ttl_config: TTLConfig | None
+    _sweeper: ThreadSweeper
+
+    def sweep_ttl(self) -> int:
+        """Delete the items whose life is over; how many that were."""
+        raise NotImplementedError
+
+    def start_ttl_sweeper(self, sweep_interval_minutes: float | None = None) -> Future[None]:
+        """Sweep every so many minutes, in a thread.
+
+        Args:
+            sweep_interval_minutes: Between two sweeps; None: as the store was told, else 5.
+
+        Returns:
+            Done when the sweeper has stopped; cancelling it stops the sweeper.
+        """
+        if self.ttl_config is None:
+            done: Future[None] = Future()
+            done.set_result(None)
+            return done
+        return self._sweeper.start(self, interval_seconds(self.ttl_config, sweep_interval_minutes))
+
+    def stop_ttl_sweeper(self, timeout: float | None = None) -> bool:
+        """Stop the sweeper; whether it has stopped within ``timeout`` seconds."""
+        return self._sweeper.stop(timeout)
+
+
 def _sweep(
     where: weakref.ReferenceType[SweepingStore], seconds: float, stop: threading.Event, done: Future[None]
 ) -> None:
@@ -96,5 +120,5 @@ def _sweep(
         except Exception:
             _logger.exception("A sweep of expired items failed; the next is in %g s", seconds)
         del store
-    if not done.cancelled():
+    if done.set_running_or_notify_cancel():
         done.set_result(None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
 from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -319,7 +319,15 @@ class _Subgraph:
     status: SubgraphStatus
     error: str | None
 
-    def _describe(self, path: tuple[str, ...], graph_name: str | None, trigger_call_id: str | None) -> None:
+    def __init__(
+        self,
+        mux: StreamMux,
+        *,
+        path: tuple[str, ...],
+        graph_name: str | None = None,
+        trigger_call_id: str | None = None,
+    ) -> None:
+        super().__init__(None, mux, wire_pump=False)  # type: ignore[call-arg]  # the run's stream comes next
         self.path = path
         self.graph_name = graph_name
         self.trigger_call_id = trigger_call_id
@@ -328,7 +336,7 @@ class _Subgraph:
         self._seen_terminal = False
 
 
-class SubgraphRunStream(GraphRunStream, _Subgraph):
+class SubgraphRunStream(_Subgraph, GraphRunStream):
     """A subgraph of a synchronous run; reading it drives the run that it is part of.
 
     Args:
@@ -338,25 +346,14 @@ class SubgraphRunStream(GraphRunStream, _Subgraph):
         trigger_call_id: See ``trigger_call_id``.
     """
 
-    def __init__(
-        self,
-        mux: StreamMux,
-        *,
-        path: tuple[str, ...],
-        graph_name: str | None = None,
-        trigger_call_id: str | None = None,
-    ) -> None:
-        super().__init__(None, mux, wire_pump=False)
-        self._parent_pump: Callable[[], bool] | None = mux._pump_fn
-        self._describe(path, graph_name, trigger_call_id)
-
     def _pump_next(self) -> bool:
-        if self._exhausted or self._seen_terminal or self._mux.closed or self._parent_pump is None:
+        pump = self._mux._pump_fn
+        if self._exhausted or self._seen_terminal or self._mux.closed or pump is None:
             return False
-        return self._parent_pump()
+        return pump()
 
 
-class AsyncSubgraphRunStream(AsyncGraphRunStream, _Subgraph):
+class AsyncSubgraphRunStream(_Subgraph, AsyncGraphRunStream):
     """``SubgraphRunStream`` of an asynchronous run.
 
     Args:
@@ -366,19 +363,8 @@ class AsyncSubgraphRunStream(AsyncGraphRunStream, _Subgraph):
         trigger_call_id: See ``trigger_call_id``.
     """
 
-    def __init__(
-        self,
-        mux: StreamMux,
-        *,
-        path: tuple[str, ...],
-        graph_name: str | None = None,
-        trigger_call_id: str | None = None,
-    ) -> None:
-        super().__init__(None, mux, wire_pump=False)
-        self._parent_pump: Callable[[], Awaitable[bool]] | None = mux._apump_fn
-        self._describe(path, graph_name, trigger_call_id)
-
     async def _apump_next(self) -> bool:
-        if self._exhausted or self._seen_terminal or self._mux.closed or self._parent_pump is None:
+        pump = self._mux._apump_fn
+        if self._exhausted or self._seen_terminal or self._mux.closed or pump is None:
             return False
-        return await self._parent_pump()
+        return await pump()

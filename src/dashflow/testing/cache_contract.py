@@ -14,13 +14,15 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from dashflow.testing.store_case import Calls
 
 __all__ = ("CacheContract",)
 
@@ -56,7 +58,7 @@ class CacheContract:
         """The test's cache."""
         with ExitStack() as stack:
             cache = stack.enter_context(self.open_cache(tmp_path))
-            yield _Calls(cache, stack.enter_context(asyncio.Runner())) if self.is_async else cache
+            yield Calls(cache, stack.enter_context(asyncio.Runner())) if self.is_async else cache
 
     def test_what_was_set_is_got_and_what_was_not_is_left_out(self, cache: Any) -> None:
         cache.set({(A, "1"): ({"v": [1, None]}, None), (A, "2"): (None, None), (B, "1"): (Point(3), 60)})
@@ -120,7 +122,7 @@ class CacheContract:
 
     def test_many_threads_use_it_at_once(self, cache: Any) -> None:
         if self.is_async:
-            cache = cache.cache  # the synchronous methods, as threads beside an event loop call them
+            cache = cache.store  # the synchronous methods, as threads beside an event loop call them
         failed: list[BaseException] = []
 
         def work(number: int) -> None:
@@ -139,15 +141,3 @@ class CacheContract:
             thread.join()
         assert failed == []
         assert len(cache.get([(A, f"{number}-{count}") for number in range(6) for count in range(20)])) == 120
-
-
-class _Calls:
-    """A cache's async methods under their synchronous names."""
-
-    def __init__(self, cache: Any, runner: asyncio.Runner) -> None:
-        self.cache = cache
-        self._runner = runner
-
-    def __getattr__(self, name: str) -> Callable[..., Any]:
-        method = getattr(self.cache, f"a{name}")
-        return lambda *args: self._runner.run(method(*args))

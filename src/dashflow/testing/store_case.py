@@ -25,10 +25,10 @@ def letters(texts: Sequence[str]) -> list[list[float]]:
 
 
 class Calls:
-    """A store's methods under their synchronous names, whichever of the two a test is to call.
+    """A store's methods, or a cache's, under their synchronous names, whichever of the two a test is to call.
 
     Args:
-        store: The store.
+        store: The store, or the cache.
         runner: Runs the async methods; None: the synchronous ones are called.
     """
 

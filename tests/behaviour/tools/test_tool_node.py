@@ -15,30 +15,9 @@ from dashflow.graph import START, MessagesState, StateGraph
 from dashflow.prebuilt import InjectedState, InjectedStore, ToolNode, ToolRuntime, tools_condition
 from dashflow.prebuilt.tool_node import ToolInvocationError, msg_content_output
 from dashflow.types import Command, Send, interrupt
+from tests.behaviour.tools.tool_calls import add, asks, call, shown
 
 pytestmark = pytest.mark.feature("RUN-02")
-
-
-def call(name, identifier="1", **args):
-    return {"name": name, "args": args, "id": identifier, "type": "tool_call"}
-
-
-def asks(*calls):
-    return {"messages": [AIMessage("", tool_calls=list(calls))]}
-
-
-def add(a: int, b: int) -> int:
-    """Add."""
-    return a + b
-
-
-def fail(text: str) -> str:
-    """Fail."""
-    raise LookupError(text)
-
-
-def shown(result):
-    return [(m.content, m.status, m.tool_call_id) for m in result]
 
 
 # -- forms ------------------------------------------------------------------------------------------

@@ -4,39 +4,18 @@ import asyncio
 from typing import Annotated
 
 import pytest
-from langchain_core.messages import AIMessage, ToolMessage
+from langchain_core.messages import ToolMessage
 from langchain_core.tools import ToolException, tool
-from pydantic import BaseModel, field_validator
+from pydantic import AfterValidator, BaseModel, field_validator
 
 from dashflow.errors import GraphInterrupt
 from dashflow.graph import MessagesState
 from dashflow.prebuilt import InjectedState, ToolNode, ToolRuntime
 from dashflow.prebuilt.tool_node import ToolCallRequest
 from dashflow.types import Command, interrupt
+from tests.behaviour.tools.tool_calls import add, asks, call, fail, shown
 
 pytestmark = pytest.mark.feature("RUN-02")
-
-
-def call(name, identifier="1", **args):
-    return {"name": name, "args": args, "id": identifier, "type": "tool_call"}
-
-
-def asks(*calls):
-    return {"messages": [AIMessage("", tool_calls=list(calls))]}
-
-
-def add(a: int, b: int) -> int:
-    """Add."""
-    return a + b
-
-
-def fail(text: str) -> str:
-    """Fail."""
-    raise LookupError(text)
-
-
-def shown(result):
-    return [(m.content, m.status, m.tool_call_id) for m in result]
 
 
 @tool
@@ -178,6 +157,26 @@ def test_an_interceptor_may_bring_a_tool_that_the_node_does_not_have(run):
     given = {**asks(call("look", q="?")), "user": "ada"}
     result = run(wrapped(run, [add], bring), given, store=object())
     assert result["messages"][0].content.startswith("? ada ada")
+
+
+def test_errors_of_a_brought_tool_name_only_what_the_model_wrote(run):
+    def refused(value):
+        raise ValueError(f"cannot be {value}")
+
+    @tool
+    def act(x: int, user: Annotated[str, InjectedState("user"), AfterValidator(refused)]) -> str:
+        """Act."""
+        return ""
+
+    def bring(request, execute):
+        return execute(request.override(tool=act))
+
+    given = {**asks(call("act", x="one")), "user": "a secret"}
+    (message,) = run(wrapped(run, [add], bring), given)["messages"]
+    assert message.status == "error"
+    assert "x: Input should be a valid integer" in message.content
+    assert "user" not in message.content
+    assert "secret" not in message.content
 
 
 def test_another_state_reaches_the_tool_both_ways(run):

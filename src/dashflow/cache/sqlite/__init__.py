@@ -26,6 +26,7 @@ _TABLE: Final = """
     )
 """
 
+_KNOWN: Final = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'cache'"
 _GET: Final = "SELECT expiry, encoding, val FROM cache WHERE ns = ? AND key = ?"
 _FORGET_OLD: Final = "DELETE FROM cache WHERE ns = ? AND key = ? AND expiry <= ?"
 _SET: Final = "INSERT OR REPLACE INTO cache (ns, key, expiry, encoding, val) VALUES (?, ?, ?, ?, ?)"
@@ -54,8 +55,11 @@ class SqliteCache(BaseCache[ValueT]):
         self._conn = connect(path)
         # What a crash of the machine takes is computed again.
         self._conn.execute("PRAGMA synchronous=NORMAL")
-        with transaction(self._conn, write=True) as cursor:
-            cursor.execute(_TABLE)
+        with transaction(self._conn, write=False) as cursor:
+            known = cursor.execute(_KNOWN).fetchone()
+        if known is None:
+            with transaction(self._conn, write=True) as cursor:
+                cursor.execute(_TABLE)
 
     def get(self, keys: Sequence[FullKey]) -> dict[FullKey, ValueT]:
         """The values of those keys that are cached and not too old."""

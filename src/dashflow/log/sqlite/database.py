@@ -9,11 +9,11 @@ import os
 import sqlite3
 import stat
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from dashflow._util.database import code_of, is_busy, patiently, plain_cursor, roll_back
 from dashflow.errors import LogError, LogFormatError, NotALogError, StorageUnavailableError, UsageError
 from dashflow.log.base import LOG_FORMAT
 from dashflow.log.sqlite import faults
@@ -140,26 +140,15 @@ class Database:
     def patiently(self, work: Callable[[], T]) -> T:
         """Do ``work`` again while other processes are in the way.
 
-        SQLite's own waiting sleeps up to 100 ms at a time and cannot be interrupted; this does not.
-
         Raises:
             StorageUnavailableError: They were for the whole of ``busy_seconds``.
         """
-        deadline = 0.0
-        pause = 0.0005
-        while True:
-            try:
-                return work()
-            except sqlite3.OperationalError as error:
-                if not faults.is_busy(error):
-                    raise
-                now = time.monotonic()
-                deadline = deadline or now + self.busy_seconds
-                if now >= deadline:
-                    raise faults.busy(self.where, self.busy_seconds) from error
-            # Spread by the clock's last digits, so that processes do not come back in step.
-            time.sleep(pause * (0.5 + time.monotonic_ns() % 1021 / 1021))
-            pause = min(pause * 1.5, 0.005)
+        try:
+            return patiently(work, self.busy_seconds)
+        except sqlite3.OperationalError as error:
+            if not is_busy(error):
+                raise
+            raise faults.busy(self.where, self.busy_seconds) from error
 
     def close(self) -> None:
         """Close the writer; a connection that the caller brought stays open."""
@@ -213,7 +202,7 @@ class Database:
         try:
             row = connection.execute(queries()["format"]).fetchone()
         except sqlite3.OperationalError as error:
-            if faults.code_of(error) != sqlite3.SQLITE_ERROR:
+            if code_of(error) != sqlite3.SQLITE_ERROR:
                 raise
             row = None
         if row is None or not isinstance(row[0], int):
@@ -235,22 +224,9 @@ class Database:
             raise
 
 
-def roll_back(connection: sqlite3.Connection) -> None:
-    """End a transaction that failed; SQLite may have ended it already."""
-    if connection.in_transaction:
-        connection.execute("ROLLBACK")
-
-
 def _pragma(connection: sqlite3.Connection, text: str) -> Any:
     row = plain_cursor(connection).execute(f"PRAGMA {text}").fetchone()
     return None if row is None else row[0]
-
-
-def plain_cursor(connection: sqlite3.Connection) -> sqlite3.Cursor:
-    """A cursor that returns tuples, whatever the connection's owner set."""
-    cursor = connection.cursor()
-    cursor.row_factory = None
-    return cursor
 
 
 def _run(connection: sqlite3.Connection, script: str) -> None:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import sqlite3
 from typing import Final
 
+from dashflow._util.database import code_of
 from dashflow.errors import LogClosedError, LogError, NotALogError, StorageUnavailableError
-
-_BUSY: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL})
 
 _PROBLEMS: Final = {
     sqlite3.SQLITE_FULL: "the disk is full; make room",
@@ -19,16 +18,6 @@ _PROBLEMS: Final = {
     sqlite3.SQLITE_TOOBIG: "an event is larger than SQLite can store",
     sqlite3.SQLITE_NOMEM: "there is no memory left",
 }
-
-
-def code_of(error: sqlite3.Error) -> int:
-    """SQLite's primary result code; 0 for errors that Python raises by itself."""
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF
-
-
-def is_busy(error: sqlite3.Error) -> bool:
-    """Whether another connection is in the way, so that trying again can help."""
-    return code_of(error) in _BUSY
 
 
 def busy(where: str, seconds: float) -> StorageUnavailableError:

@@ -13,10 +13,11 @@ from contextlib import contextmanager
 from typing import Any, Final
 from zlib import crc32
 
+from dashflow._util.database import plain_cursor
 from dashflow.errors import CorruptEventError, LogClosedError
 from dashflow.log.base import Record
 from dashflow.log.sqlite import faults
-from dashflow.log.sqlite.database import Database, plain_cursor
+from dashflow.log.sqlite.database import Database
 from dashflow.log.sqlite.statements import queries
 
 _KEPT: Final = 4

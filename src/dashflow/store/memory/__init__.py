@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 
@@ -27,7 +26,7 @@ from dashflow.store.base.namespaces import matches
 from dashflow.store.filters import fits
 from dashflow.store.index import NO_VECTORS, TextIndex, Vectors
 from dashflow.store.similarity import cosine
-from dashflow.store.sweeper import ThreadSweeper, interval_seconds
+from dashflow.store.sweeper import SweptByThread, ThreadSweeper
 
 __all__ = ("InMemoryStore",)
 
@@ -36,7 +35,7 @@ Place = tuple[Namespace, str]
 Ranked = tuple[Item, float | None]
 
 
-class InMemoryStore(BaseStore):
+class InMemoryStore(SweptByThread, BaseStore):
     """Items in memory; several threads may use it.
 
     Args:
@@ -77,59 +76,42 @@ class InMemoryStore(BaseStore):
     def sweep_ttl(self) -> int:
         """Delete the items whose life is over; how many that were."""
         with self._lock:
-            over = [place for place in self._ends if self._is_over(place)]
+            now = self.clock()
+            over = [place for place in self._ends if self._is_over(place, now)]
             for namespace, key in over:
                 self._delete(namespace, key)
         return len(over)
 
-    def start_ttl_sweeper(self, sweep_interval_minutes: float | None = None) -> Future[None]:
-        """Sweep every so many minutes, in a thread.
-
-        Args:
-            sweep_interval_minutes: Between two sweeps; None: as the store was told, else 5.
-
-        Returns:
-            Done when the sweeper has stopped; cancelling it stops the sweeper.
-        """
-        if self.ttl_config is None:
-            done: Future[None] = Future()
-            done.set_result(None)
-            return done
-        return self._sweeper.start(self, interval_seconds(self.ttl_config, sweep_interval_minutes))
-
-    def stop_ttl_sweeper(self, timeout: float | None = None) -> bool:
-        """Stop the sweeper; whether it has stopped within ``timeout`` seconds."""
-        return self._sweeper.stop(timeout)
-
     def _carry_out(self, ops: list[Op], vectors: Vectors) -> list[Result]:
         with self._lock:
-            results = [self._read(op, vectors) for op in ops]
-            for op in ops:
+            now = self.clock()
+            results = [self._read(op, vectors, now) for op in ops]
+            for place, op in enumerate(ops):
                 if isinstance(op, PutOp):
-                    self._put(op, vectors)
+                    self._put(op, vectors.documents.get(place, ()), now)
         return results
 
-    def _read(self, op: Op, vectors: Vectors) -> Result:
+    def _read(self, op: Op, vectors: Vectors, now: datetime) -> Result:
         if isinstance(op, GetOp):
-            return self._get(op)
+            return self._get(op, now)
         if isinstance(op, SearchOp):
-            return self._search(op, vectors)
+            return self._search(op, vectors, now)
         if isinstance(op, ListNamespacesOp):
-            return self._list_namespaces(op)
+            return self._list_namespaces(op, now)
         if isinstance(op, PutOp):
             return None
         raise ValueError(f"Unknown operation type: {type(op)}")
 
-    def _get(self, op: GetOp) -> Item | None:
+    def _get(self, op: GetOp, now: datetime) -> Item | None:
         namespace = tuple(op.namespace)
         item = self._data.get(namespace, {}).get(op.key)
-        if item is None or self._is_hidden(item):
+        if item is None or self._is_hidden(item, now):
             return None
-        self._refresh([item], op.refresh_ttl)
+        self._refresh([item], op.refresh_ttl, now)
         return item
 
-    def _search(self, op: SearchOp, vectors: Vectors) -> list[SearchItem]:
-        found = self._fitting(op)
+    def _search(self, op: SearchOp, vectors: Vectors, now: datetime) -> list[SearchItem]:
+        found = self._fitting(op, now)
         query = vectors.queries.get(op.query) if op.query else None
         end = op.offset + op.limit
         if query is not None:
@@ -139,13 +121,13 @@ class InMemoryStore(BaseStore):
             most = end if min(op.offset, op.limit) >= 0 else None
             ranked = [(item, None) for item in islice(found, most)]
         page = ranked[op.offset : end]
-        self._refresh([item for item, _ in page], op.refresh_ttl)
+        self._refresh([item for item, _ in page], op.refresh_ttl, now)
         return [
             SearchItem(item.namespace, item.key, item.value, item.created_at, item.updated_at, score)
             for item, score in page
         ]
 
-    def _fitting(self, op: SearchOp) -> Iterator[Item]:
+    def _fitting(self, op: SearchOp, now: datetime) -> Iterator[Item]:
         """The items under a namespace that have what the filter names."""
         prefix, wanted = tuple(op.namespace_prefix), list((op.filter or {}).items())
         depth = len(prefix)
@@ -154,7 +136,9 @@ class InMemoryStore(BaseStore):
                 continue
             for item in items.values():
                 value = item.value
-                if all(fits(value.get(key), other) for key, other in wanted) and not self._is_hidden(item):
+                if self._is_hidden(item, now):
+                    continue
+                if all(fits(value.get(key), other) for key, other in wanted):
                     yield item
 
     def _ranked(self, items: Iterable[Item], query: Sequence[float]) -> list[Ranked]:
@@ -173,23 +157,22 @@ class InMemoryStore(BaseStore):
                 best[place] = (item, score)
         return [*sorted(best.values(), key=lambda found: -found[1]), *rest]
 
-    def _list_namespaces(self, op: ListNamespacesOp) -> list[Namespace]:
+    def _list_namespaces(self, op: ListNamespacesOp, now: datetime) -> list[Namespace]:
         found = {
             namespace if op.max_depth is None else namespace[: op.max_depth]
             for namespace, items in self._data.items()
-            if any(not self._is_hidden(item) for item in items.values())
+            if any(not self._is_hidden(item, now) for item in items.values())
             and all(matches(condition, namespace) for condition in op.match_conditions or ())
         }
         return sorted(found)[op.offset : op.offset + op.limit]
 
-    def _put(self, op: PutOp, vectors: Vectors) -> None:
+    def _put(self, op: PutOp, vectors: Iterable[tuple[str, Sequence[float]]], now: datetime) -> None:
         namespace = tuple(op.namespace)
         items = self._data.setdefault(namespace, {})
         before = items.get(op.key)
         if op.value is None:
             self._delete(namespace, op.key)
             return
-        now = self.clock()
         items[op.key] = Item(
             value=dict(op.value),
             key=op.key,
@@ -197,13 +180,11 @@ class InMemoryStore(BaseStore):
             created_at=before.created_at if before else now,
             updated_at=now,
         )
-        texts = self._index.texts(op) if self._index else []
-        self._vectors.setdefault(namespace, {})[op.key] = {
-            path: vectors.documents[text] for path, text in texts
-        }
+        if self._index:
+            self._vectors.setdefault(namespace, {})[op.key] = dict(vectors)
         self._ends.pop((namespace, op.key), None)
         if op.ttl is not None and self.supports_ttl:
-            self._ends[namespace, op.key] = (self.clock() + timedelta(minutes=op.ttl), op.ttl)
+            self._ends[namespace, op.key] = (now + timedelta(minutes=op.ttl), op.ttl)
 
     def _delete(self, namespace: Namespace, key: str) -> None:
         self._ends.pop((namespace, key), None)
@@ -214,23 +195,23 @@ class InMemoryStore(BaseStore):
                 if not inside:
                     del kept[namespace]
 
-    def _is_over(self, place: Place) -> bool:
+    def _is_over(self, place: Place, now: datetime) -> bool:
         end = self._ends.get(place)
-        return end is not None and end[0] <= self.clock()
+        return end is not None and end[0] <= now
 
-    def _is_hidden(self, item: Item) -> bool:
+    def _is_hidden(self, item: Item, now: datetime) -> bool:
         return bool(
             self._ends
             and self.ttl_config
             and self.ttl_config.get("omit_expired")
-            and self._is_over((item.namespace, item.key))
+            and self._is_over((item.namespace, item.key), now)
         )
 
-    def _refresh(self, items: Iterable[Item], wanted: bool) -> None:
+    def _refresh(self, items: Iterable[Item], wanted: bool, now: datetime) -> None:
         if not (wanted and self._ends and self.ttl_config and self.ttl_config.get("refresh_on_read")):
             return
         for item in items:
             place = (item.namespace, item.key)
             if place in self._ends:
                 minutes = self._ends[place][1]
-                self._ends[place] = (self.clock() + timedelta(minutes=minutes), minutes)
+                self._ends[place] = (now + timedelta(minutes=minutes), minutes)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, Literal, Self, TypeVar
@@ -18,7 +17,7 @@ from dashflow.store.sqlite import tables
 from dashflow.store.sqlite.rows import Rows
 from dashflow.store.sqlite.scores import score_of
 from dashflow.store.sqlite.values import encoded
-from dashflow.store.sweeper import ThreadSweeper, interval_seconds
+from dashflow.store.sweeper import SweptByThread, ThreadSweeper
 
 __all__ = ("MIGRATIONS", "VECTOR_MIGRATIONS", "BaseSqliteStore", "SqliteIndexConfig", "SqliteStore")
 
@@ -104,12 +103,11 @@ class BaseSqliteStore:
         self, connection: sqlite3.Connection, ops: list[Op], values: dict[int, str], vectors: Vectors
     ) -> list[Result]:
         refreshes = bool(self.ttl_config and self.ttl_config.get("refresh_on_read"))
-        write = bool(values) or refreshes or any(isinstance(op, PutOp) for op in ops)
+        write = any(isinstance(op, PutOp) or (refreshes and getattr(op, "refresh_ttl", False)) for op in ops)
         with transaction(connection, write=write) as cursor:
             rows = Rows(
                 cursor,
                 self.clock(),
-                index=self._index,
                 vectors=vectors,
                 score=self._score,
                 refreshes=refreshes,
@@ -119,7 +117,7 @@ class BaseSqliteStore:
             results = [rows.read(op) for op in ops]
             for place, op in enumerate(ops):
                 if isinstance(op, PutOp):
-                    rows.put(op, values.get(place))
+                    rows.put(place, op, values.get(place))
         return results
 
     def _sweep(self, connection: sqlite3.Connection) -> int:
@@ -127,7 +125,7 @@ class BaseSqliteStore:
             return Rows(cursor, self.clock()).sweep()
 
 
-class SqliteStore(BaseSqliteStore, BaseStore):
+class SqliteStore(SweptByThread, BaseSqliteStore, BaseStore):
     """Items in a SQLite file, for synchronous programs.
 
     Args:
@@ -199,22 +197,3 @@ class SqliteStore(BaseSqliteStore, BaseStore):
     def sweep_ttl(self) -> int:
         """Delete the items whose life is over; how many that were."""
         return self._on(self.conn, self._sweep)
-
-    def start_ttl_sweeper(self, sweep_interval_minutes: float | None = None) -> Future[None]:
-        """Sweep every so many minutes, in a thread.
-
-        Args:
-            sweep_interval_minutes: Between two sweeps; None: as the store was told, else 5.
-
-        Returns:
-            Done when the sweeper has stopped; cancelling it stops the sweeper.
-        """
-        if self.ttl_config is None:
-            done: Future[None] = Future()
-            done.set_result(None)
-            return done
-        return self._sweeper.start(self, interval_seconds(self.ttl_config, sweep_interval_minutes))
-
-    def stop_ttl_sweeper(self, timeout: float | None = None) -> bool:
-        """Stop the sweeper; whether it has stopped within ``timeout`` seconds."""
-        return self._sweeper.stop(timeout)

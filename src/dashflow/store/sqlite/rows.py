@@ -11,7 +11,7 @@ import orjson
 
 from dashflow.store.base import GetOp, Item, ListNamespacesOp, Op, PutOp, Result, SearchItem, SearchOp
 from dashflow.store.base.namespaces import matches
-from dashflow.store.index import NO_VECTORS, TextIndex, Vectors
+from dashflow.store.index import NO_VECTORS, Vectors
 from dashflow.store.sqlite.conditions import Condition, of_filter, under, where
 from dashflow.store.sqlite.scores import packed
 from dashflow.store.sqlite.values import time_text
@@ -58,8 +58,7 @@ class Rows:
     Args:
         cursor: In a transaction.
         now: The moment.
-        index: What is searched by meaning; None: nothing.
-        vectors: Those of the texts that are put and of the queries.
+        vectors: Those of what is put and of the queries.
         score: The expression of SQL that compares vectors.
         refreshes: Whether reads begin items' lives anew.
         omits: Whether items whose life is over are not seen.
@@ -71,7 +70,6 @@ class Rows:
         cursor: sqlite3.Cursor,
         now: datetime,
         *,
-        index: TextIndex[Any] | None = None,
         vectors: Vectors = NO_VECTORS,
         score: str = "",
         refreshes: bool = False,
@@ -81,7 +79,6 @@ class Rows:
         self._cursor = cursor
         self._now = now
         self._now_text = time_text(now)
-        self._index = index
         self._vectors = vectors
         self._score = score
         self._refreshes = refreshes
@@ -104,8 +101,14 @@ class Rows:
             return None
         raise ValueError(f"Unknown operation type: {type(op)}")
 
-    def put(self, op: PutOp, value: str | None) -> None:
-        """Put an item whose JSON is ``value``, or delete it; its vectors follow."""
+    def put(self, number: int, op: PutOp, value: str | None) -> None:
+        """Put an item whose JSON is ``value``, or delete it; its vectors follow.
+
+        Args:
+            number: The operation's place in the batch.
+            op: The operation.
+            value: None: delete the item.
+        """
         place = (".".join(op.namespace), op.key)
         if value is None:
             self._cursor.execute(_DELETE, place)
@@ -113,9 +116,8 @@ class Rows:
         now = self._now_text
         end = None if op.ttl is None else self._end(op.ttl)
         self._cursor.execute(_PUT, (*place, value, now, now, end, op.ttl))
-        for path, text in self._index.texts(op) if self._index else ():
-            vector = packed(self._vectors.documents[text])
-            self._cursor.execute(_PUT_VECTOR, (*place, path, vector, now, now))
+        for path, vector in self._vectors.documents.get(number, ()):
+            self._cursor.execute(_PUT_VECTOR, (*place, path, packed(vector), now, now))
 
     def sweep(self) -> int:
         """Delete what is over; how many items that were."""
@@ -143,10 +145,10 @@ class Rows:
         conditions = [*under(tuple(op.namespace_prefix)), *of_filter(op.filter), *self._seen]
         text, values = where(conditions)
         page = (op.limit, op.offset)
-        if op.query and self._index:
-            query = packed(self._vectors.queries[op.query])
+        query = self._vectors.queries.get(op.query) if op.query else None
+        if query is not None:
             statement = _RANK.format(score=self._score, where=text)
-            rows = self._cursor.execute(statement, (query, *values, *page)).fetchall()
+            rows = self._cursor.execute(statement, (packed(query), *values, *page)).fetchall()
         else:
             rows = self._cursor.execute(_SEARCH.format(where=text), (*values, *page)).fetchall()
         if op.refresh_ttl:

@@ -6,6 +6,7 @@ Some builds of Python load no extensions; the scores are the same there, only sl
 from __future__ import annotations
 
 import logging
+import math
 import sqlite3
 from array import array
 from collections.abc import Callable, Sequence
@@ -39,16 +40,36 @@ def packed(vector: Sequence[float]) -> bytes:
     return floats.tobytes()
 
 
-@lru_cache(maxsize=8)
-def _unpacked_query(data: bytes) -> Sequence[float]:
-    return _unpacked(data)
-
-
 def _unpacked(data: bytes) -> Sequence[float]:
     floats = array("f", data)
     if array("H", b"\1\0")[0] != 1:
         floats.byteswap()
     return floats
+
+
+@lru_cache(maxsize=8)
+def _scorer(kind: str, query: bytes, with_numpy: bool) -> Callable[[bytes], float]:
+    """How near a stored vector is to the query's, which is read and measured once for all rows."""
+    if not with_numpy:
+        read, compare = _unpacked(query), _KINDS[kind]
+        return lambda stored: compare(read, [_unpacked(stored)])[0]
+    import numpy
+
+    one = numpy.frombuffer(query, "<f4").astype(float)
+    length = math.sqrt(one @ one)
+
+    def score(stored: bytes) -> float:
+        vector = numpy.frombuffer(stored, "<f4").astype(float)
+        if kind == "l2":
+            apart = vector - one
+            return -math.sqrt(apart @ apart)
+        product = float(vector @ one)
+        if kind == "inner_product":
+            return product
+        size = math.sqrt(vector @ vector) * length
+        return product / size if size else 0.0
+
+    return score
 
 
 def score_of(connection: sqlite3.Connection, kind: str) -> str:
@@ -64,10 +85,9 @@ def score_of(connection: sqlite3.Connection, kind: str) -> str:
     kind = kind if kind in _KINDS else "cosine"
     if kind in _SQLITE_VEC and _load_sqlite_vec(connection):
         return _SQLITE_VEC[kind]
-    compare = _KINDS[kind]
 
     def score(vector: bytes | None, query: bytes) -> float | None:
-        return None if vector is None else compare(_unpacked_query(query), [_unpacked(vector)])[0]
+        return None if vector is None else _scorer(kind, query, similarity._HAS_NUMPY)(vector)
 
     connection.create_function(f"dashflow_{kind}", 2, score, deterministic=True)
     return f"dashflow_{kind}(v.embedding, ?)"
