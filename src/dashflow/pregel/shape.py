@@ -69,6 +69,7 @@ class GraphShape:
             "stream_channels",
             "retry_policy",
             "cache_policy",
+            "node_error_handler_map",
         }
     )
     """Attributes that the plan is made of."""
@@ -171,6 +172,7 @@ class GraphShape:
             cache=self.cache_policy,
             pure_reducers=self._pure_reducers,
             follows=self._follows(),
+            handlers=self.node_error_handler_map,
         )
 
     def _follows(self) -> dict[str, list[str]]:
