@@ -44,10 +44,13 @@ def is_asynchronous(function: Any) -> bool:
 
 def _needs_langchain(thing: Any) -> bool:
     """Whether it is something that LangChain knows how to call and nobody else."""
-    if isinstance(thing, dict) or isgeneratorfunction(thing):
-        return True
-    call = getattr(thing, "__call__", None)  # noqa: B004  # as above
-    return isasyncgenfunction(thing) or isasyncgenfunction(call)
+    return isinstance(thing, dict) or is_generator(thing)
+
+
+def is_generator(function: Any) -> bool:
+    """Whether calling it gives a generator, sync or async."""
+    call = getattr(function, "__call__", None)  # noqa: B004  # as above
+    return isgeneratorfunction(function) or isasyncgenfunction(function) or isasyncgenfunction(call)
 
 
 def check_callable(name: str, thing: Any) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import Context, copy_context
 from functools import partial, wraps
-from inspect import Parameter, isasyncgenfunction, iscoroutinefunction, isgeneratorfunction, signature
+from inspect import Parameter, signature
 from typing import Any, Optional, Protocol
 from warnings import warn
 
@@ -32,10 +32,11 @@ from dashflow._util.reserved import CONF, CONFIG_KEY_NODE_ERROR, CONFIG_KEY_RUNT
 from dashflow._util.scope import CURRENT
 from dashflow._util.sentinel import MISSING
 from dashflow.errors import NodeError
+from dashflow.pregel.action import is_asynchronous, is_generator
 from dashflow.types.commands import CommandBase
 from dashflow.types.streaming import StreamWriter
 
-__all__ = ("RunnableCallable", "coerce_to_runnable", "is_async_callable")
+__all__ = ("RunnableCallable", "coerce_to_runnable")
 
 CommandBase.adopt(ToolOutputMixin)  # a tool may return a Command: LangChain must not turn it into a message
 
@@ -317,12 +318,6 @@ def _langsmith_run(manager: Any) -> Any:
     return None
 
 
-def is_async_callable(function: Any) -> bool:
-    """Whether calling it gives an awaitable."""
-    call = getattr(function, "__call__", None)  # noqa: B004  # its kind is asked for, not whether there is one
-    return iscoroutinefunction(function) or iscoroutinefunction(call)
-
-
 def coerce_to_runnable(thing: Any, *, name: str | None, trace: bool) -> Runnable[Any, Any]:
     """``thing`` as a ``Runnable``: one already, a function or generator function, or a dict of such.
 
@@ -331,10 +326,9 @@ def coerce_to_runnable(thing: Any, *, name: str | None, trace: bool) -> Runnable
     """
     if isinstance(thing, Runnable):
         return thing
-    call = getattr(thing, "__call__", None)  # noqa: B004  # as above
-    if isasyncgenfunction(thing) or isasyncgenfunction(call) or isgeneratorfunction(thing):
+    if is_generator(thing):
         return RunnableLambda(thing, name=name)
-    if is_async_callable(thing):
+    if is_asynchronous(thing):
         return RunnableCallable(None, thing, name=name, trace=trace)
     if callable(thing):
         threaded = wraps(thing)(partial(run_in_executor, None, thing))
