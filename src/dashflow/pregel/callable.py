@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
-from contextvars import Context, copy_context
+from collections.abc import Awaitable, Callable, Sequence
+from contextvars import Context
 from functools import partial, wraps
 from inspect import Parameter, signature
 from typing import Any, Optional, Protocol
@@ -24,6 +23,7 @@ from langchain_core.runnables.config import (
     get_callback_manager_for_config,
     patch_config,
     run_in_executor,
+    set_config_context,
     var_child_runnable_config,
 )
 
@@ -244,7 +244,7 @@ class RunnableCallable(Runnable[Any, Any]):
                 run_id=config.pop("run_id", None),
             )
             try:
-                with config_context(patch_config(config, callbacks=run.get_child()), run) as context:
+                with set_config_context(patch_config(config, callbacks=run.get_child())) as context:
                     answer = await world.call(self, context, *args, **kwargs)
             except BaseException as error:
                 await world.tell(run.on_chain_error, error)
@@ -287,35 +287,6 @@ def _task_config() -> RunnableConfig:
     if scope is not None and var_child_runnable_config.get() is None:
         return ensure_config(scope.config)  # type: ignore[arg-type]  # built as one
     return ensure_config()
-
-
-@contextmanager
-def config_context(config: RunnableConfig, run: Any = None) -> Iterator[Context]:
-    """A copy of the context in which ``config`` is what Runnables without a config of their own take.
-
-    Args:
-        config: The config.
-        run: The run manager whose LangSmith run, if it has one, becomes the parent of traces.
-    """
-    context = copy_context()
-    token = context.run(var_child_runnable_config.set, config)
-    parent = _langsmith_run(run)
-    if parent is not None:
-        from langsmith.run_helpers import _set_tracing_context
-
-        context.run(_set_tracing_context, {"parent": parent})
-    try:
-        yield context
-    finally:
-        context.run(var_child_runnable_config.reset, token)
-
-
-def _langsmith_run(manager: Any) -> Any:
-    """What LangSmith's tracer among the callbacks knows of this run; None without such a tracer."""
-    for handler in getattr(manager, "handlers", ()):
-        if type(handler).__name__ == "LangChainTracer":
-            return handler.run_map.get(str(manager.run_id))
-    return None
 
 
 def coerce_to_runnable(thing: Any, *, name: str | None, trace: bool) -> Runnable[Any, Any]:
