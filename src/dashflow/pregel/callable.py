@@ -7,13 +7,11 @@ alias for ``langgraph``) may import it. Plain nodes do not need it, the graph ca
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Awaitable, Callable, Sequence
 from contextvars import Context
 from functools import partial, wraps
-from inspect import Parameter, signature
-from typing import Any, Optional, Protocol
-from warnings import warn
+from inspect import Parameter
+from typing import Any, Protocol
 
 from langchain_core.messages.tool import ToolOutputMixin
 from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda, RunnableParallel
@@ -31,17 +29,14 @@ from dashflow._util.drive import drive
 from dashflow._util.reserved import CONF, CONFIG_KEY_NODE_ERROR, CONFIG_KEY_RUNTIME
 from dashflow._util.scope import CURRENT
 from dashflow._util.sentinel import MISSING
-from dashflow.errors import NodeError
 from dashflow.pregel.action import is_asynchronous, is_generator
+from dashflow.pregel.signature import candidates, may_be_none, means, warn_of_hints
+from dashflow.runtime import ignore
 from dashflow.types.commands import CommandBase
-from dashflow.types.streaming import StreamWriter
 
 __all__ = ("RunnableCallable", "coerce_to_runnable")
 
 CommandBase.adopt(ToolOutputMixin)  # a tool may return a Command: LangChain must not turn it into a message
-
-_CONFIG = (RunnableConfig, "RunnableConfig", Optional[RunnableConfig], "Optional[RunnableConfig]")  # noqa: UP045
-_BY_NAME = (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)
 
 
 class Wanted:
@@ -59,54 +54,34 @@ class Wanted:
         self.default = default
 
 
-def _silent(value: Any) -> None:
-    """The stream writer when nobody listens."""
-
-
 def wanted(function: Callable[..., Any]) -> dict[str, Wanted]:
     """The parameters of ``function`` that the runtime fills: by name, and by annotation where it matters.
 
+    Unlike ``wants``, it leaves alone what is annotated as something else, even where nothing else fills it.
+
     Warns:
-        UserWarning: ``config`` is annotated as something else; it is not filled then.
+        UserWarning: See ``warn_of_hints``.
     """
-    found: dict[str, Wanted] = {}
-    for name, parameter in signature(function).parameters.items():
-        if parameter.kind in _BY_NAME and (want := _want(name, parameter.annotation)) is not None:
-            found[name] = want
-    return found
+    warn_of_hints(function, skip=0)
+    found = {p.name: _want(p.name, p.annotation) for p in candidates(function, skip=0)}
+    return {name: want for name, want in found.items() if want is not None}
 
 
 def _want(name: str, hint: Any) -> Wanted | None:
     bare = hint is Parameter.empty
     match name:
-        case "config" if bare or hint in _CONFIG:
+        case "config" if bare or means(hint, "RunnableConfig"):
             return Wanted("N/A")
-        case "config":
-            warn(
-                "The 'config' parameter should be typed as 'RunnableConfig' or 'RunnableConfig | None', "
-                f"not '{hint}'. ",
-                UserWarning,
-                stacklevel=5,
-            )
-        case "writer" if bare or hint in (StreamWriter, "StreamWriter"):
-            return Wanted("stream_writer", _silent)
-        case "store":
-            return _want_store(bare, hint)
+        case "writer" if bare or means(hint, "StreamWriter"):
+            return Wanted("stream_writer", ignore)
+        case "store" if bare or means(hint, "BaseStore"):
+            return Wanted("store", None) if may_be_none(hint) else Wanted("store")
         case "previous":
             return Wanted("previous")
         case "runtime":
             return Wanted("N/A")
-        case "error" if hint in (NodeError, "NodeError"):
+        case "error" if means(hint, "NodeError"):
             return Wanted("N/A", None)
-    return None
-
-
-def _want_store(bare: bool, hint: Any) -> Wanted | None:
-    base = getattr(sys.modules.get("dashflow.store.base"), "BaseStore", None)  # who annotates it, imported it
-    if bare or hint == "BaseStore" or (base is not None and hint is base):
-        return Wanted("store")
-    if hint in ("Optional[BaseStore]", "BaseStore | None") or (base is not None and hint == base | None):
-        return Wanted("store", None)
     return None
 
 
