@@ -90,3 +90,13 @@ RESERVED: Final = frozenset(
     }
 )
 """Names that no state key and no node may have."""
+
+
+def branch_to(node: str) -> str:
+    """Name of the channel that wakes a node."""
+    return f"branch:to:{node}"
+
+
+def path_of(namespace: str | None) -> tuple[str, ...]:
+    """The segments of a namespace; () for the root's."""
+    return tuple(namespace.split(NS_SEP)) if namespace else ()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, Literal, get_args, get_origin
 
-from dashflow._util.reserved import TASKS
+from dashflow._util.reserved import TASKS, branch_to
 from dashflow._util.sentinel import MISSING
 from dashflow.channels.last_value import LastValue
 from dashflow.constants import END, START
@@ -129,5 +129,5 @@ class BranchRoute(Action):
             if target is None or target == START:
                 raise ValueError("Branch did not return a valid destination")
             if target != END:
-                out.append((f"branch:to:{target}", None))
+                out.append((branch_to(target), None))
         return out

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Self
 
+from dashflow._util.reserved import branch_to
 from dashflow.channels.ephemeral_value import EphemeralValue
 from dashflow.channels.last_value import LastValueAfterFinish
 from dashflow.channels.named_barrier_value import NamedBarrierValue, NamedBarrierValueAfterFinish
@@ -24,11 +25,6 @@ from dashflow.pregel.layout import PURE_REDUCERS
 from dashflow.pregel.main import Pregel
 from dashflow.pregel.node import PregelNode
 from dashflow.typing import ContextT, InputT, OutputT, StateT
-
-
-def branch_to(node: str) -> str:
-    """Name of the channel that wakes a node."""
-    return f"branch:to:{node}"
 
 
 def shown(keys: Sequence[str]) -> list[str] | str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from dashflow._util.reserved import TASKS
+from dashflow._util.reserved import TASKS, branch_to
 from dashflow._util.sentinel import MISSING
 from dashflow.channels.binop import BinaryOperatorAggregate
 from dashflow.channels.last_value import LastValue
@@ -133,7 +133,7 @@ def control(result: Any) -> Writes:
             if isinstance(target, Send):
                 out.append((TASKS, target))
             elif isinstance(target, str) and target != END:
-                out.append((f"branch:to:{target}", None))
+                out.append((branch_to(target), None))
     return out
 
 

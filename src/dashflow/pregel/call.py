@@ -8,7 +8,7 @@ from warnings import warn
 
 import msgspec
 
-from dashflow._util.reserved import CONFIG_KEY_STREAM_MESSAGES_V2, NS_SEP
+from dashflow._util.reserved import CONFIG_KEY_STREAM_MESSAGES_V2, path_of
 from dashflow._util.sentinel import MISSING
 from dashflow.engine.ports import Host
 from dashflow.engine.run import GraphRun
@@ -101,7 +101,7 @@ class Call(msgspec.Struct, kw_only=True):
             modes,
             run.overhear,
             subgraphs=self.subgraphs,
-            namespace=tuple(run.namespace.split(NS_SEP)) if run.namespace else (),
+            namespace=path_of(run.namespace),
             blocks=self.version == "v2"
             and CONFIG_KEY_STREAM_MESSAGES_V2 in run.options.config["configurable"],
         )
