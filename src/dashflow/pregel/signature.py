@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from inspect import Parameter, isfunction, ismethod, signature
 from typing import Any, get_args, get_type_hints
 
@@ -124,9 +124,13 @@ def hints_of(function: Any) -> dict[str, Any]:
         return {}
 
 
-def input_schema_of(function: Any) -> Any:
-    """The class with annotated fields that the first parameter is annotated as; None if it is no such."""
-    hints = hints_of(function)
+def input_schema_of(function: Any, hints: Mapping[str, Any]) -> Any:
+    """The class with annotated fields that the first parameter is annotated as; None if it is no such.
+
+    Args:
+        function: The function.
+        hints: Its hints, see ``hints_of``.
+    """
     try:
         first = next(iter(signature(function).parameters))
     except (StopIteration, TypeError, ValueError):
