@@ -26,10 +26,10 @@ from langchain_core.runnables.config import (
 )
 
 from dashflow._util.drive import drive
+from dashflow._util.functions import is_asynchronous, is_generator
 from dashflow._util.reserved import CONF, CONFIG_KEY_NODE_ERROR, CONFIG_KEY_RUNTIME
 from dashflow._util.scope import CURRENT
 from dashflow._util.sentinel import MISSING
-from dashflow.pregel.action import is_asynchronous, is_generator
 from dashflow.pregel.signature import candidates, may_be_none, means, warn_of_hints
 from dashflow.runtime import ignore
 from dashflow.types.commands import CommandBase
