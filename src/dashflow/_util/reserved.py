@@ -50,6 +50,9 @@ CONFIG_KEY_STRICT_RESUME: Final = "__pregel_strict_resume"
 CONFIG_KEY_STREAM_MESSAGES_V2: Final = "__pregel_stream_messages_v2"
 CONFIG_KEY_NODE_ERROR: Final = "__pregel_node_error"
 
+# Channels that wake a node: this and its name; see ``branch_to``.
+BRANCH_TO: Final = "branch:to:"
+
 # Kinds of tasks, and the parts of namespaces and task ids.
 PUSH: Final = "__pregel_push"
 PULL: Final = "__pregel_pull"
@@ -94,7 +97,7 @@ RESERVED: Final = frozenset(
 
 def branch_to(node: str) -> str:
     """Name of the channel that wakes a node."""
-    return f"branch:to:{node}"
+    return f"{BRANCH_TO}{node}"
 
 
 def path_of(namespace: str | None) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, Literal, get_args, get_origin
 
-from dashflow._util.reserved import TASKS, branch_to
+from dashflow._util.reserved import BRANCH_TO, TASKS
 from dashflow._util.sentinel import MISSING
 from dashflow.channels.last_value import LastValue
 from dashflow.constants import END, START
@@ -130,5 +130,5 @@ class BranchRoute(Action):
             if target is None or target == START:
                 raise ValueError("Branch did not return a valid destination")
             if target != END:
-                out.append((branch_to(target), None))
+                out.append((f"{BRANCH_TO}{target}", None))  # a call less in every step
         return out
