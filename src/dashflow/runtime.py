@@ -21,7 +21,7 @@ __all__ = ("BaseUser", "ExecutionInfo", "RunControl", "Runtime", "ServerInfo", "
 ContextT = TypeVar("ContextT", default=None)
 
 
-def _ignore(value: Any) -> None:
+def ignore(value: Any) -> None:
     """The stream writer when nobody listens."""
 
 
@@ -118,7 +118,7 @@ class Runtime(Generic[ContextT]):
 
     context: ContextT = field(default=cast("ContextT", None))
     store: Any = None
-    stream_writer: Callable[[Any], None] = _ignore
+    stream_writer: Callable[[Any], None] = ignore
     heartbeat: Callable[[], None] = _no_limit
     previous: Any = None
     execution_info: ExecutionInfo | None = None
@@ -134,7 +134,7 @@ class Runtime(Generic[ContextT]):
         return Runtime(
             context=other.context or self.context,
             store=other.store or self.store,
-            stream_writer=other.stream_writer if other.stream_writer is not _ignore else self.stream_writer,
+            stream_writer=other.stream_writer if other.stream_writer is not ignore else self.stream_writer,
             heartbeat=other.heartbeat if other.heartbeat is not _no_limit else self.heartbeat,
             previous=self.previous if other.previous is None else other.previous,
             execution_info=other.execution_info or self.execution_info,

@@ -3,11 +3,12 @@
 import functools
 import operator
 import typing
+import warnings
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, NotRequired, Required
 
 import pytest
-from langchain_core.runnables import RunnableLambda
+from langchain_core.runnables import RunnableConfig, RunnableLambda
 from pydantic import BaseModel
 from typing_extensions import TypedDict
 
@@ -122,6 +123,30 @@ async def test_drawings_show_what_is_inside_as_deep_as_asked():
         ("middle:leaf", "middle:side", False, None),
         ("middle:side", "__end__", False, None),
     }
+
+
+def test_drawing_warns_of_no_config_that_is_filled_and_takes_builtins():
+    def asks(state, config: "RunnableConfig | None"):
+        return state
+
+    builder = StateGraph(dict).add_node("asks", asks).add_node("max", max)
+    graph = builder.add_edge(START, "asks").add_edge("asks", "max").compile()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        drawn = graph.get_graph()
+    assert {(edge.source, edge.target) for edge in drawn.edges} >= {("__start__", "asks"), ("asks", "max")}
+    assert graph.invoke({"a": 1, "b": 2}) == "b"
+
+
+def test_drawing_warns_of_another_config_where_it_is_drawn():
+    def wrong(state, config: dict[str, Any]):
+        return {}
+
+    with pytest.warns(UserWarning, match="'config' parameter"):
+        graph = StateGraph(dict).add_node("wrong", wrong).add_edge(START, "wrong").compile()
+    with pytest.warns(UserWarning, match="'config' parameter should be typed as 'RunnableConfig'") as caught:
+        graph.get_graph()
+    assert caught[0].filename == __file__
 
 
 def test_drawings_become_mermaid_and_text():

@@ -5,11 +5,16 @@ from typing import Annotated, Any, TypedDict
 
 import pytest
 
+from dashflow.cache.memory import InMemoryCache
+from dashflow.channels import LastValue
 from dashflow.checkpoint.memory import InMemorySaver
 from dashflow.errors import NodeError
 from dashflow.func import entrypoint, task
 from dashflow.graph import START, StateGraph
-from dashflow.types import Command, RetryPolicy, Send, interrupt
+from dashflow.pregel import Pregel
+from dashflow.pregel.node import PregelNode
+from dashflow.pregel.write import ChannelWrite, ChannelWriteEntry
+from dashflow.types import CachePolicy, Command, RetryPolicy, Send, interrupt
 
 pytestmark = pytest.mark.feature("RUN-05")
 
@@ -342,3 +347,36 @@ def test_pending_writes_say_who_failed_and_what_the_handler_asked(recorded) -> N
     assert sorted(map(sorted, by_task.values())) == [failed] * 3 + [asked] * 3
     answers = {question.id: f"re {question.value}" for question in questions}
     assert sorted(world.run(graph, Command(resume=answers))["log"]) == ["re node 1", "re node 7", "re node 8"]
+
+
+def test_the_map_of_a_low_level_graph_says_who_takes_over() -> None:
+    tried = []
+
+    def node(value: int) -> int:
+        tried.append(value)
+        raise ValueError("boom")
+
+    def handler(value: int, error: NodeError) -> int:
+        tried.append(error.node)
+        if value == 2:
+            raise LookupError("handler")
+        return value + 100
+
+    def writes(function: Any, *triggers: str) -> PregelNode:
+        writers = [ChannelWrite([ChannelWriteEntry("output")])]
+        return PregelNode(channels="input", triggers=triggers, bound=function, writers=writers)
+
+    graph: Any = Pregel(
+        nodes={"a": writes(node, "input"), "h": writes(handler)},
+        channels={"input": LastValue(int), "output": LastValue(int)},
+        input_channels="input",
+        output_channels="output",
+        cache=InMemoryCache(),
+        cache_policy=CachePolicy(),
+        node_error_handler_map={"a": "h", "h": "h"},
+    )
+    assert (graph.invoke(1), graph.copy({"name": "twin"}).invoke(1), tried) == (101, 101, [1, "a", 1, "a"])
+    with pytest.raises(LookupError):  # nobody handles a handler's error
+        graph.invoke(2)
+    with pytest.raises(ValueError, match="boom"):
+        graph.copy({"node_error_handler_map": {}}).invoke(1)

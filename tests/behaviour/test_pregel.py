@@ -286,6 +286,12 @@ def test_nodes_can_be_changed_and_the_graph_checked_again() -> None:
     graph.channels["end"] = LastValue(int)
     graph.output_channels = "end"
     assert graph.validate().invoke(1) == 3
-    assert Pregel.from_plan(graph.plan).invoke(1) == 3
     node = graph.nodes["b"].copy({"triggers": ["input"], "bound": None})
     assert (node.triggers, node.bound.invoke(5), graph.nodes["b"].triggers) == (["input"], 5, ["output"])
+
+
+def test_what_a_node_runs_is_made_a_runnable_once() -> None:
+    node = NodeBuilder().subscribe_only("input").do(add_one).build()
+    assert node.bound is node.bound
+    assert node.copy({"tags": ["t"]}).bound is node.bound
+    assert (node.copy({"bound": None}).bound.invoke(5), node.bound.invoke(5)) == (5, 6)

@@ -15,6 +15,7 @@ from dashflow.errors import NodeError
 from dashflow.graph import START, StateGraph
 from dashflow.pregel.callable import RunnableCallable, coerce_to_runnable
 from dashflow.runtime import Runtime
+from dashflow.store.base import BaseStore
 from dashflow.types import Command, StreamWriter
 
 pytestmark = pytest.mark.feature("RUN-02")
@@ -108,6 +109,42 @@ def test_config_may_be_optional(run):
         return config["tags"]
 
     assert run(function, 1, {"tags": ["a"]}) == ["a"]
+
+
+@pytest.mark.parametrize("hint", ["RunnableConfig | None", "Optional[RunnableConfig]", RunnableConfig | None])
+def test_config_may_be_optional_in_every_spelling(hint):
+    def function(x, config=None):
+        return config["tags"]
+
+    function.__annotations__["config"] = hint
+    assert RunnableCallable(function).invoke(1, {"tags": ["a"]}) == ["a"]
+
+
+@pytest.mark.parametrize("hint", ["BaseStore | None", "Optional[BaseStore]", BaseStore | None])
+def test_an_optional_store_may_be_missing(hint):
+    def function(x, store):
+        return store
+
+    function.__annotations__["store"] = hint
+    assert RunnableCallable(function).invoke(1) is None
+    assert RunnableCallable(function).invoke(1, lent(RUNTIME)) == "store"
+
+
+def test_a_store_of_langchain_is_the_callers_business():
+    from langchain_core.stores import BaseStore as Other
+
+    def function(x, store: Other = 1):
+        return store
+
+    assert RunnableCallable(function).invoke(1, lent(RUNTIME)) == 1
+
+
+def test_a_writer_that_nobody_hears_gives_way_to_one_that_somebody_does():
+    def function(x, writer):
+        return writer
+
+    silent = Runtime(stream_writer=RunnableCallable(function).invoke(1))
+    assert RUNTIME.merge(silent).stream_writer is print
 
 
 def test_given_keyword_arguments_win(run):

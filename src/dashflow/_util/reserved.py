@@ -50,6 +50,9 @@ CONFIG_KEY_STRICT_RESUME: Final = "__pregel_strict_resume"
 CONFIG_KEY_STREAM_MESSAGES_V2: Final = "__pregel_stream_messages_v2"
 CONFIG_KEY_NODE_ERROR: Final = "__pregel_node_error"
 
+# Channels that wake a node: this and its name; see ``branch_to``.
+BRANCH_TO: Final = "branch:to:"
+
 # Kinds of tasks, and the parts of namespaces and task ids.
 PUSH: Final = "__pregel_push"
 PULL: Final = "__pregel_pull"
@@ -90,3 +93,13 @@ RESERVED: Final = frozenset(
     }
 )
 """Names that no state key and no node may have."""
+
+
+def branch_to(node: str) -> str:
+    """Name of the channel that wakes a node."""
+    return f"{BRANCH_TO}{node}"
+
+
+def path_of(namespace: str | None) -> tuple[str, ...]:
+    """The segments of a namespace; () for the root's."""
+    return tuple(namespace.split(NS_SEP)) if namespace else ()

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator, Mapping
 
 import msgspec
 
-from dashflow._util.reserved import INTERRUPT
+from dashflow._util.reserved import BRANCH_TO, INTERRUPT
 from dashflow._util.sentinel import MISSING
 from dashflow.constants import START
 from dashflow.core.fold import ThreadState
@@ -34,7 +34,7 @@ def upcast(state: ThreadState, nodes: Collection[str], follows: Mapping[str, Col
     for old, targets in _renames(state.versions, nodes, follows):
         version, value = versions.pop(old), values.pop(old, MISSING)
         for node in targets:
-            new = f"branch:to:{node}"
+            new = f"{BRANCH_TO}{node}"
             versions[new] = max(version, versions.get(new, version))
             if value is not MISSING:
                 values.setdefault(new, value)

@@ -14,6 +14,7 @@ from xxhash import xxh3_64_intdigest
 
 from dashflow._util.ids import interrupt_id, path_text, task_id
 from dashflow._util.reserved import (
+    BRANCH_TO,
     ERROR,
     ERROR_HANDLER,
     ERROR_SOURCE_NODE,
@@ -249,7 +250,7 @@ def _triggers(state: ThreadState, name: str) -> list[str]:
     if name == START:
         return [START]
     joins = [chan for chan in state.versions if chan.startswith("join:") and chan.endswith(f":{name}")]
-    return [f"branch:to:{name}", *sorted(joins)]
+    return [f"{BRANCH_TO}{name}", *sorted(joins)]
 
 
 # -- all of a stream ------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from dashflow._util.reserved import NS_END, TASKS
+from dashflow._util.reserved import BRANCH_TO, NS_END, TASKS
 from dashflow.core.fold import ThreadState
 
 _replace = msgspec.structs.replace
@@ -82,7 +82,7 @@ def _led(later: ThreadState, name: str) -> list[tuple[str, Any]]:
     """Where the only task of a step led, as it wrote it: what it woke is what the step updated."""
     writes: list[tuple[str, Any]] = [(TASKS, packet) for packet in later.values.get(TASKS, ())]
     for channel in sorted(later.updated):
-        if channel.startswith("branch:to:"):
+        if channel.startswith(BRANCH_TO):
             writes.append((channel, None))
         elif channel.startswith("join:"):
             writes.append((channel, name))

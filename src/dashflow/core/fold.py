@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from dashflow._util.reserved import BRANCH_TO
 from dashflow._util.reserved import INTERRUPT as SHOWN
 from dashflow.core.cadence import counted, joined, overwritten
 from dashflow.core.delta import patch
@@ -118,7 +119,7 @@ replace = msgspec.structs.replace
 def _triggers(ran: Ran) -> tuple[str, list[str]]:
     """A task's node and the channels that woke it."""
     if isinstance(ran, str):
-        return ran, [f"branch:to:{ran}"]
+        return ran, [f"{BRANCH_TO}{ran}"]
     return ran[0], ran[1]
 
 

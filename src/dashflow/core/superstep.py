@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from dashflow._util.reserved import ERROR, ERROR_SOURCE_NODE, INPUT, PUSH, TASKS
+from dashflow._util.reserved import BRANCH_TO, ERROR, ERROR_SOURCE_NODE, INPUT, PUSH, TASKS
 from dashflow._util.reserved import INTERRUPT as SHOWN
 from dashflow._util.sentinel import MISSING
 from dashflow.channels.base import BaseChannel
@@ -238,10 +238,9 @@ def _unknown(plan: GraphPlan, chan: str, tasks: Sequence[Task]) -> None:
     if chan in (ERROR, ERROR_SOURCE_NODE):  # says what became of the task, and is no update
         return
     writer = next((t.name for t in tasks if any(c == chan for c, _ in t.writes or ())), INPUT)
-    prefix = "branch:to:"
-    if chan.startswith(prefix):
+    if chan.startswith(BRANCH_TO):
         raise InvalidUpdateError(
-            f"Node {writer!r} goes to unknown node {chan[len(prefix) :]!r}. "
+            f"Node {writer!r} goes to unknown node {chan.removeprefix(BRANCH_TO)!r}. "
             f"Nodes of graph {plan.name!r}: {', '.join(sorted(plan.nodes))}."
         )
     raise InvalidUpdateError(

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from dashflow._util.reserved import NULL_TASK_ID, RESUME, TASKS
+from dashflow._util.reserved import BRANCH_TO, NULL_TASK_ID, RESUME, TASKS
 from dashflow.constants import END, START
 from dashflow.core.events import Change, Ran, RunStarted
 from dashflow.core.fold import ThreadState
@@ -247,7 +247,7 @@ def command_writes(command: Command[Any]) -> Writes:
             writes.append((TASKS, target))
         elif isinstance(target, str):
             if target != END:
-                writes.append((f"branch:to:{target}", START))
+                writes.append((f"{BRANCH_TO}{target}", START))
         else:
             raise TypeError(f"In Command.goto, expected Send/str, got {type(target).__name__}")
     if command.update:
@@ -257,6 +257,6 @@ def command_writes(command: Command[Any]) -> Writes:
 
 def told(task: Task) -> Ran:
     """A task that ran, as events tell it."""
-    if task.triggers == (f"branch:to:{task.name}",):
+    if task.triggers == (f"{BRANCH_TO}{task.name}",):
         return task.name
     return [task.name, list(task.triggers)]

@@ -9,7 +9,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from dashflow._util.reserved import INTERRUPT, NS_SEP, RETURN, TASKS
+from dashflow._util.reserved import INTERRUPT, RETURN, TASKS, path_of
 from dashflow._util.sentinel import MISSING
 from dashflow.channels.base import BaseChannel
 from dashflow.core.superstep import Task, read
@@ -51,7 +51,7 @@ class Parts:
 
     def overheard_by(self, audience: Audience | None, namespace: str) -> None:
         """Also show everything to who listens to the outermost graph, under this graph's namespace."""
-        self.namespace = tuple(namespace.split(NS_SEP)) if namespace else ()
+        self.namespace = path_of(namespace)
         if audience is not None:
             self.modes |= audience.modes
             self._above = audience

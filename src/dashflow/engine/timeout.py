@@ -9,9 +9,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from inspect import iscoroutinefunction
 from typing import Any, Literal, cast
 
+from dashflow._util.functions import is_asynchronous
 from dashflow.errors import NodeTimeoutError
 from dashflow.types.policies import TimeoutPolicy
 
@@ -133,8 +133,7 @@ def _is_native(action: Any) -> bool:
     if isinstance(parts, list | tuple):
         return all(map(_is_native, parts))
     if not hasattr(action, "invoke"):
-        call = getattr(action, "__call__", None)  # noqa: B004  # its kind is asked for, not whether there is one
-        return iscoroutinefunction(action) or iscoroutinefunction(call)
+        return is_asynchronous(action)
     if hasattr(action, "func") or hasattr(action, "afunc"):  # a Runnable around functions
         own = getattr(action, "afunc", None)
         return own is not None and not isinstance(own, partial)

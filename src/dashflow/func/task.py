@@ -8,6 +8,7 @@ from datetime import timedelta
 from inspect import Parameter, signature
 from typing import Any, Generic, ParamSpec, TypeVar, overload
 
+from dashflow._util.functions import is_asynchronous
 from dashflow._util.reserved import CACHE_NS_WRITES, PUSH, RETURN
 from dashflow._util.scope import require_scope
 from dashflow._util.sentinel import MISSING
@@ -15,7 +16,6 @@ from dashflow.core.plan import PLAIN, NodePlan, NodePolicies
 from dashflow.engine.cache import DYNAMIC, identity
 from dashflow.engine.task import Route, Scope
 from dashflow.engine.timeout import timeout_unsupported
-from dashflow.pregel.action import is_asynchronous
 from dashflow.pregel.signature import wants
 from dashflow.types.policies import CachePolicy, RetryPolicy, TimeoutPolicy
 from dashflow.warnings import LangGraphDeprecatedSinceV05, renamed, warn_of_unknown

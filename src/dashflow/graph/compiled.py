@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Self
 
+from dashflow._util.reserved import branch_to
 from dashflow.channels.ephemeral_value import EphemeralValue
 from dashflow.channels.last_value import LastValueAfterFinish
 from dashflow.channels.named_barrier_value import NamedBarrierValue, NamedBarrierValueAfterFinish
@@ -24,11 +25,6 @@ from dashflow.pregel.layout import PURE_REDUCERS
 from dashflow.pregel.main import Pregel
 from dashflow.pregel.node import PregelNode
 from dashflow.typing import ContextT, InputT, OutputT, StateT
-
-
-def branch_to(node: str) -> str:
-    """Name of the channel that wakes a node."""
-    return f"branch:to:{node}"
 
 
 def shown(keys: Sequence[str]) -> list[str] | str:
@@ -55,10 +51,16 @@ class CompiledStateGraph(Pregel[StateT, ContextT, InputT, OutputT]):
         self.schema_to_mapper = schema_to_mapper
         self.output_mapper = builder.schemas[builder.output_schema].coerce
         self.state_mapper = builder.schemas[builder.state_schema].coerce
+        self._look_at_keys()
         registry = getattr(self.checkpointer, "registry", None)
         if registry is not None:
             for schema in builder.schemas:
                 registry.register_schema(schema)
+
+    def _look_at_keys(self) -> None:
+        """Find out once for all nodes what they may write, and what needs stamps."""
+        self._keys = frozenset((*self.builder.channels, *self.builder.managed))
+        self._stamps = stamps(self.builder.channels)
 
     def get_input_jsonschema(self, config: Any = None) -> dict[str, Any]:
         """JSON Schema of its input."""
@@ -81,10 +83,12 @@ class CompiledStateGraph(Pregel[StateT, ContextT, InputT, OutputT]):
             RuntimeError: Another name without a node.
         """
         self._forget_plan()
-        schemas = self.builder.schemas
+        builder, schemas = self.builder, self.builder.schemas
+        if len(self._keys) != len(builder.channels) + len(builder.managed):  # it got more keys since
+            self._look_at_keys()
         if key == START:
-            schema: Schema = schemas[self.builder.input_schema]
-            body = NodeBody(START, None, list(schema.channels), schema.aliases, stamps(self.channels))
+            schema: Schema = schemas[builder.input_schema]
+            body = NodeBody(START, None, schema.channels, schema.aliases, self._stamps)
             self.nodes[START] = PregelNode(channels=START, triggers=[START], tags=[TAG_HIDDEN], body=body)
             return
         if node is None:
@@ -94,13 +98,12 @@ class CompiledStateGraph(Pregel[StateT, ContextT, InputT, OutputT]):
         self.channels[branch_to(key)] = (
             LastValueAfterFinish(Any) if node.defer else EphemeralValue(Any, guard=False)
         )
-        keys = [*self.builder.channels, *self.builder.managed]
         self.nodes[key] = PregelNode(
             channels=ROOT if schema.is_root else list(schema),
             triggers=[branch_to(key)],
             mapper=schema.coerce,
             bound=node.action,
-            body=NodeBody(key, node.action, keys, stamps=stamps(self.channels)),
+            body=NodeBody(key, node.action, self._keys, stamps=self._stamps),
             read=reader(schema),
             metadata=node.metadata,
             retry_policy=node.retry_policy,

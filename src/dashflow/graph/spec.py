@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeAlias, Union, get_args, get_origin
 
 from dashflow.pregel.action import is_runnable, name_of
-from dashflow.pregel.signature import hints_of
 from dashflow.types.commands import Command
 from dashflow.types.policies import CachePolicy, RetryPolicy, TimeoutPolicy, TracePolicy
 from dashflow.typing import ContextT, NodeInputT
@@ -67,9 +66,9 @@ def node_name(action: Any) -> str:
     return name
 
 
-def destinations(action: Any) -> tuple[str, ...]:
-    """Where ``-> Command[Literal["a", "b"]]`` says that a node may go, alone or in a union."""
-    answer = hints_of(action).get("return")
+def destinations(hints: Mapping[str, Any]) -> tuple[str, ...]:
+    """Where ``-> Command[Literal["a", "b"]]`` says, among its hints, that a node may go; also in a union."""
+    answer = hints.get("return")
     if get_origin(answer) in (Union, types.UnionType):
         answer = next((option for option in get_args(answer) if get_origin(option) is Command), None)
     if get_origin(answer) is Command:

@@ -21,7 +21,7 @@ from dashflow.graph.schema import Schema
 from dashflow.graph.spec import NodeSpec, Retry, StateNode, node_name
 from dashflow.graph.spec import destinations as _destinations
 from dashflow.pregel.action import check_callable, is_runnable
-from dashflow.pregel.signature import input_schema_of
+from dashflow.pregel.signature import hints_of, input_schema_of
 from dashflow.types.checkpointer import Checkpointer
 from dashflow.types.policies import CachePolicy, TimeoutPolicy, TracePolicy
 from dashflow.typing import ContextT, InputT, OutputT, StateT
@@ -175,7 +175,9 @@ class StateGraph(Generic[StateT, ContextT, InputT, OutputT]):
             raise RuntimeError("Expected a function or Runnable action in add_node.")
         self._check_name(node)
         check_callable(node, action)
-        schema = input_schema or (None if is_runnable(action) else input_schema_of(action))
+        reads = not input_schema and not is_runnable(action)  # what it reads is to be seen from its hints
+        hints = hints_of(action) if reads or destinations is None else {}
+        schema = input_schema_of(action, hints) if reads else input_schema or None
         handler = None
         if error_handler is not None:
             handler = self._add_handler(node, error_handler, schema or self.state_schema)
@@ -186,7 +188,7 @@ class StateGraph(Generic[StateT, ContextT, InputT, OutputT]):
             retry_policy,
             cache_policy,
             error_handler_node=handler,
-            ends=_destinations(action) if destinations is None else destinations,
+            ends=_destinations(hints) if destinations is None else destinations,
             defer=defer,
             timeout=timeout,
             trace_policy=trace_policy,

@@ -7,9 +7,9 @@ for what only LangChain can call (generators, dicts of Runnables).
 from __future__ import annotations
 
 import sys
-from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
 from typing import Any
 
+from dashflow._util.functions import is_asynchronous, is_generator
 from dashflow.engine.task import Scope
 from dashflow.pregel.signature import Provider, wants, warn_of_hints
 from dashflow.types.commands import Command, Send
@@ -34,20 +34,9 @@ def name_of(thing: Any) -> str | None:
     return None if name == "<lambda>" else name
 
 
-def is_asynchronous(function: Any) -> bool:
-    """Whether calling it gives an awaitable: a coroutine function or an object with an async call."""
-    if iscoroutinefunction(function):
-        return True
-    call = getattr(function, "__call__", None)  # noqa: B004  # its kind is asked for, not whether there is one
-    return iscoroutinefunction(call)
-
-
 def _needs_langchain(thing: Any) -> bool:
     """Whether it is something that LangChain knows how to call and nobody else."""
-    if isinstance(thing, dict) or isgeneratorfunction(thing):
-        return True
-    call = getattr(thing, "__call__", None)  # noqa: B004  # as above
-    return isasyncgenfunction(thing) or isasyncgenfunction(call)
+    return isinstance(thing, dict) or is_generator(thing)
 
 
 def check_callable(name: str, thing: Any) -> None:

@@ -8,7 +8,7 @@ from warnings import warn
 
 import msgspec
 
-from dashflow._util.reserved import CONFIG_KEY_STREAM_MESSAGES_V2, NS_SEP
+from dashflow._util.reserved import CONFIG_KEY_STREAM_MESSAGES_V2, path_of
 from dashflow._util.sentinel import MISSING
 from dashflow.engine.ports import Host
 from dashflow.engine.run import GraphRun
@@ -20,6 +20,7 @@ from dashflow.types.snapshots import GraphOutput
 from dashflow.warnings import LangGraphDeprecatedSinceV10
 
 if TYPE_CHECKING:
+    from dashflow.pregel.listener import StreamListener
     from dashflow.pregel.shape import GraphShape
 
 
@@ -51,7 +52,7 @@ class Call(msgspec.Struct, kw_only=True):
 
         Args:
             host: The world.
-            quiet: Show nothing but the result.
+            quiet: Show nothing but the result, that is ``output_keys``.
         """
         graph: GraphShape = self.graph
         options, outer = options_of(
@@ -73,9 +74,7 @@ class Call(msgspec.Struct, kw_only=True):
             output_mapper=graph.output_mapper,
             state_mapper=graph.state_mapper,
         )
-        keys = self.output_keys
-        if keys is None:
-            keys = graph.plan.output if quiet else graph.plan.stream
+        keys = graph.plan.stream if self.output_keys is None else self.output_keys
         modes = frozenset() if quiet else shape.modes
         run = start(graph, host, options, outer, self.input, modes, keys)
         if self.durability is not None and run.lent is None:
@@ -84,29 +83,28 @@ class Call(msgspec.Struct, kw_only=True):
             run.attend()
         if self.subgraphs:
             run.listen(modes)
-        if not LISTENING.isdisjoint(modes):
-            self._listen(run, modes)
+        tracer = tracer_for(
+            options.config,
+            graph.name,
+            asynchronous=host.asynchronous,
+            nested=outer is not None,
+            handlers=() if LISTENING.isdisjoint(modes) else self._handlers(run, modes),
+            chunks="messages" in modes and self.version != "v2",
+        )
+        if tracer is not None:
+            run.options = msgspec.structs.replace(options, tracer=tracer)
         return run, shape
 
-    def _listen(self, run: GraphRun, modes: frozenset[str]) -> None:
-        """Make the parts that come from LangChain's callbacks inside the run."""
-        config = run.options.config
-        handlers = stream_handlers(
+    def _handlers(self, run: GraphRun, modes: frozenset[str]) -> list[StreamListener]:
+        """Those that make the parts which come from LangChain's callbacks inside the run."""
+        return stream_handlers(
             modes,
             run.overhear,
             subgraphs=self.subgraphs,
-            namespace=tuple(run.namespace.split(NS_SEP)) if run.namespace else (),
-            blocks=self.version == "v2" and CONFIG_KEY_STREAM_MESSAGES_V2 in config["configurable"],
+            namespace=path_of(run.namespace),
+            blocks=self.version == "v2"
+            and CONFIG_KEY_STREAM_MESSAGES_V2 in run.options.config["configurable"],
         )
-        tracer = tracer_for(
-            config,
-            self.graph.name,
-            asynchronous=run.host.asynchronous,
-            nested=run.outer is not None,
-            handlers=handlers,
-            chunks="messages" in modes and self.version != "v2",
-        )
-        run.options = msgspec.structs.replace(run.options, tracer=tracer)
 
     def _durability(self) -> str | None:
         during = self.more.get("checkpoint_during", MISSING)

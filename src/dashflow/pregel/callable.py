@@ -7,14 +7,11 @@ alias for ``langgraph``) may import it. Plain nodes do not need it, the graph ca
 from __future__ import annotations
 
 import asyncio
-import sys
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
-from contextvars import Context, copy_context
+from collections.abc import Awaitable, Callable, Sequence
+from contextvars import Context
 from functools import partial, wraps
-from inspect import Parameter, isasyncgenfunction, iscoroutinefunction, isgeneratorfunction, signature
-from typing import Any, Optional, Protocol
-from warnings import warn
+from inspect import Parameter
+from typing import Any, Protocol
 
 from langchain_core.messages.tool import ToolOutputMixin
 from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda, RunnableParallel
@@ -24,23 +21,22 @@ from langchain_core.runnables.config import (
     get_callback_manager_for_config,
     patch_config,
     run_in_executor,
+    set_config_context,
     var_child_runnable_config,
 )
 
 from dashflow._util.drive import drive
+from dashflow._util.functions import is_asynchronous, is_generator
 from dashflow._util.reserved import CONF, CONFIG_KEY_NODE_ERROR, CONFIG_KEY_RUNTIME
 from dashflow._util.scope import CURRENT
 from dashflow._util.sentinel import MISSING
-from dashflow.errors import NodeError
+from dashflow.pregel.signature import candidates, may_be_none, means, warn_of_hints
+from dashflow.runtime import ignore
 from dashflow.types.commands import CommandBase
-from dashflow.types.streaming import StreamWriter
 
-__all__ = ("RunnableCallable", "coerce_to_runnable", "is_async_callable")
+__all__ = ("RunnableCallable", "coerce_to_runnable")
 
 CommandBase.adopt(ToolOutputMixin)  # a tool may return a Command: LangChain must not turn it into a message
-
-_CONFIG = (RunnableConfig, "RunnableConfig", Optional[RunnableConfig], "Optional[RunnableConfig]")  # noqa: UP045
-_BY_NAME = (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)
 
 
 class Wanted:
@@ -58,54 +54,34 @@ class Wanted:
         self.default = default
 
 
-def _silent(value: Any) -> None:
-    """The stream writer when nobody listens."""
-
-
 def wanted(function: Callable[..., Any]) -> dict[str, Wanted]:
     """The parameters of ``function`` that the runtime fills: by name, and by annotation where it matters.
 
+    Unlike ``wants``, it leaves alone what is annotated as something else, even where nothing else fills it.
+
     Warns:
-        UserWarning: ``config`` is annotated as something else; it is not filled then.
+        UserWarning: See ``warn_of_hints``.
     """
-    found: dict[str, Wanted] = {}
-    for name, parameter in signature(function).parameters.items():
-        if parameter.kind in _BY_NAME and (want := _want(name, parameter.annotation)) is not None:
-            found[name] = want
-    return found
+    warn_of_hints(function, skip=0)
+    found = {p.name: _want(p.name, p.annotation) for p in candidates(function, skip=0)}
+    return {name: want for name, want in found.items() if want is not None}
 
 
 def _want(name: str, hint: Any) -> Wanted | None:
     bare = hint is Parameter.empty
     match name:
-        case "config" if bare or hint in _CONFIG:
+        case "config" if bare or means(hint, "RunnableConfig"):
             return Wanted("N/A")
-        case "config":
-            warn(
-                "The 'config' parameter should be typed as 'RunnableConfig' or 'RunnableConfig | None', "
-                f"not '{hint}'. ",
-                UserWarning,
-                stacklevel=5,
-            )
-        case "writer" if bare or hint in (StreamWriter, "StreamWriter"):
-            return Wanted("stream_writer", _silent)
-        case "store":
-            return _want_store(bare, hint)
+        case "writer" if bare or means(hint, "StreamWriter"):
+            return Wanted("stream_writer", ignore)
+        case "store" if bare or means(hint, "BaseStore"):
+            return Wanted("store", None) if may_be_none(hint) else Wanted("store")
         case "previous":
             return Wanted("previous")
         case "runtime":
             return Wanted("N/A")
-        case "error" if hint in (NodeError, "NodeError"):
+        case "error" if means(hint, "NodeError"):
             return Wanted("N/A", None)
-    return None
-
-
-def _want_store(bare: bool, hint: Any) -> Wanted | None:
-    base = getattr(sys.modules.get("dashflow.store.base"), "BaseStore", None)  # who annotates it, imported it
-    if bare or hint == "BaseStore" or (base is not None and hint is base):
-        return Wanted("store")
-    if hint in ("Optional[BaseStore]", "BaseStore | None") or (base is not None and hint == base | None):
-        return Wanted("store", None)
     return None
 
 
@@ -243,7 +219,7 @@ class RunnableCallable(Runnable[Any, Any]):
                 run_id=config.pop("run_id", None),
             )
             try:
-                with config_context(patch_config(config, callbacks=run.get_child()), run) as context:
+                with set_config_context(patch_config(config, callbacks=run.get_child())) as context:
                     answer = await world.call(self, context, *args, **kwargs)
             except BaseException as error:
                 await world.tell(run.on_chain_error, error)
@@ -288,41 +264,6 @@ def _task_config() -> RunnableConfig:
     return ensure_config()
 
 
-@contextmanager
-def config_context(config: RunnableConfig, run: Any = None) -> Iterator[Context]:
-    """A copy of the context in which ``config`` is what Runnables without a config of their own take.
-
-    Args:
-        config: The config.
-        run: The run manager whose LangSmith run, if it has one, becomes the parent of traces.
-    """
-    context = copy_context()
-    token = context.run(var_child_runnable_config.set, config)
-    parent = _langsmith_run(run)
-    if parent is not None:
-        from langsmith.run_helpers import _set_tracing_context
-
-        context.run(_set_tracing_context, {"parent": parent})
-    try:
-        yield context
-    finally:
-        context.run(var_child_runnable_config.reset, token)
-
-
-def _langsmith_run(manager: Any) -> Any:
-    """What LangSmith's tracer among the callbacks knows of this run; None without such a tracer."""
-    for handler in getattr(manager, "handlers", ()):
-        if type(handler).__name__ == "LangChainTracer":
-            return handler.run_map.get(str(manager.run_id))
-    return None
-
-
-def is_async_callable(function: Any) -> bool:
-    """Whether calling it gives an awaitable."""
-    call = getattr(function, "__call__", None)  # noqa: B004  # its kind is asked for, not whether there is one
-    return iscoroutinefunction(function) or iscoroutinefunction(call)
-
-
 def coerce_to_runnable(thing: Any, *, name: str | None, trace: bool) -> Runnable[Any, Any]:
     """``thing`` as a ``Runnable``: one already, a function or generator function, or a dict of such.
 
@@ -331,10 +272,9 @@ def coerce_to_runnable(thing: Any, *, name: str | None, trace: bool) -> Runnable
     """
     if isinstance(thing, Runnable):
         return thing
-    call = getattr(thing, "__call__", None)  # noqa: B004  # as above
-    if isasyncgenfunction(thing) or isasyncgenfunction(call) or isgeneratorfunction(thing):
+    if is_generator(thing):
         return RunnableLambda(thing, name=name)
-    if is_async_callable(thing):
+    if is_asynchronous(thing):
         return RunnableCallable(None, thing, name=name, trace=trace)
     if callable(thing):
         threaded = wraps(thing)(partial(run_in_executor, None, thing))

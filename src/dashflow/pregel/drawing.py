@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from dashflow._util.reserved import branch_to
 from dashflow._util.sentinel import MISSING
 from dashflow.channels.last_value import LastValueAfterFinish
 from dashflow.constants import END, START
@@ -167,7 +168,7 @@ def optional_writes(graph: Any) -> dict[str, list[tuple[str, str]]]:
 
 
 def _wakes(node: str) -> str:
-    return node if node == END else f"branch:to:{node}"
+    return node if node == END else branch_to(node)
 
 
 def inner_graphs(graph: Any, config: Any, xray: int | bool) -> dict[str, Graph]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
-from dashflow._util.reserved import CONF, CONFIG_KEY_CHECKPOINT_NS, CONFIG_KEY_STREAM_MESSAGES_V2, NS_SEP
+from dashflow._util.reserved import CONF, CONFIG_KEY_CHECKPOINT_NS, CONFIG_KEY_STREAM_MESSAGES_V2, path_of
 from dashflow._util.scope import CURRENT
 from dashflow.stream.mux import StreamMux, TransformerFactory
 from dashflow.stream.run_stream import AsyncGraphRunStream, GraphRunStream
@@ -187,5 +187,5 @@ def _namespace(graph: Streamable, config: Config | None) -> tuple[str, ...]:
     scope = CURRENT.get()
     for one in (config, graph.config, None if scope is None else scope.config):
         if namespace := ((one or {}).get(CONF) or {}).get(CONFIG_KEY_CHECKPOINT_NS):
-            return tuple(namespace.split(NS_SEP))
+            return path_of(namespace)
     return ()

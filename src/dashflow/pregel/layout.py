@@ -97,6 +97,7 @@ def plan_of(
     cache: CachePolicy[Any] | None = None,
     pure_reducers: Sequence[Callable[..., Any]] = PURE_REDUCERS,
     follows: Mapping[str, Sequence[str]] | None = None,
+    handlers: Mapping[str, str] | None = None,
 ) -> GraphPlan:
     """The plan of a graph that was validated.
 
@@ -111,13 +112,18 @@ def plan_of(
         cache: The same for caching.
         pure_reducers: See ``PURE_REDUCERS``.
         follows: See ``GraphPlan``.
+        handlers: For nodes that name no error handler themselves, the one that runs in their place; nobody
+            handles the errors of handlers.
     """
     managed = {key: value for key, value in channels.items() if not isinstance(value, BaseChannel)}
     stored = {key: value for key, value in channels.items() if isinstance(value, BaseChannel)}
     for key, channel in stored.items():
         channel.key = key
+    handlers = handlers or {}
+    takes_over = frozenset(handlers.values())
     plans = {}
     for key, node in nodes.items():
+        handles = key in takes_over
         plans[key] = NodePlan(
             key,
             triggers=node.triggers,
@@ -127,7 +133,12 @@ def plan_of(
             hidden=TAG_HIDDEN in (node.tags or ()),
             tags=node.tags or (),
             metadata=node.metadata,
-            policies=_policies(node, retry, cache),
+            policies=_policies(
+                node,
+                retry,
+                None if handles or node.is_error_handler else node.cache_policy or cache,
+                "" if handles else node.error_handler_node or handlers.get(key, ""),
+            ),
             source=node,
         )
     return GraphPlan(
@@ -143,13 +154,14 @@ def plan_of(
     )
 
 
-def _policies(node: PregelNode, retry: Sequence[RetryPolicy], cache: CachePolicy[Any] | None) -> NodePolicies:
-    cached = None if node.is_error_handler else node.cache_policy or cache
+def _policies(
+    node: PregelNode, retry: Sequence[RetryPolicy], cached: CachePolicy[Any] | None, handler: str
+) -> NodePolicies:
     policies = NodePolicies(
         retry=tuple(node.retry_policy or retry),
         timeout=node.timeout,
         cache=cached,
-        handler=node.error_handler_node or "",
+        handler=handler,
         trace=node.trace_policy,
         identity=identity(node.action) if cached is not None else "",
     )

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from dashflow._util.reserved import NS_SEP
+from dashflow._util.reserved import path_of
 from dashflow.types.interrupts import Interrupt
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class Watch:
         """The run goes on from a checkpoint. Raises what a handler with ``raise_error`` raises."""
         from dashflow.callbacks import GraphResumeEvent
 
-        event = GraphResumeEvent(self._manager.run_id, "pending", checkpoint_id, _path(namespace))
+        event = GraphResumeEvent(self._manager.run_id, "pending", checkpoint_id, path_of(namespace))
         await self._tell(self._manager.on_resume, event)
 
     async def interrupted(
@@ -76,7 +76,7 @@ class Watch:
         from dashflow.callbacks import GraphInterruptEvent
 
         event = GraphInterruptEvent(
-            self._manager.run_id, _STATUS[held], checkpoint_id, _path(namespace), tuple(interrupts)
+            self._manager.run_id, _STATUS[held], checkpoint_id, path_of(namespace), tuple(interrupts)
         )
         await self._tell(self._manager.on_interrupt, event)
 
@@ -84,7 +84,3 @@ class Watch:
         told = listener(event)
         if self._asynchronous:
             await told
-
-
-def _path(namespace: str) -> tuple[str, ...]:
-    return tuple(namespace.split(NS_SEP)) if namespace else ()

@@ -75,6 +75,7 @@ class PregelNode:
         self.timeout = TimeoutPolicy.coerce(timeout)
         self.body = body
         self.read = read
+        self._bound: tuple[Any, Any] | None = None
 
     def __repr__(self) -> str:
         return f"PregelNode(channels={self.channels!r}, triggers={self.triggers!r}, bound={self.action!r})"
@@ -84,8 +85,10 @@ class PregelNode:
         """What it runs, as a LangChain ``Runnable``."""
         from dashflow.pregel.callable import coerce_to_runnable
 
-        action = _same if self.action is None else self.action
-        return coerce_to_runnable(action, name=None, trace=False)
+        if self._bound is None or self._bound[0] is not self.action:
+            action = _same if self.action is None else self.action
+            self._bound = (self.action, coerce_to_runnable(action, name=None, trace=False))
+        return self._bound[1]
 
     @property
     def subgraphs(self) -> list[Any]:

@@ -10,7 +10,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from dashflow._util.reserved import CONF, CONFIG_KEY_CHECKPOINT_NS, CONFIG_KEY_STREAM, INTERRUPT, NS_SEP
+from dashflow._util.reserved import (
+    CONF,
+    CONFIG_KEY_CHECKPOINT_NS,
+    CONFIG_KEY_STREAM,
+    INTERRUPT,
+    NS_SEP,
+    path_of,
+)
 from dashflow._util.scope import CURRENT
 from dashflow.engine.task import Scope
 from dashflow.errors import GraphInterrupt, ParentCommand
@@ -37,7 +44,7 @@ class RemoteStream:
     def __init__(self, config: Mapping[str, Any] | None, modes: Any, subgraphs: bool, version: str) -> None:
         configurable = (config or {}).get(CONF) or {}
         namespace = configurable.get(CONFIG_KEY_CHECKPOINT_NS)
-        self._caller = tuple(namespace.split(NS_SEP)) if namespace else ()
+        self._caller = path_of(namespace)
         self._single = modes is None or isinstance(modes, str)
         asked: list[str] = ["updates"] if not modes else [modes] if isinstance(modes, str) else list(modes)
         self._asked = {"messages" if mode == "messages-tuple" else mode for mode in asked}
@@ -73,7 +80,7 @@ class RemoteStream:
         data = chunk.data
         if mode == "command" and data.get("graph") == Command.PARENT:
             raise ParentCommand(Command(**data))
-        namespace = (*self._caller, *(inner.split(NS_SEP) if inner else ()))
+        namespace = (*self._caller, *path_of(inner))
         if self._put is not None and mode in self._also:
             self._put((namespace, mode, data))
         if mode.startswith("error"):

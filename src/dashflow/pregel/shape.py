@@ -69,6 +69,7 @@ class GraphShape:
             "stream_channels",
             "retry_policy",
             "cache_policy",
+            "node_error_handler_map",
         }
     )
     """Attributes that the plan is made of."""
@@ -131,32 +132,6 @@ class GraphShape:
         if auto_validate:
             self.validate()
 
-    @classmethod
-    def from_plan(cls, plan: GraphPlan, **options: Any) -> Self:
-        """A graph that was compiled by somebody else; ``options`` as for the constructor."""
-        nodes = {
-            node.name: PregelNode(
-                channels=node.reads,
-                triggers=node.triggers,
-                tags=node.tags,
-                metadata=node.metadata,
-                body=node.body,
-                read=node.read,
-            )
-            for node in plan.nodes.values()
-        }
-        graph = cls(
-            nodes=nodes,
-            channels={**plan.channels, **plan.managed},
-            input_channels=plan.input_channel,
-            output_channels=plan.output,
-            stream_channels=plan.stream,
-            auto_validate=False,
-            **{"name": plan.name, **options},
-        )
-        graph.plan = plan
-        return graph
-
     @cached_property
     def plan(self) -> GraphPlan:
         """The graph as the engine follows it; made when it is first asked for."""
@@ -171,6 +146,7 @@ class GraphShape:
             cache=self.cache_policy,
             pure_reducers=self._pure_reducers,
             follows=self._follows(),
+            handlers=self.node_error_handler_map,
         )
 
     def _follows(self) -> dict[str, list[str]]:

@@ -101,7 +101,9 @@ def _with_mapped_values(data: Any, mapper: Mapper) -> Any:
 
 
 def _print(namespace: tuple[str, ...], mode: str, data: Any) -> None:
-    parts = [f"\033[1m[{mode}]\033[0m"]
+    from dashflow.pregel.debug import get_bolded_text, get_colored_text
+
+    parts = [get_bolded_text(f"[{mode}]")]
     if namespace:
-        parts.append(f"\033[1;33m[graph={namespace}]\033[0m")
+        parts.append(get_colored_text(f"[graph={namespace}]", "yellow"))
     print(*parts, repr(data))  # noqa: T201  # printing is what was asked for

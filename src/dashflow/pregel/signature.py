@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from inspect import Parameter, isfunction, ismethod, signature
 from typing import Any, get_args, get_type_hints
 
@@ -40,10 +40,11 @@ def wants(function: Callable[..., Any], skip: int = 1) -> tuple[Provider, ...]:
     A parameter counts by its name, unless it is annotated as something else and has a default: then it is
     the program's own. ``error`` counts only when it is annotated as a ``NodeError``.
     """
-    return tuple((p.name, _WANTED[p.name]) for p in _candidates(function, skip) if _is_filled(p))
+    return tuple((p.name, _WANTED[p.name]) for p in candidates(function, skip) if _is_filled(p))
 
 
-def _candidates(function: Callable[..., Any], skip: int = 1) -> list[Parameter]:
+def candidates(function: Callable[..., Any], skip: int = 1) -> list[Parameter]:
+    """The parameters after the first ``skip`` ones that have the name of something the runtime lends."""
     try:
         parameters = list(signature(function).parameters.values())
     except (TypeError, ValueError):  # builtins without a signature take the state only
@@ -51,15 +52,17 @@ def _candidates(function: Callable[..., Any], skip: int = 1) -> list[Parameter]:
     return [p for p in parameters[skip:] if p.name in _WANTED and p.kind in _BY_NAME]
 
 
-def warn_of_hints(function: Callable[..., Any]) -> None:
+def warn_of_hints(function: Callable[..., Any], skip: int = 1) -> None:
     """Tell where an annotation keeps a parameter from being filled, once, when a graph is built.
+
+    The first ``skip`` parameters are the input's.
 
     Warns:
         UserWarning: ``config`` is annotated as something else than a ``RunnableConfig``.
     """
-    for parameter in _candidates(function):
+    for parameter in candidates(function, skip):
         hint = parameter.annotation
-        if parameter.name == "config" and hint is not Parameter.empty and not _means(hint, _TYPES["config"]):
+        if parameter.name == "config" and hint is not Parameter.empty and not means(hint, _TYPES["config"]):
             warnings.warn(
                 "The 'config' parameter should be typed as 'RunnableConfig' or 'RunnableConfig | None', "
                 f"not '{hint}'. ",
@@ -75,12 +78,12 @@ def _is_filled(parameter: Parameter) -> bool:
         return True
     if hint is Parameter.empty:
         return name != "error"
-    if _means(hint, kind):
+    if means(hint, kind):
         return True
     return name != "error" and parameter.default is Parameter.empty
 
 
-def _means(hint: Any, kind: str) -> bool:
+def means(hint: Any, kind: str) -> bool:
     """Whether an annotation, evaluated or still text, is the class named ``kind``, or that or None."""
     if isinstance(hint, str):
         parts = re.fullmatch(
@@ -93,7 +96,20 @@ def _means(hint: Any, kind: str) -> bool:
         return bool(hint == StreamWriter or (len(options) == 1 and options[0] == StreamWriter))
     if len(options) == 1:
         hint = options[0]
-    return getattr(hint, "__name__", None) == kind
+    return getattr(hint, "__name__", None) == kind and _is_at_home(hint, kind)
+
+
+def _is_at_home(hint: Any, kind: str) -> bool:
+    """Whether a class comes from where the one of that name does: LangChain has a ``BaseStore``, too."""
+    package = str(getattr(hint, "__module__", "")).partition(".")[0]
+    return package in ("dashflow", "langgraph") or (package == "langchain_core" and kind == _TYPES["config"])
+
+
+def may_be_none(hint: Any) -> bool:
+    """Whether an annotation, evaluated or still text, has None as one of its options."""
+    if isinstance(hint, str):
+        return re.search(r"\bOptional\[|\bNone\b", hint) is not None
+    return type(None) in get_args(hint)
 
 
 def _outside() -> int:
@@ -114,9 +130,13 @@ def hints_of(function: Any) -> dict[str, Any]:
         return {}
 
 
-def input_schema_of(function: Any) -> Any:
-    """The class with annotated fields that the first parameter is annotated as; None if it is no such."""
-    hints = hints_of(function)
+def input_schema_of(function: Any, hints: Mapping[str, Any]) -> Any:
+    """The class with annotated fields that the first parameter is annotated as; None if it is no such.
+
+    Args:
+        function: The function.
+        hints: Its hints, see ``hints_of``.
+    """
     try:
         first = next(iter(signature(function).parameters))
     except (StopIteration, TypeError, ValueError):

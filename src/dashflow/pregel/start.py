@@ -7,8 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import is_dataclass
 from typing import TYPE_CHECKING, Any
 
-from msgspec.structs import replace
-
 from dashflow._util.reserved import CONFIG_KEY_SCRATCHPAD, NS_END, NS_SEP
 from dashflow._util.scope import CURRENT
 from dashflow.core.plan import GraphPlan
@@ -20,7 +18,7 @@ from dashflow.engine.run import GraphRun
 from dashflow.engine.task import Scope
 from dashflow.hosts.sync import SyncHost
 from dashflow.options import RunOptions, parse_options
-from dashflow.pregel.tracing import inherited_config, tracer_for
+from dashflow.pregel.tracing import inherited_config
 from dashflow.runtime import RunControl
 
 if TYPE_CHECKING:
@@ -109,7 +107,7 @@ def start(
     modes: frozenset[str],
     keys: Sequence[str] | str,
 ) -> GraphRun:
-    """A run, ready to begin.
+    """A run, ready to begin; nobody follows it yet.
 
     Raises:
         ValueError: There is a saver and no thread, or a key that is no channel.
@@ -128,9 +126,6 @@ def start(
         if graph.checkpointer is not False and outer.run.lent is not None:
             history = outer.run.lent.nested(namespace, host, graph.plan)
     store = graph.store if outer is None or outer.store is None else outer.store
-    tracer = tracer_for(options.config, graph.name, asynchronous=host.asynchronous, nested=outer is not None)
-    if tracer is not None:
-        options = replace(options, tracer=tracer)
     cache = graph.cache if outer is None or outer.run.cache is None else outer.run.cache
     return GraphRun(
         host, graph.plan, options, given, Parts(modes, keys),

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from dashflow._util.drive import drive
+from dashflow._util.reserved import CONFIG_KEY_CHECKPOINTER, NS_SEP, path_of
 from dashflow.engine import state_api
 from dashflow.engine.history import History
 from dashflow.engine.parts import Parts
@@ -21,14 +22,13 @@ if TYPE_CHECKING:
     from dashflow.pregel.shape import GraphShape
 
 Config = Mapping[str, Any]
-_LENT = "__pregel_checkpointer"
 
 
 class Look:
     """A compiled graph looking at one thread, in one namespace, on one host."""
 
     def __init__(self, graph: GraphShape, host: Host, config: Config, *, editing: bool = False) -> None:
-        lent = (config.get("configurable") or {}).get(_LENT)
+        lent = (config.get("configurable") or {}).get(CONFIG_KEY_CHECKPOINTER)
         saver = lent or graph.checkpointer
         if saver is None or isinstance(saver, bool):
             raise ValueError("No checkpointer set")
@@ -57,7 +57,9 @@ class Look:
         """The thread at a checkpoint, or its latest state."""
         found = await state_api.current(self.setting(), self.history, self.checkpoint)
         if found is None:
-            configurable = {k: v for k, v in self.options.config["configurable"].items() if k != _LENT}
+            configurable = {
+                k: v for k, v in self.options.config["configurable"].items() if k != CONFIG_KEY_CHECKPOINTER
+            }
             return state_api.empty_snapshot({"configurable": configurable})
         return await self._with_inner(found) if subgraphs else found
 
@@ -72,7 +74,7 @@ class Look:
         for task in found.tasks:
             if isinstance(task.state, dict) and task.name in inner:
                 given: dict[str, Any] = task.state["configurable"]
-                configurable = {**given, _LENT: self.saver}
+                configurable = {**given, CONFIG_KEY_CHECKPOINTER: self.saver}
                 state = await Look(inner[task.name], self.host, {"configurable": configurable}).state(True)
                 task = task._replace(state=state)
             tasks.append(task)
@@ -100,13 +102,13 @@ def _addressed(graph: GraphShape, config: Config, saver: Any, editing: bool) -> 
     """
     configurable = config.get("configurable") or {}
     namespace = configurable.get("checkpoint_ns") or ""
-    if not namespace or _LENT in configurable:
+    if not namespace or CONFIG_KEY_CHECKPOINTER in configurable:
         return graph, config
     from dashflow.pregel.subgraphs import subgraphs_of
 
-    names = "|".join(part.split(":")[0] for part in namespace.split("|") if not part.isdigit())
+    names = stable(NS_SEP.join(part for part in path_of(namespace) if not part.isdigit()))
     for _, inner in subgraphs_of(graph, names, recurse=True):
-        return inner, {**config, "configurable": {**configurable, _LENT: saver}}
+        return inner, {**config, "configurable": {**configurable, CONFIG_KEY_CHECKPOINTER: saver}}
     if editing:
         raise ValueError(f"Subgraph {names} not found")
     return graph, config
