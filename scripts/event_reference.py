@@ -13,9 +13,11 @@ from typing import get_args
 
 import msgspec
 
+from dashflow.checkpoint.breakpoints import BreakpointsSet
 from dashflow.core import events as graph_events
 from dashflow.planner.core import commands as planner_commands
 from dashflow.planner.core import events as planner_events
+from dashflow.types.breakpoints import Breakpoint
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "reference" / "events.md"
 
@@ -50,6 +52,12 @@ SECTIONS: tuple[tuple[str, str, tuple[type[msgspec.Struct], ...]], ...] = (
         "Values inside the events above.",
         (graph_events.Change, graph_events.Question),
     ),
+    (
+        "Events beside graphs",
+        "Recorded in a stream of their own, `breakpoints-THREAD`.",
+        (BreakpointsSet,),
+    ),
+    ("Parts of these", "", (Breakpoint,)),
 )
 
 

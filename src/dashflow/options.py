@@ -14,6 +14,7 @@ import msgspec
 from dashflow._util.reserved import CONFIG_KEY_DURABILITY, CONFIG_KEY_NODE_FINISHED, CONFIG_KEY_STRICT_RESUME
 from dashflow.errors import UsageError
 from dashflow.runtime import RunControl
+from dashflow.types.breakpoints import Breakpoints
 
 DEFAULT_RECURSION_LIMIT = int(os.environ.get("LANGGRAPH_DEFAULT_RECURSION_LIMIT", "10007"))
 Durability = Literal["sync", "async", "exit"]
@@ -49,7 +50,7 @@ class RunOptions(msgspec.Struct, frozen=True):
         max_concurrency: How many tasks of a step run at a time.
         config: The config as given, merged; a new dict.
         context: What the caller passed as ``context``.
-        interrupt_before: Static breakpoints before these nodes, or ``"*"``.
+        interrupt_before: Breakpoints before these nodes, or ``"*"``, or nodes and on which condition.
         interrupt_after: The same after them.
         around: ``configurable["checkpoint_map"]``: checkpoints by namespace, to go back to graphs inside
         tasks.
@@ -67,8 +68,8 @@ class RunOptions(msgspec.Struct, frozen=True):
     max_concurrency: int | None
     config: dict[str, Any]
     context: Any = None
-    interrupt_before: Sequence[str] | str = ()
-    interrupt_after: Sequence[str] | str = ()
+    interrupt_before: Breakpoints = ()
+    interrupt_after: Breakpoints = ()
     around: Mapping[str, str] = {}
     strict_resume: bool = False
     control: RunControl | None = None
@@ -139,8 +140,8 @@ def parse_options(
     *configs: Mapping[str, Any] | None,
     durability: str | None = None,
     context: Any = None,
-    interrupt_before: Sequence[str] | str | None = None,
-    interrupt_after: Sequence[str] | str | None = None,
+    interrupt_before: Breakpoints | None = None,
+    interrupt_after: Breakpoints | None = None,
     control: RunControl | None = None,
     step_timeout: float | None = None,
 ) -> RunOptions:

@@ -26,6 +26,7 @@ from dashflow.checkpoint.base.checkpoint import (
     get_checkpoint_metadata,
 )
 from dashflow.checkpoint.base.saver import BaseCheckpointSaver
+from dashflow.checkpoint.breakpoints import change
 from dashflow.checkpoint.deltas import delta_history
 from dashflow.checkpoint.events import to_new
 from dashflow.checkpoint.importing import checkpoint_event, copy_events, latest_again, write_rows
@@ -291,6 +292,7 @@ class LogSaver(BaseCheckpointSaver[str]):
             OwnershipConflictError: A run of the thread is going on.
         """
         everything = CheckpointsForgotten(all=True, base=0)
+        change(self.log, str(thread_id), lambda known: ((), None))
         for stream in self._streams(_of_thread(thread_id)):
             if self.log.version(stream):
                 self.record(stream, lambda newest: [everything], ordered=False)

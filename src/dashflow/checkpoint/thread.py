@@ -9,7 +9,8 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
 
 import msgspec
 
@@ -20,6 +21,9 @@ from dashflow.core.fold import EMPTY, ThreadState, fold
 from dashflow.errors import CorruptEventError
 from dashflow.log.base import EventLog, Record
 from dashflow.log.codec import Registry, decode, encode
+
+if TYPE_CHECKING:
+    from dashflow.checkpoint.breakpoints import Stops
 
 _SCALARS = (str, int, float, bool, bytes, type(None))
 CATEGORY = "run"
@@ -73,7 +77,18 @@ class ThreadReader:
         self.left: dict[str, str] = {}
         self._unknown = unknown
         self._heads: OrderedDict[str, ThreadState] = OrderedDict()
+        self._stops: WeakValueDictionary[str, Stops] = WeakValueDictionary()
         self._lock = threading.Lock()
+
+    def stops(self, thread: str) -> Stops:
+        """The thread's breakpoints, one object for all who are at work on it in this process."""
+        with self._lock:
+            found = self._stops.get(thread)
+            if found is None:
+                from dashflow.checkpoint.breakpoints import Stops  # only where there are threads
+
+                found = self._stops[thread] = Stops(self.log, thread)
+            return found
 
     def head(self, thread: str, ns: str = "") -> ThreadState:
         """The thread after its last event; ``EMPTY`` for an unknown one."""

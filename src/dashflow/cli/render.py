@@ -18,7 +18,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from dashflow.cli.streams import Stream, clean
-from dashflow.cli.views import EventView, RunList, RunsView, RunView, StateView, TaskView
+from dashflow.cli.views import BreakpointList, EventView, RunList, RunsView, RunView, StateView, TaskView
 
 _WIDE = 10_000
 """Columns where no terminal bounds them: a pipe gets whole lines, so that grep finds what it looks for."""
@@ -336,10 +336,22 @@ def _local_time(iso: str) -> str:
     return datetime.fromisoformat(iso).astimezone().strftime("%Y-%m-%d %H:%M")
 
 
+def _breakpoints(view: BreakpointList, form: str, unicode: bool) -> RenderableType:
+    if not view.breakpoints:
+        return Text(f"No breakpoints on thread {view.thread}.")
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for title in ("node", "at", "when"):
+        table.add_column(title)
+    for point in view.breakpoints:
+        table.add_row(Text(point.node), Text(point.at), Text(point.when or "always"))
+    return table
+
+
 _RENDERERS: dict[type, Callable[[Any, str, bool], RenderableType]] = {
     RunView: _run,
     RunsView: _runs,
     RunList: _list,
     EventView: _event,
     StateView: _state,
+    BreakpointList: _breakpoints,
 }

@@ -21,6 +21,7 @@ from dashflow.cli.exits import Exit
 from dashflow.cli.options import DEFAULT_DB, Settings
 from dashflow.planner.core.state import PlannerState, RunStatus, TaskCondition, TaskTime
 from dashflow.planner.core.task import Task
+from dashflow.types.breakpoints import Breakpoint
 
 SCHEMA = 1
 """Number of the JSON layout; grows only when a field's meaning has to change."""
@@ -152,6 +153,14 @@ class StateView(msgspec.Struct, frozen=True):
     kind: str
     version: int
     state: Any
+
+
+class BreakpointList(msgspec.Struct, frozen=True):
+    """The breakpoints that were set on a graph's thread."""
+
+    schema: int
+    thread: str
+    breakpoints: tuple[Breakpoint, ...]
 
 
 def timestamp(nanoseconds: int) -> str:

@@ -7,13 +7,16 @@ writes one run. The engine knows only this file of them.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from dashflow.core.events import Event, RunStarted, StateEdited
 from dashflow.core.fold import ThreadState
 from dashflow.core.plan import GraphPlan
 from dashflow.core.superstep import Live
 from dashflow.engine.ports import Host
+
+if TYPE_CHECKING:
+    from dashflow.checkpoint.breakpoints import Stops
 
 Writes = Sequence[tuple[str, Any]]
 
@@ -115,6 +118,11 @@ class History(Protocol):
     thread: str
     ns: str
     diffs: bool
+
+    @property
+    def stops(self) -> Stops | None:
+        """The thread's breakpoints, as ``locate`` read them; None where they cannot be kept."""
+        ...
 
     def nested(self, ns: str, host: Host, plan: GraphPlan) -> History:
         """The same thread in another namespace; ``host`` is that of the run there, which may be another one:

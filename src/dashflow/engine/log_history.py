@@ -38,6 +38,7 @@ class LogHistory:
         self.reader = reader
         self.thread = thread
         self.ns = ns
+        self.stops = reader.stops(thread)
 
     def nested(self, ns: str, host: Host, plan: GraphPlan) -> LogHistory:
         """See ``History.nested``."""
@@ -51,6 +52,8 @@ class LogHistory:
 
     def _locate(self, checkpoint: str | None, before: str | None, looking: bool) -> Place:
         reader = self.reader
+        if not looking and not self.ns:
+            self.stops.refresh()
         head = reader.head(self.thread, self.ns)
         if before is not None:
             there = places(reader, stream_of(self.thread, self.ns))

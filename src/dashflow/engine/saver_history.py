@@ -40,6 +40,7 @@ class SaverHistory:
     """
 
     diffs = False
+    stops = None
 
     def __init__(
         self,

@@ -1,5 +1,6 @@
 """The vocabulary of graphs, as users import it. Knows no graph, no engine and no LangChain."""
 
+from dashflow.types.breakpoints import Breakpoint, Breakpoints
 from dashflow.types.checkpointer import Checkpointer, ensure_valid_checkpointer
 from dashflow.types.commands import Command, Overwrite, Send, StateUpdate
 from dashflow.types.interrupts import Interrupt, interrupt
@@ -35,6 +36,8 @@ from dashflow.types.streaming import (
 
 __all__ = (
     "All",
+    "Breakpoint",
+    "Breakpoints",
     "CacheKey",
     "CachePolicy",
     "CheckpointPayload",
