@@ -13,6 +13,7 @@ from dashflow.core.events import EVENTS, SCHEMA, Event, StepCompleted
 from dashflow.errors import CorruptEventError, ValueCodecError
 from dashflow.log.base import NewEvent, Record
 from dashflow.log.codec import Registry, decode, encode
+from dashflow.log.codec.blobs import LEAST, Load, split
 
 Unknown = Literal["raise", "opaque"]
 """What becomes of values of unregistered classes: an error, or an ``Opaque``."""
@@ -72,27 +73,36 @@ def to_new(event: Event, event_id: bytes, at: int, run: str, causation: bytes, f
     Raises:
         ValueCodecError: A value in it cannot be stored; the message names its key's path.
     """
+    data = encode(_told(event))
+    blobs: dict[bytes, bytes] = {}
+    if len(data) >= LEAST:
+        data, blobs = split(data)
     return NewEvent(
         type=event.type,
-        data=encode(_told(event)),
+        data=data,
         event_id=event_id,
         at=at,
         schema=SCHEMA,
         correlation_id=run,
         causation_id=causation,
         fingerprint=fingerprint,
+        blobs=blobs,
     )
 
 
-def from_record(record: Record, registry: Registry, *, unknown: Unknown = "raise") -> Event:
+def from_record(
+    record: Record, registry: Registry, *, unknown: Unknown = "raise", load: Load | None = None
+) -> Event:
     """The event in a record.
 
     Args:
         record: Of a ``run-`` stream.
         registry: Classes that may be revived.
         unknown: ``raise`` or ``opaque``: what becomes of values of unregistered classes.
+        load: Where large values are (``EventLog.blob``).
 
     Raises:
+        MissingBlobError: A large value is not there.
         CorruptEventError: Its data cannot be read as that type of event.
         ValueCodecError: A value's class is not registered.
     """
@@ -103,7 +113,7 @@ def from_record(record: Record, registry: Registry, *, unknown: Unknown = "raise
             record.version,
             f"its type {record.type!r} (schema {record.schema}) is unknown to this program; it may be newer",
         )
-    plain = decode(record.data, registry, unknown=unknown)
+    plain = decode(record.data, registry, unknown=unknown, load=load)
     try:
         return msgspec.convert(plain, kind)
     except (msgspec.ValidationError, ValueError) as error:

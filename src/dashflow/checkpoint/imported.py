@@ -157,7 +157,7 @@ class Imports:
             if self._log.version(stream) > table.version:
                 for record in self._log.read(stream, after=table.version):
                     if record.type in IMPORTS:
-                        table.take(record.version, from_record(record, _PLAIN))
+                        table.take(record.version, from_record(record, _PLAIN, load=self._log.blob))
                     table.version = record.version
             while len(self._tables) > KEPT_TABLES:
                 self._tables.popitem(last=False)
@@ -169,7 +169,7 @@ class Imports:
         Raises:
             CorruptEventError: It is damaged.
         """
-        event = from_record(record, _PLAIN)
+        event = from_record(record, _PLAIN, load=self._log.blob)
         if isinstance(event, CheckpointImported) and event.latest:
             return self.understood(record.stream, Put(record.version, event), record.at)
         if isinstance(event, WritesImported):

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
@@ -16,9 +17,18 @@ import msgspec
 
 from dashflow.checkpoint.events import Unknown, from_record
 from dashflow.checkpoint.imported import Imports
-from dashflow.core.events import IMPORTS, OPENERS, CheckpointsForgotten, Event, RunStarted, StateEdited
-from dashflow.core.fold import EMPTY, ThreadState, fold
-from dashflow.errors import CorruptEventError
+from dashflow.checkpoint.snapshots import FACTOR, LEAST_BYTES, from_snapshot, state_of, to_snapshot
+from dashflow.core.events import (
+    IMPORTS,
+    OPENERS,
+    CheckpointsForgotten,
+    Event,
+    HistoryForgotten,
+    RunStarted,
+    StateEdited,
+)
+from dashflow.core.fold import EMPTY, Owned, ThreadState, fold
+from dashflow.errors import CorruptEventError, StorageUnavailableError, ValueCodecError
 from dashflow.log.base import EventLog, Record
 from dashflow.log.codec import Registry, decode, encode
 
@@ -77,6 +87,7 @@ class ThreadReader:
         self.left: dict[str, str] = {}
         self._unknown = unknown
         self._heads: OrderedDict[str, ThreadState] = OrderedDict()
+        self._costs: dict[str, tuple[int, int]] = {}
         self._stops: WeakValueDictionary[str, Stops] = WeakValueDictionary()
         self._lock = threading.Lock()
 
@@ -107,11 +118,31 @@ class ThreadReader:
                 state = known
                 for record, event in events:
                     state = self._fold(state, event, record)
+                self._spent(stream, tail, state)
                 self.remember(thread, state, ns)
                 return state
-        state = self.at(thread, version, ns)
+        state, read = self._opened(stream, version)
+        self._spent(stream, read, state)
         self.remember(thread, state, ns)
         return state
+
+    def _spent(self, stream: str, read: Sequence[Record], state: ThreadState) -> None:
+        """Take a snapshot when opening the stream the next time would cost much more than reading one."""
+        if self._unknown == "opaque":  # who only looks in writes nothing
+            return
+        cost, size = self._costs.pop(stream, (0, 0))
+        cost += sum(len(record.data) for record in read)
+        if cost >= max(LEAST_BYTES, FACTOR * size):
+            # Nothing needs a snapshot: that it cannot be had is no reason to show no thread.
+            with suppress(StorageUnavailableError, ValueCodecError):
+                snapshot = to_snapshot(state)
+                size = len(snapshot.data)
+                if cost >= FACTOR * size:
+                    self.log.keep_snapshot(stream, snapshot)
+                    cost = 0
+        self._costs[stream] = (cost, size)
+        if len(self._costs) > KEPT_THREADS:
+            del self._costs[next(iter(self._costs))]
 
     def own(self, state: ThreadState) -> ThreadState:
         """The same state with values of its own, so that whoever changes them in place harms nobody."""
@@ -148,22 +179,70 @@ class ThreadReader:
             self._heads.pop(stream_of(thread, ns), None)
 
     def at(self, thread: str, version: int, ns: str = "") -> ThreadState:
-        """The thread as it was at ``version`` of its stream, on the branch that version is on."""
-        records = self.log.read(stream_of(thread, ns), upto=version)
-        state = EMPTY
-        for record, event in self._lineage(records):
-            state = self._fold(state, event, record)
-        return state
+        """The thread as it was at ``version`` of its stream, on the branch that version is on.
+
+        Raises:
+            CorruptEventError: An event cannot be read, or one that it needs is missing.
+        """
+        return self._opened(stream_of(thread, ns), version)[0]
+
+    def _opened(self, stream: str, version: int) -> tuple[ThreadState, list[Record]]:
+        """The state at a version, from the last snapshot on its branch or from the beginning; and what was
+        read for it."""
+        snapshot = self.log.snapshot(stream, upto=version)
+        if snapshot is not None:
+            begun = from_snapshot(snapshot, self.registry, self._unknown)
+            records = self.log.read(stream, after=snapshot.version, upto=version)
+            start, path = self._lineage(records, version)
+            if begun is not None and start == snapshot.version:
+                return self._folded(begun, path), records
+        records = self.log.read(stream, upto=version)
+        start, path = self._lineage(records, version)
+        begun = EMPTY if start == 0 else self._bases(stream).get(start)
+        if begun is None:
+            raise CorruptEventError(stream, start, "it is missing")
+        return self._folded(begun, path), records
+
+    def _folded(self, state: ThreadState, path: Iterable[Record]) -> ThreadState:
+        """The state after more events; ``state`` is nobody else's and used up."""
+        state = msgspec.structs.replace(state, values=Owned(state.values))
+        for record in path:
+            state = self._fold(state, self._event(record), record)
+        return msgspec.structs.replace(state, values=dict(state.values))
 
     def history(self, thread: str, ns: str = "") -> list[ThreadState]:
-        """The state at each version of the stream, on whatever branch; index 0 is before the first."""
-        states = [EMPTY]
-        for record in self.log.read(stream_of(thread, ns)):
+        """The state at each version of the stream, on whatever branch; index 0 is before the first. Versions
+        that were dropped are empty.
+
+        Raises:
+            CorruptEventError: An event cannot be read, or one that it needs is missing.
+        """
+        stream = stream_of(thread, ns)
+        records = self.log.read(stream)
+        first = records[0].version if records else 1
+        bases = self._bases(stream, records) if first > 1 else {}
+        states = [EMPTY] * first
+        for record in records:
             event = self._event(record)
             base = _base(event, record.version)
-            before = states[record.version - 1 if base is None else base]
+            base = record.version - 1 if base is None else base
+            before = states[base] if base >= first or base == 0 else bases.get(base)
+            if before is None:
+                raise CorruptEventError(stream, base, "it is missing")
             states.append(self._fold(before, event, record))
         return states
+
+    def _bases(self, stream: str, records: Sequence[Record] | None = None) -> dict[int, ThreadState]:
+        """States that stand for the events which were dropped from a stream's beginning, by version."""
+        records = self.log.read(stream) if records is None else records
+        last = next((record for record in reversed(records) if record.type == HistoryForgotten.type), None)
+        event = None if last is None else self._event(last)
+        if not isinstance(event, HistoryForgotten) or last is None:
+            return {}
+        try:
+            return {version: state_of(told) for version, told in event.bases.items()}
+        except (TypeError, AttributeError) as error:
+            raise CorruptEventError(stream, last.version, str(error)) from error
 
     def threads(self) -> list[str]:
         """Ids of all threads, most recently used first."""
@@ -177,7 +256,7 @@ class ThreadReader:
     def _event(self, record: Record) -> Event:
         if record.type in IMPORTS:
             return self.imports.event(record)
-        return from_record(record, self.registry, unknown=self._unknown)
+        return from_record(record, self.registry, unknown=self._unknown, load=self.log.blob)
 
     def _fold(self, state: ThreadState, event: Event, record: Record) -> ThreadState:
         try:
@@ -185,20 +264,20 @@ class ThreadReader:
         except ValueError as error:
             raise CorruptEventError(record.stream, record.version, str(error)) from error
 
-    def _lineage(self, records: Sequence[Record]) -> Iterator[tuple[Record, Event]]:
-        """The records that lead to the last one, oldest first: a branch leaves out what it did not follow."""
+    def _lineage(self, records: Sequence[Record], version: int) -> tuple[int, list[Record]]:
+        """The records that lead to a version, oldest first, and the version that they go on from: a branch
+        leaves out what it did not follow."""
         path: list[Record] = []
-        wanted = len(records)
         for record in reversed(records):
-            if record.version > wanted:
+            if record.version > version:
                 continue
             path.append(record)
-            wanted = record.version - 1
+            version = record.version - 1
             if record.type in OPENERS:
                 base = _base(self._event(record), record.version)
-                wanted = record.version - 1 if base is None else base
-        for record in reversed(path):
-            yield record, self._event(record)
+                version = version if base is None else base
+        path.reverse()
+        return version, path
 
 
 def _base(event: Event, version: int) -> int | None:

@@ -95,7 +95,7 @@ def _under_shown_parent(
     """The state with the nearest checkpoint before it that is shown as its parent."""
     parent = state.parent
     while parent and parent not in shown:
-        parent = best[parent].parent
+        parent = best[parent].parent if parent in best else 0
     if parent == state.parent:
         return state
     return _replace(state, parent=parent, parent_at=shown[parent].at if parent else 0)

@@ -74,7 +74,7 @@ def print_events(settings: Settings, name: str, *, follow: bool) -> int:
         thread, is_plan = find_thread(log, name, settings.db)
         stream = stream_of(thread) if is_plan else f"{THREADS}-{thread}"
         for record in _followed(log, stream) if follow else log.read(stream):
-            if not output.show(_event_view(record), "line"):
+            if not output.show(_event_view(log, record), "line"):
                 break  # nobody reads on: `| head` has what it wanted
     return Exit.DONE
 
@@ -120,7 +120,7 @@ def _followed(log: EventLog, stream: str) -> Iterator[Record]:
                     return
 
 
-def _event_view(record: Record) -> EventView:
+def _event_view(log: EventLog, record: Record) -> EventView:
     return EventView(
         position=record.position,
         stream=record.stream,
@@ -133,17 +133,17 @@ def _event_view(record: Record) -> EventView:
         causation_id=record.causation_id.hex(),
         epoch=record.epoch,
         fingerprint=record.fingerprint,
-        data=_event(record),
+        data=_event(log, record),
     )
 
 
-def _event(record: Record) -> Any:
+def _event(log: EventLog, record: Record) -> Any:
     """What a record says, as plain data."""
     if record.category == PLANS:
         return plain_data(decode(record))
     from dashflow.cli.threads import event_data  # only graphs need what this imports
 
-    return event_data(record)
+    return event_data(log, record)
 
 
 def _owner(log: EventLog, stream: str) -> str:

@@ -16,9 +16,9 @@ def state_data(log: EventLog, thread: str, version: int) -> Any:
     return plain_data(read_state(log, thread, version), _shown)
 
 
-def event_data(record: Record) -> Any:
+def event_data(log: EventLog, record: Record) -> Any:
     """What a record of a thread says, as plain data."""
-    return plain_data(from_record(record, Registry(), unknown="opaque"), _shown)
+    return plain_data(from_record(record, Registry(), unknown="opaque", load=log.blob), _shown)
 
 
 def _shown(value: Any) -> Any:

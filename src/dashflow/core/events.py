@@ -308,6 +308,20 @@ class CheckpointsForgotten(msgspec.Struct, frozen=True, omit_defaults=True):
     base: int = -1
 
 
+class HistoryForgotten(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Events at the beginning of the stream were dropped for good, in the commit of this one.
+
+    Attributes:
+        upto: The last version that was dropped.
+        bases: The states that what is left goes on from, by version: as ``dashflow.checkpoint.snapshots``
+            tells them.
+    """
+
+    type: ClassVar[str] = "HistoryForgotten"
+    upto: int
+    bases: dict[int, dict[str, Any]] = {}
+
+
 Event = (
     RunStarted
     | StepCompleted
@@ -322,6 +336,7 @@ Event = (
     | ValuesImported
     | WritesImported
     | CheckpointsForgotten
+    | HistoryForgotten
 )
 
 EVENTS: dict[str, type[Event]] = {
@@ -340,6 +355,7 @@ EVENTS: dict[str, type[Event]] = {
         ValuesImported,
         WritesImported,
         CheckpointsForgotten,
+        HistoryForgotten,
     )
 }
 OPENERS = frozenset({RunStarted.type, StateEdited.type, CheckpointsForgotten.type})

@@ -20,6 +20,7 @@ from dashflow.core.events import (
     CheckpointImported,
     CheckpointsForgotten,
     Event,
+    HistoryForgotten,
     Question,
     Ran,
     RunFailed,
@@ -113,6 +114,13 @@ class ThreadState(msgspec.Struct, frozen=True):
 
 EMPTY = ThreadState()
 
+
+class Owned(dict[str, Any]):
+    """``ThreadState.values`` of a state that only its folder has, with everything in them: the next event may
+    change them in place. So a fold over a long history takes as long as its events, and not as the sum of
+    all the states that they made."""
+
+
 replace = msgspec.structs.replace
 
 
@@ -153,13 +161,15 @@ def _advance(state: ThreadState, change: Change, ran: list[Ran], **fields: Any) 
 
 def _alter(state: ThreadState, change: Change) -> tuple[dict[str, Any], dict[str, int]]:
     """Values and versions after a change; all changed channels get the same new version."""
-    values, versions = dict(state.values), dict(state.versions)
+    owned = type(state.values) is Owned
+    values = state.values if owned else dict(state.values)
+    versions = dict(state.versions)
     top = (max(versions.values()) if versions else 0) + 1
     for chan, value in change.put.items():
         values[chan] = value
         versions[chan] = top
     for chan, op in change.ops.items():
-        values[chan] = patch(values.get(chan), op)
+        values[chan] = patch(values.get(chan), op, owned=owned)
         versions[chan] = top
     for chan in change.cleared:
         values.pop(chan, None)
@@ -376,6 +386,10 @@ def _checkpoints_forgotten(
     return replace(EMPTY if event.all else state, version=version)
 
 
+def _history_forgotten(state: ThreadState, event: HistoryForgotten, version: int, at: int) -> ThreadState:
+    return replace(state, version=version)
+
+
 _TABLE: dict[type[Event], Callable[[ThreadState, Any, int, int], ThreadState]] = {
     RunStarted: _run_started,
     StepCompleted: _step_completed,
@@ -390,6 +404,7 @@ _TABLE: dict[type[Event], Callable[[ThreadState, Any, int, int], ThreadState]] =
     ValuesImported: _values_imported,
     WritesImported: _writes_imported,
     CheckpointsForgotten: _checkpoints_forgotten,
+    HistoryForgotten: _history_forgotten,
 }
 
 
