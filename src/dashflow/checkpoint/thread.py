@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
@@ -17,7 +17,14 @@ import msgspec
 
 from dashflow.checkpoint.events import Unknown, from_record
 from dashflow.checkpoint.imported import Imports
-from dashflow.checkpoint.snapshots import FACTOR, LEAST_BYTES, from_snapshot, state_of, to_snapshot
+from dashflow.checkpoint.snapshots import (
+    EVENT_BYTES,
+    FACTOR,
+    LEAST_BYTES,
+    from_snapshot,
+    state_of,
+    to_snapshot,
+)
 from dashflow.core.events import (
     IMPORTS,
     OPENERS,
@@ -131,7 +138,7 @@ class ThreadReader:
         if self._unknown == "opaque":  # who only looks in writes nothing
             return
         cost, size = self._costs.pop(stream, (0, 0))
-        cost += sum(len(record.data) for record in read)
+        cost += sum(len(record.data) + EVENT_BYTES for record in read)
         if cost >= max(LEAST_BYTES, FACTOR * size):
             # Nothing needs a snapshot: that it cannot be had is no reason to show no thread.
             with suppress(StorageUnavailableError, ValueCodecError):
@@ -217,7 +224,10 @@ class ThreadReader:
         Raises:
             CorruptEventError: An event cannot be read, or one that it needs is missing.
         """
-        stream = stream_of(thread, ns)
+        return self.states(stream_of(thread, ns))[0]
+
+    def states(self, stream: str) -> tuple[list[ThreadState], dict[int, ThreadState]]:
+        """``history`` of a stream, and the states that stand for what was dropped from it, by version."""
         records = self.log.read(stream)
         first = records[0].version if records else 1
         bases = self._bases(stream, records) if first > 1 else {}
@@ -230,7 +240,15 @@ class ThreadReader:
             if before is None:
                 raise CorruptEventError(stream, base, "it is missing")
             states.append(self._fold(before, event, record))
-        return states
+        return states, bases
+
+    def branching(self, stream: str, after: int) -> Iterator[int]:
+        """The versions that events after a version go on from elsewhere than from the one before them."""
+        for record in self.log.read(stream, after=after):
+            if record.type in OPENERS:
+                base = _base(self._event(record), record.version)
+                if base is not None:
+                    yield base
 
     def _bases(self, stream: str, records: Sequence[Record] | None = None) -> dict[int, ThreadState]:
         """States that stand for the events which were dropped from a stream's beginning, by version."""
