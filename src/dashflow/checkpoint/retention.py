@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
 
 from dashflow._util.ids import uuid7
 from dashflow.checkpoint.breakpoints import BreakpointsSet
@@ -26,14 +27,32 @@ from dashflow.log.base import EVERYTHING, Append, NewEvent
 from dashflow.log.codec import encode
 
 
-def keep_checkpoints(reader: ThreadReader, stream: str, keep: Callable[[list[ThreadState]], int]) -> int:
-    """Keep a stream's newest checkpoints, and forget all others.
+class Bounds(NamedTuple):
+    """What is kept of a stream's checkpoints; the newest always is.
 
-    Args:
-        reader: The log's threads.
-        stream: Which.
-        keep: From the states at the stream's checkpoints, newest first, to how many of them are kept; the
-            newest always is.
+    Attributes:
+        checkpoints: How many; None: any number.
+        seconds: How old they may be, of this machine's clock; None: any age.
+    """
+
+    checkpoints: int | None = None
+    seconds: float | None = None
+
+    def kept(self, there: Sequence[ThreadState]) -> int:
+        """How many of a stream's checkpoints, newest first, are kept."""
+        oldest = None if self.seconds is None else time.time_ns() - int(self.seconds * 1e9)
+        fresh = sum(oldest is None or state.at >= oldest for state in there)
+        return max(1, fresh if self.checkpoints is None else min(fresh, self.checkpoints))
+
+
+def forgotten_by(reader: ThreadReader, stream: str, bounds: Bounds) -> int:
+    """How many checkpoints ``keep_checkpoints`` would forget."""
+    there = list(places(reader, stream).values())
+    return max(0, len(there) - bounds.kept(there))
+
+
+def keep_checkpoints(reader: ThreadReader, stream: str, bounds: Bounds) -> int:
+    """Keep a stream's newest checkpoints, and forget all others.
 
     Returns:
         How many checkpoints are forgotten.
@@ -46,7 +65,7 @@ def keep_checkpoints(reader: ThreadReader, stream: str, keep: Callable[[list[Thr
     def decide(newest: str) -> Sequence[Event]:
         nonlocal forgotten
         there = places(reader, stream)
-        count = max(1, keep(list(there.values())))
+        count = bounds.kept(list(there.values()))
         forgotten = max(0, len(there) - count)
         names = list(there)
         return _forgetting(reader, stream, there, names[:count], names[count:])

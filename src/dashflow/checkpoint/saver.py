@@ -9,7 +9,6 @@ from __future__ import annotations
 import heapq
 import random
 import re
-import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, ParamSpec, TypeVar
@@ -28,7 +27,7 @@ from dashflow.checkpoint.base.saver import BaseCheckpointSaver
 from dashflow.checkpoint.deltas import delta_history
 from dashflow.checkpoint.importing import checkpoint_event, copy_events, write_rows
 from dashflow.checkpoint.recording import record
-from dashflow.checkpoint.retention import delete_thread, forget_checkpoints, keep_checkpoints
+from dashflow.checkpoint.retention import Bounds, delete_thread, forget_checkpoints, keep_checkpoints
 from dashflow.checkpoint.sealed import sealed
 from dashflow.checkpoint.serde.base import SerializerProtocol, UntypedSerializerProtocol
 from dashflow.checkpoint.serde.encrypted import EncryptedSerializer
@@ -336,14 +335,8 @@ class LogSaver(BaseCheckpointSaver[str]):
             raise ValueError("Say how many checkpoints to keep, or how old they may be in seconds.")
         if (checkpoints is not None and checkpoints < 1) or (seconds is not None and seconds < 0):
             raise ValueError("A thread keeps at least one checkpoint, and an age is not below 0.")
-        oldest = None if seconds is None else time.time_ns() - int(seconds * 1e9)
-
-        def keep(there: list[ThreadState]) -> int:
-            fresh = [state for state in there if oldest is None or state.at >= oldest]
-            return len(fresh) if checkpoints is None else min(len(fresh), checkpoints)
-
         streams = [stream for stream in self._streams(_of_thread(thread_id)) if self.log.version(stream)]
-        return sum(keep_checkpoints(self.reader, stream, keep) for stream in streams)
+        return sum(keep_checkpoints(self.reader, stream, Bounds(checkpoints, seconds)) for stream in streams)
 
     async def aretain(
         self, thread_id: str, *, checkpoints: int | None = None, seconds: float | None = None

@@ -10,6 +10,7 @@ import click
 from dashflow.cli.breakpoint_commands import breakpoint_group
 from dashflow.cli.completion import complete_run, complete_thread, script
 from dashflow.cli.options import common_options, settings_of
+from dashflow.cli.retention_commands import delete, prune
 
 SHELLS = ("bash", "zsh", "fish")
 
@@ -208,6 +209,8 @@ COMMANDS: tuple[click.Command, ...] = (
     events,
     state,
     breakpoint_group,
+    prune,
+    delete,
     completion,
 )
 """All commands, in the order in which a newcomer needs them."""

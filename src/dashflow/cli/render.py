@@ -18,7 +18,16 @@ from rich.text import Text
 from rich.tree import Tree
 
 from dashflow.cli.streams import Stream, clean
-from dashflow.cli.views import BreakpointList, EventView, RunList, RunsView, RunView, StateView, TaskView
+from dashflow.cli.views import (
+    BreakpointList,
+    EventView,
+    Retained,
+    RunList,
+    RunsView,
+    RunView,
+    StateView,
+    TaskView,
+)
 
 _WIDE = 10_000
 """Columns where no terminal bounds them: a pipe gets whole lines, so that grep finds what it looks for."""
@@ -347,6 +356,21 @@ def _breakpoints(view: BreakpointList, form: str, unicode: bool) -> RenderableTy
     return table
 
 
+def _retained(view: Retained, form: str, unicode: bool) -> RenderableType:
+    if not view.threads:
+        return Text("There are no threads.")
+    lines = []
+    for row in view.threads:
+        if row.running:
+            lines.append(Text(f"{row.thread}: runs at this moment, left alone", "yellow"))
+        elif view.did == "deleted":
+            lines.append(Text(f"{row.thread}: deleted"))
+        else:
+            what = "checkpoint" if row.checkpoints == 1 else "checkpoints"
+            lines.append(Text(f"{row.thread}: {row.checkpoints} {what} {view.did}"))
+    return Group(*lines)
+
+
 _RENDERERS: dict[type, Callable[[Any, str, bool], RenderableType]] = {
     RunView: _run,
     RunsView: _runs,
@@ -354,4 +378,5 @@ _RENDERERS: dict[type, Callable[[Any, str, bool], RenderableType]] = {
     EventView: _event,
     StateView: _state,
     BreakpointList: _breakpoints,
+    Retained: _retained,
 }

@@ -155,6 +155,22 @@ class StateView(msgspec.Struct, frozen=True):
     state: Any
 
 
+class RetainedThread(msgspec.Struct, frozen=True):
+    """A graph's thread, how many of its checkpoints were dropped, and whether a run kept it from that."""
+
+    thread: str
+    checkpoints: int
+    running: bool
+
+
+class Retained(msgspec.Struct, frozen=True):
+    """What became of threads that were pruned or deleted: ``did`` says what."""
+
+    schema: int
+    did: str
+    threads: tuple[RetainedThread, ...]
+
+
 class BreakpointList(msgspec.Struct, frozen=True):
     """The breakpoints that were set on a graph's thread."""
 
