@@ -224,14 +224,18 @@ class Writer:
                 self._line_up(stream, append, epoch)
             self._changed[stream.name] = stream
         if owner:
-            stream.owner = "" if append.release else owner
-            stream.epoch = epoch
-            stream.lease = self._lease_until
-            if append.claim or append.release:
-                self._claimed.append((stream.number, stream.owner, epoch))
+            self._hand_over(stream, append, epoch)
         if append.forget and stream.number:
             self._forget(stream, min(append.forget, before))
         return Appended(stream.version, stream.position, epoch)
+
+    def _hand_over(self, stream: _Stream, append: Append, epoch: int) -> None:
+        """Write down who has the stream after an owner's append."""
+        stream.owner = "" if append.release else append.owner
+        stream.epoch = epoch
+        stream.lease = self._lease_until
+        if append.claim or append.release:
+            self._claimed.append((stream.number, stream.owner, epoch))
 
     def _line_up(self, stream: _Stream, append: Append, epoch: int) -> None:
         """Make the rows of the events and move the stream's end and the log's head."""
