@@ -145,7 +145,7 @@ class ThreadReader:
                 snapshot = to_snapshot(state)
                 size = len(snapshot.data)
                 if cost >= FACTOR * size:
-                    self.log.keep_snapshot(stream, snapshot)
+                    self.log.keep_snapshot(stream, snapshot, alone=True)
                     cost = 0
         self._costs[stream] = (cost, size)
         if len(self._costs) > KEPT_THREADS:

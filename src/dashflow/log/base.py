@@ -281,8 +281,9 @@ class EventLog(Protocol):
         """
         ...
 
-    def keep_snapshot(self, stream: str, snapshot: Snapshot) -> None:
-        """Keep what folding a stream came to; it replaces an earlier one of the same version.
+    def keep_snapshot(self, stream: str, snapshot: Snapshot, *, alone: bool = False) -> None:
+        """Keep what folding a stream came to; it replaces an earlier one of the same version, and with
+        ``alone`` all that the stream had.
 
         Ignored when the stream is not that far, or forgot that version: then nobody could use it.
         """

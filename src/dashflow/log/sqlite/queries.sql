@@ -190,6 +190,10 @@ INSERT OR REPLACE INTO snapshots (stream_id, version, schema, checksum, data)
 SELECT e.stream_id, e.version, ?, ?, ? FROM events e
 WHERE e.stream_id = (SELECT stream_id FROM streams WHERE name = ?) AND e.version = ?;
 
+-- name: drop_other_snapshots
+DELETE FROM snapshots
+WHERE stream_id = (SELECT stream_id FROM streams WHERE name = ?) AND version <> ?;
+
 -- name: snapshots
 -- Those up to a version, the latest first.
 SELECT version, schema, checksum, data FROM snapshots
