@@ -202,9 +202,9 @@ class SealedLog:
             raise MissingBlobError(self.where, key)
         return self.inner.blob(key)
 
-    def keep_snapshot(self, stream: str, snapshot: Snapshot) -> None:
+    def keep_snapshot(self, stream: str, snapshot: Snapshot, *, alone: bool = False) -> None:
         """Keep what folding a stream came to."""
-        self.inner.keep_snapshot(stream, replace(snapshot, data=self._seal(snapshot.data)))
+        self.inner.keep_snapshot(stream, replace(snapshot, data=self._seal(snapshot.data)), alone=alone)
 
     def snapshot(self, stream: str, *, upto: int | None = None) -> Snapshot | None:
         """The latest snapshot of a stream."""
