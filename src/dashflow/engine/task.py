@@ -276,8 +276,7 @@ class Scope:
         """
         if self.closed:
             raise GraphDrained("cancelled")
-        if self.inside is None:
-            self.inside = []
+        self.inside = self.inside or []
         self.inside.append(one)
 
     def again(self) -> Scope:
