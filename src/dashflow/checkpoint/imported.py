@@ -163,15 +163,19 @@ class Imports:
                 self._tables.popitem(last=False)
             return table
 
-    def event(self, record: Record) -> Event:
+    def event(self, record: Record, stream: str) -> Event:
         """The event in a record of one of the ``IMPORTS`` types, understood.
+
+        Args:
+            record: Of the stream, or of one that it is a branch of.
+            stream: The stream.
 
         Raises:
             CorruptEventError: It is damaged.
         """
         event = from_record(record, _PLAIN)
         if isinstance(event, CheckpointImported) and event.latest:
-            return self.understood(record.stream, Put(record.version, event), record.at)
+            return self.understood(stream, Put(record.version, event), record.at)
         if isinstance(event, WritesImported):
             read = [[index, channel, self.loads((tag, data))] for index, channel, tag, data in event.writes]
             return msgspec.structs.replace(event, read=read)

@@ -15,33 +15,18 @@ import msgspec
 
 from dashflow.checkpoint.events import Unknown, from_record
 from dashflow.checkpoint.imported import Imports
+from dashflow.checkpoint.lines import CATEGORY, MARK, SUB_CATEGORY, Lines, stream_of, thread_of
 from dashflow.core.events import IMPORTS, OPENERS, CheckpointsForgotten, Event, RunStarted, StateEdited
 from dashflow.core.fold import EMPTY, ThreadState, fold
 from dashflow.errors import CorruptEventError
 from dashflow.log.base import EventLog, Record
 from dashflow.log.codec import Registry, decode, encode
 
+__all__ = ("CATEGORY", "KEPT_THREADS", "SUB_CATEGORY", "ThreadReader", "stream_of", "thread_of")
+
 _SCALARS = (str, int, float, bool, bytes, type(None))
-CATEGORY = "run"
-SUB_CATEGORY = "sub"
 KEPT_THREADS = 256
 """How many threads' latest states are kept in memory."""
-
-
-def stream_of(thread: str, ns: str = "") -> str:
-    """The stream that holds a thread's events; ``ns`` names a graph inside of its graph."""
-    if not ns:
-        return f"{CATEGORY}-{thread}"
-    return f"{SUB_CATEGORY}-{thread.replace('%', '%25').replace('|', '%7C')}|{ns}"
-
-
-def thread_of(stream: str) -> tuple[str, str]:
-    """The thread and namespace whose events a stream holds."""
-    category, _, name = stream.partition("-")
-    if category == CATEGORY:
-        return name, ""
-    thread, _, ns = name.partition("|")
-    return thread.replace("%7C", "|").replace("%25", "%"), ns
 
 
 class ThreadReader:
@@ -54,6 +39,7 @@ class ThreadReader:
         loads: Reads what was imported: (tag, bytes). None: data only.
 
     Attributes:
+        lines: The log, with all of its past in the stream of a branch.
         imports: What was put into the threads by hand.
         left: By stream, the owner of a run that ended and could not give the stream back, since the log
             could not be written. Whoever comes next does it.
@@ -69,7 +55,8 @@ class ThreadReader:
     ) -> None:
         self.log = log
         self.registry = registry
-        self.imports = Imports(log, loads)
+        self.lines = Lines(log)
+        self.imports = Imports(self.lines, loads)
         self.left: dict[str, str] = {}
         self._unknown = unknown
         self._heads: OrderedDict[str, ThreadState] = OrderedDict()
@@ -78,7 +65,8 @@ class ThreadReader:
     def head(self, thread: str, ns: str = "") -> ThreadState:
         """The thread after its last event; ``EMPTY`` for an unknown one."""
         stream = stream_of(thread, ns)
-        version = self.log.version(stream)
+        log = self.lines if MARK in stream else self.log
+        version = log.version(stream)
         with self._lock:
             known = self._heads.get(stream)
         if known is not None and known.version == version:
@@ -86,12 +74,12 @@ class ThreadReader:
         if version == 0:
             return EMPTY
         if known is not None and known.version < version:
-            tail = self.log.read(stream, after=known.version, upto=version)
-            events = [(r, self._event(r)) for r in tail]
+            tail = log.read(stream, after=known.version, upto=version)
+            events = [(r, self._event(r, stream)) for r in tail]
             if all(_base(e, r.version) in (None, r.version - 1) for r, e in events):
                 state = known
                 for record, event in events:
-                    state = self._fold(state, event, record)
+                    state = self._fold(state, event, record, stream)
                 self.remember(thread, state, ns)
                 return state
         state = self.at(thread, version, ns)
@@ -134,20 +122,31 @@ class ThreadReader:
 
     def at(self, thread: str, version: int, ns: str = "") -> ThreadState:
         """The thread as it was at ``version`` of its stream, on the branch that version is on."""
-        records = self.log.read(stream_of(thread, ns), upto=version)
         state = EMPTY
-        for record, event in self._lineage(records):
-            state = self._fold(state, event, record)
+        for _, _, state in self.line(thread, version, ns):  # noqa: B007  # the last one counts
+            pass
         return state
+
+    def line(
+        self, thread: str, version: int | None = None, ns: str = ""
+    ) -> Iterator[tuple[Record, Event, ThreadState]]:
+        """What led to ``version`` of the thread's stream (None: the last), oldest first: each event, and the
+        state after it."""
+        stream = stream_of(thread, ns)
+        state = EMPTY
+        for record, event in self._lineage(self.lines.read(stream, upto=version), stream):
+            state = self._fold(state, event, record, stream)
+            yield record, event, state
 
     def history(self, thread: str, ns: str = "") -> list[ThreadState]:
         """The state at each version of the stream, on whatever branch; index 0 is before the first."""
+        stream = stream_of(thread, ns)
         states = [EMPTY]
-        for record in self.log.read(stream_of(thread, ns)):
-            event = self._event(record)
+        for record in self.lines.read(stream):
+            event = self._event(record, stream)
             base = _base(event, record.version)
             before = states[record.version - 1 if base is None else base]
-            states.append(self._fold(before, event, record))
+            states.append(self._fold(before, event, record, stream))
         return states
 
     def threads(self) -> list[str]:
@@ -157,20 +156,27 @@ class ThreadReader:
     def namespaces(self, thread: str) -> list[str]:
         """Namespaces in which the thread has events; "" is always one."""
         found = (thread_of(info.stream) for info in self.log.streams(category=SUB_CATEGORY))
-        return ["", *(ns for owner, ns in found if owner == thread)]
+        own = ["", *(ns for owner, ns in found if owner == thread)]
+        if (began := self.lines.beginning(thread)) is not None:
+            there = self.namespaces(began.event.thread)
+            own += [n for n in there if n not in own and self.lines.origin(stream_of(thread, n)) is not None]
+        return own
 
-    def _event(self, record: Record) -> Event:
+    def _event(self, record: Record, stream: str) -> Event:
         if record.type in IMPORTS:
-            return self.imports.event(record)
+            return self.imports.event(record, stream)
         return from_record(record, self.registry, unknown=self._unknown)
 
-    def _fold(self, state: ThreadState, event: Event, record: Record) -> ThreadState:
+    def _fold(self, state: ThreadState, event: Event, record: Record, stream: str) -> ThreadState:
         try:
-            return fold(state, event, record.version, record.at)
+            state = fold(state, event, record.version, record.at)
         except ValueError as error:
             raise CorruptEventError(record.stream, record.version, str(error)) from error
+        if record.stream != stream and state.checkpoint == record.version:
+            return msgspec.structs.replace(state, home=record.stream)  # it has its name from there
+        return state
 
-    def _lineage(self, records: Sequence[Record]) -> Iterator[tuple[Record, Event]]:
+    def _lineage(self, records: Sequence[Record], stream: str) -> Iterator[tuple[Record, Event]]:
         """The records that lead to the last one, oldest first: a branch leaves out what it did not follow."""
         path: list[Record] = []
         wanted = len(records)
@@ -180,10 +186,10 @@ class ThreadReader:
             path.append(record)
             wanted = record.version - 1
             if record.type in OPENERS:
-                base = _base(self._event(record), record.version)
+                base = _base(self._event(record, stream), record.version)
                 wanted = record.version - 1 if base is None else base
         for record in reversed(path):
-            yield record, self._event(record)
+            yield record, self._event(record, stream)
 
 
 def _base(event: Event, version: int) -> int | None:

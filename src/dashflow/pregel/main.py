@@ -14,6 +14,7 @@ from dashflow._util.drive import iterate
 from dashflow.engine.cache import namespaces
 from dashflow.engine.ports import Host
 from dashflow.options import merge_configs
+from dashflow.pregel.branches import BranchMethods
 from dashflow.pregel.call import Call
 from dashflow.pregel.described import Described
 from dashflow.pregel.shape import GraphShape
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 Config = Mapping[str, Any]
 
 
-class Pregel(GraphShape, ThreadMethods, Described[StateT, ContextT, InputT, OutputT]):
+class Pregel(GraphShape, ThreadMethods, BranchMethods, Described[StateT, ContextT, InputT, OutputT]):
     """A compiled graph: see ``GraphShape`` for how one is made of nodes and channels."""
 
     def with_config(self, config: Config | None = None, **more: Any) -> Self:
