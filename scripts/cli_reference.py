@@ -31,11 +31,14 @@ def render() -> str:
     return "\n".join([*lines, *_subcommands(context), *_exit_codes()]) + "\n"
 
 
-def _subcommands(parent: click.Context) -> Iterator[str]:
-    for name in cli.list_commands(parent):
-        command = cli.get_command(parent, name)
+def _subcommands(parent: click.Context, group: click.Group = cli) -> Iterator[str]:
+    for name in group.list_commands(parent):
+        command = group.get_command(parent, name)
         if command is not None and not command.hidden:
-            yield from _command(command, click.Context(command, parent, name))
+            context = click.Context(command, parent, name)
+            yield from _command(command, context)
+            if isinstance(command, click.Group):
+                yield from _subcommands(context, command)
 
 
 def _command(command: click.Command, context: click.Context) -> Iterator[str]:

@@ -221,7 +221,7 @@ def test_what_cannot_be_begun(recorded) -> None:
     wrong["configurable"]["checkpoint_id"] = "1efc0000-0000-6000-8000-000000000000"
     with pytest.raises(UnknownCheckpointError):
         fork(recorded, graph, "other", wrong)
-    with pytest.raises(UnknownBranchError, match="those that do: draft"):
+    with pytest.raises(UnknownBranchError, match="its branches are the threads t~draft"):
         do(recorded, graph, "delete_branch", recorded.config(), "none")
     inside = recorded.config()
     inside["configurable"]["checkpoint_ns"] = "inner"

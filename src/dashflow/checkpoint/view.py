@@ -361,4 +361,4 @@ def read_state(log: EventLog, thread: str, at: int | None = None) -> ThreadState
     reader = ThreadReader(log, Registry(), unknown="opaque")
     if at is None:
         return reader.head(thread)
-    return reader.at(thread, min(at, log.version(stream_of(thread)))) if at > 0 else EMPTY
+    return reader.at(thread, min(at, reader.lines.version(stream_of(thread)))) if at > 0 else EMPTY

@@ -27,12 +27,14 @@ _HEIGHT = 25
 
 _MARKS: dict[str, tuple[str, str, str]] = {
     "completed": ("✓", "+", "green"),
+    "finished": ("✓", "+", "green"),
     "running": ("●", ">", "cyan"),
     "planning": ("●", ">", "cyan"),
     "ready": ("○", "o", ""),
     "planned": ("·", ".", "dim"),
     "needs_clarification": ("?", "?", "yellow"),
     "waiting": ("?", "?", "yellow"),
+    "paused": ("?", "?", "yellow"),
     "stopped": ("⏸", "=", "yellow"),
     "failed": ("✗", "x", "red"),
     "blocked": ("⊘", "/", "red"),
@@ -78,7 +80,15 @@ def render(view: Any, form: str, unicode: bool) -> RenderableType:
     """What people see of ``view``; ``form`` as in ``Output.show``."""
     kind = type(view)
     harmless = msgspec.convert(_cleaned(msgspec.to_builtins(view)), kind)
-    return _RENDERERS[kind](harmless, form, unicode)
+    return _renderer(kind)(harmless, form, unicode)
+
+
+def _renderer(kind: type) -> Callable[[Any, str, bool], RenderableType]:
+    if kind in _RENDERERS:
+        return _RENDERERS[kind]
+    from dashflow.cli.branch_render import RENDERERS  # stands on this module
+
+    return RENDERERS[kind]
 
 
 def _cleaned(value: Any) -> Any:

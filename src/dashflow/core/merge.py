@@ -74,7 +74,7 @@ def merge(
     opaque = frozenset().union(*(step.opaque for step in steps))
     for key in keys:
         was, have, come = base.get(key, MISSING), ours.get(key, MISSING), theirs.get(key, MISSING)
-        if _equal(was, come, same) or _equal(have, come, same):
+        if _equal(was, come, same):
             continue
         if _equal(was, have, same):
             merged.values[key] = come
@@ -85,6 +85,8 @@ def merge(
         if channel is not None and channel.reduces and _replayable(writes) and key not in opaque:
             merged.values[key] = _reduced(channel, have, writes)
             merged.reduced.append(key)
+        elif channel is not None and _equal(have, come, same):
+            continue  # both came to the same; of a channel that is not known, nobody can say what that means
         elif resolve is not None:
             merged.values[key] = resolve(key, *(None if v is MISSING else v for v in (was, have, come)))
             merged.resolved.append(key)

@@ -143,16 +143,17 @@ def thread_names(thread: str, name: str) -> Iterable[str]:
 
 
 async def find(branches: Branches, thread: str, name: str) -> ThreadBranch:
-    """The branch of that name that began in a thread.
+    """The branch of that name that began in a thread, else the only one that began in one of its branches.
 
     Raises:
-        UnknownBranchError: There is none.
+        UnknownBranchError: There is none, or several.
     """
-    known = [branch for branch in await branches.all_of(thread) if branch.parent == thread]
-    found = next((branch for branch in known if branch.name == name), None)
-    if found is None:
-        raise UnknownBranchError(thread, name, [branch.name for branch in known])
-    return found
+    known = await branches.all_of(thread)
+    found = [branch for branch in known if branch.name == name]
+    direct = [branch for branch in found if branch.parent == thread]
+    if len(direct or found) != 1:
+        raise UnknownBranchError(thread, name, [branch.thread_id for branch in known])
+    return (direct or found)[0]
 
 
 # -- comparing --------------------------------------------------------------------------------------

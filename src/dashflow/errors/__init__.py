@@ -10,7 +10,7 @@ Imports nothing of DashFlow, except that the deprecated ``NodeInterrupt`` is fou
     │   │   ├── EmptyGoalError            a goal without words
     │   │   ├── WorkspaceError            folder missing, unreadable or without anything to look at
     │   │   ├── UnknownRunError           no run of that name in this log
-    │   │   ├── UnknownBranchError        no branch of that name begins in the thread
+    │   │   ├── UnknownBranchError        the thread has no branch of that name
     │   │   ├── BranchExistsError         one does already
     │   │   ├── BranchesUnsupportedError  the checkpointer cannot do what branches need
     │   │   ├── MergeConflictError        two threads changed the same keys, and no reducer joins them

@@ -59,14 +59,14 @@ class UnknownCheckpointError(UsageError):
 
 
 class UnknownBranchError(UsageError):
-    """No branch of that name began in the thread."""
+    """The thread has no branch of that name, or several of its branches have one each."""
 
     code = "UNKNOWN_BRANCH"
 
     def __init__(self, thread: str, branch: str, known: Sequence[str]) -> None:
-        there = f"those that do: {', '.join(known)}" if known else "none does"
+        there = f"its branches are the threads {', '.join(known)}" if known else "it has no branches"
         super().__init__(
-            f"No branch {branch!r} begins in thread {thread!r}; {there}.",
+            f"Thread {thread!r} has no branch {branch!r}, or several; {there}.",
             thread=thread,
             branch=branch,
             known=list(known),
