@@ -1,4 +1,4 @@
-"""How the views of the ``branch`` commands look to people: see ``render``."""
+"""How the views of the ``branch`` commands look to people: see ``render``, which finds them here."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from dashflow.cli.branch_views import (
     MergeView,
     PlaceView,
 )
-from dashflow.cli.render import mark, plain, word
+from dashflow.cli.marks import mark, plain, word
 
 _SIGNS = {"added": ("+", "green"), "removed": ("-", "red"), "changed": ("~", "yellow")}
 
