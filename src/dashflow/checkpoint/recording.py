@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 
 from dashflow._util.ids import uuid7
 from dashflow.checkpoint.events import to_new
-from dashflow.checkpoint.thread import ThreadReader, thread_of
+from dashflow.checkpoint.lines import CATEGORY, MARK, stream_of, thread_of
+from dashflow.checkpoint.thread import ThreadReader
 from dashflow.checkpoint.view import name_of
 from dashflow.core.events import CheckpointsForgotten, Event, HistoryForgotten
 from dashflow.errors import VersionConflictError
@@ -38,11 +39,29 @@ def record(
         if not events:
             return
         forget = max(map(_forgets, events))
+        if forget and begun_in(reader, thread_of(stream)[0]):
+            forget = 0  # branches that began here go on from it
         try:
-            reader.log.append(Append(stream, [*map(new_event, events)], version, unowned=True, forget=forget))
+            reader.lines.append(
+                Append(stream, [*map(new_event, events)], version, unowned=True, forget=forget)
+            )
         except VersionConflictError:
             continue
         return
+
+
+def begun_in(reader: ThreadReader, thread: str) -> list[str]:
+    """The branches that began in a thread and live."""
+    start = stream_of(thread) + MARK
+    found = [info.stream for info in reader.log.streams(category=CATEGORY) if info.stream.startswith(start)]
+    branches = [stream.removeprefix(f"{CATEGORY}-") for stream in found]
+    return [
+        branch
+        for branch in branches
+        if (began := reader.lines.beginning(branch)) is not None
+        and began.event.thread == thread
+        and reader.head(branch).checkpoint
+    ]
 
 
 def _forgets(event: Event) -> int:

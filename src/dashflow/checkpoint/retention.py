@@ -3,7 +3,7 @@
 What is left goes on from states that are recorded in the commit which drops the events before it, so no
 history that is kept can break. Two sorts of streams are shortened for the eye only, since the beginning
 still tells what later checkpoints are: those that checkpoints were put into by hand, and those of graphs
-with delta channels.
+with delta channels. So are branches, and threads that branches began in.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from dashflow._util.ids import uuid7
 from dashflow.checkpoint.breakpoints import BreakpointsSet
 from dashflow.checkpoint.breakpoints import stream_of as breakpoints_of
 from dashflow.checkpoint.importing import latest_again
-from dashflow.checkpoint.recording import new_event, record
+from dashflow.checkpoint.recording import begun_in, new_event, record
 from dashflow.checkpoint.snapshots import plain_of
-from dashflow.checkpoint.thread import ThreadReader, stream_of
+from dashflow.checkpoint.thread import ThreadReader, stream_of, thread_of
 from dashflow.checkpoint.view import places
 from dashflow.core.events import CheckpointsForgotten, Event, HistoryForgotten
 from dashflow.core.fold import ThreadState
@@ -111,6 +111,8 @@ def _forgetting(
 
 def _cut(reader: ThreadReader, stream: str, kept: Sequence[ThreadState]) -> HistoryForgotten | None:
     """What drops all that the checkpoints do not need; None when nothing can be dropped."""
+    if reader.lines.origin(stream) is not None or begun_in(reader, thread_of(stream)[0]):
+        return None
     upto = min(state.checkpoint for state in kept) - 1
     table = reader.imports.table(stream)
     if table.checkpoints or table.values or table.writes or any(state.deltas for state in kept):
@@ -125,17 +127,20 @@ def _cut(reader: ThreadReader, stream: str, kept: Sequence[ThreadState]) -> Hist
 
 
 def delete_thread(reader: ThreadReader, thread: str) -> None:
-    """Delete a thread for good, in all namespaces, with its breakpoints.
+    """Delete a thread for good, in all namespaces, with its breakpoints and all branches that began in it.
 
     Its events leave the log; a tombstone stays. A run that goes on meanwhile is cut off: whatever it still
     writes is refused with ``FencedError``, and cannot bring the thread back.
     """
     tombstone = CheckpointsForgotten(all=True, base=0)
+    for branch in begun_in(reader, thread):
+        delete_thread(reader, branch)
     for ns in reader.namespaces(thread):
         stream = stream_of(thread, ns)
         if reader.log.version(stream):
             _bury(reader, stream, new_event(tombstone))
         reader.forget(thread, ns)
+    reader.lines.forget(thread)
     stream = breakpoints_of(thread)
     if reader.log.version(stream):
         now = time.time_ns()

@@ -26,6 +26,7 @@ from dashflow.checkpoint.base.checkpoint import (
 from dashflow.checkpoint.base.saver import BaseCheckpointSaver
 from dashflow.checkpoint.deltas import delta_history
 from dashflow.checkpoint.importing import checkpoint_event, copy_events, write_rows
+from dashflow.checkpoint.listing import Waiting, bound_of, info_of_state, list_config, waiting
 from dashflow.checkpoint.recording import record
 from dashflow.checkpoint.retention import Bounds, delete_thread, forget_checkpoints, keep_checkpoints
 from dashflow.checkpoint.sealed import sealed
@@ -38,6 +39,7 @@ from dashflow.core.events import Event, WritesImported
 from dashflow.core.fold import ThreadState
 from dashflow.log.base import EventLog
 from dashflow.log.codec import Registry
+from dashflow.types.branches import CheckpointInfo
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -125,19 +127,46 @@ class LogSaver(BaseCheckpointSaver[str]):
         Raises:
             ValueError: A key of ``filter`` has other characters than letters, digits, ``_``, ``.``, ``-``.
         """
-        for key in filter or ():
+        for stream, state in self._found(config, filter or {}, before, limit):
+            yield as_tuple(self.reader, stream, state)
+
+    def get_checkpoints(
+        self,
+        thread_id: str,
+        *,
+        ns: str = "",
+        filter: dict[str, Any] | None = None,  # noqa: A002  # LangGraph's name
+        before: str | None = None,
+        limit: int | None = None,
+        subgraphs: bool = False,
+        next_of: Waiting = waiting,
+    ) -> Iterator[CheckpointInfo]:
+        """See ``BaseCheckpointSaver.get_checkpoints``; no value is copied or read for it."""
+        config, bound = list_config(thread_id, ns, subgraphs), bound_of(thread_id, ns, before)
+        for stream, state in self._found(config, filter or {}, bound, limit):
+            yield info_of_state(self.reader, stream, state, next_of)
+
+    def _found(
+        self,
+        config: RunnableConfig | None,
+        filter: dict[str, Any],  # noqa: A002  # LangGraph's name
+        before: RunnableConfig | None,
+        limit: int | None,
+    ) -> Iterator[tuple[str, ThreadState]]:
+        """(stream, state) of the checkpoints that are asked for, newest first."""
+        for key in filter:
             if not _FILTER_KEY.fullmatch(key):
                 raise ValueError(
                     f"Invalid filter key: {key!r}. Filter keys must contain only letters, digits, "
                     "underscores, dots, and hyphens."
                 )
         found = heapq.merge(
-            *(self._listed(stream, config, filter or {}, before) for stream in self._streams(config)),
+            *(self._listed(stream, config, filter, before) for stream in self._streams(config)),
             key=lambda named: named[0],
             reverse=True,
         )
         for _, stream, state in islice(found, limit):
-            yield as_tuple(self.reader, stream, state)
+            yield stream, state
 
     def _listed(
         self,
@@ -170,6 +199,26 @@ class LogSaver(BaseCheckpointSaver[str]):
         thread, _ = _place(config)
         ns = config["configurable"].get("checkpoint_ns")
         return [stream_of(thread, one) for one in (self.reader.namespaces(thread) if ns is None else [ns])]
+
+    async def aget_checkpoints(
+        self,
+        thread_id: str,
+        *,
+        ns: str = "",
+        filter: dict[str, Any] | None = None,  # noqa: A002  # LangGraph's name
+        before: str | None = None,
+        limit: int | None = None,
+        subgraphs: bool = False,
+        next_of: Waiting = waiting,
+    ) -> AsyncIterator[CheckpointInfo]:
+        """``get_checkpoints`` for asyncio callers."""
+
+        def every() -> Sequence[CheckpointInfo]:
+            return [*self.get_checkpoints(thread_id, ns=ns, filter=filter, before=before, limit=limit,
+                                          subgraphs=subgraphs, next_of=next_of)]  # fmt: skip
+
+        for info in await self._apart(every):
+            yield info
 
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
         """``get_tuple`` for asyncio callers."""

@@ -17,6 +17,7 @@ import msgspec
 
 from dashflow.checkpoint.events import Unknown, from_record
 from dashflow.checkpoint.imported import Imports
+from dashflow.checkpoint.lines import CATEGORY, MARK, SUB_CATEGORY, Lines, stream_of, thread_of
 from dashflow.checkpoint.snapshots import (
     EVENT_BYTES,
     FACTOR,
@@ -39,30 +40,14 @@ from dashflow.errors import CorruptEventError, StorageUnavailableError, ValueCod
 from dashflow.log.base import EventLog, Record
 from dashflow.log.codec import Registry, decode, encode
 
+__all__ = ("CATEGORY", "KEPT_THREADS", "SUB_CATEGORY", "ThreadReader", "stream_of", "thread_of")
+
 if TYPE_CHECKING:
     from dashflow.checkpoint.breakpoints import Stops
 
 _SCALARS = (str, int, float, bool, bytes, type(None))
-CATEGORY = "run"
-SUB_CATEGORY = "sub"
 KEPT_THREADS = 256
 """How many threads' latest states are kept in memory."""
-
-
-def stream_of(thread: str, ns: str = "") -> str:
-    """The stream that holds a thread's events; ``ns`` names a graph inside of its graph."""
-    if not ns:
-        return f"{CATEGORY}-{thread}"
-    return f"{SUB_CATEGORY}-{thread.replace('%', '%25').replace('|', '%7C')}|{ns}"
-
-
-def thread_of(stream: str) -> tuple[str, str]:
-    """The thread and namespace whose events a stream holds."""
-    category, _, name = stream.partition("-")
-    if category == CATEGORY:
-        return name, ""
-    thread, _, ns = name.partition("|")
-    return thread.replace("%7C", "|").replace("%25", "%"), ns
 
 
 class ThreadReader:
@@ -75,6 +60,7 @@ class ThreadReader:
         loads: Reads what was imported: (tag, bytes). None: data only.
 
     Attributes:
+        lines: The log, with all of its past in the stream of a branch.
         imports: What was put into the threads by hand.
         left: By stream, the owner of a run that ended and could not give the stream back, since the log
             could not be written. Whoever comes next does it.
@@ -90,7 +76,8 @@ class ThreadReader:
     ) -> None:
         self.log = log
         self.registry = registry
-        self.imports = Imports(log, loads)
+        self.lines = Lines(log)
+        self.imports = Imports(self.lines, loads)
         self.left: dict[str, str] = {}
         self._unknown = unknown
         self._heads: OrderedDict[str, ThreadState] = OrderedDict()
@@ -111,7 +98,8 @@ class ThreadReader:
     def head(self, thread: str, ns: str = "") -> ThreadState:
         """The thread after its last event; ``EMPTY`` for an unknown one."""
         stream = stream_of(thread, ns)
-        version = self.log.version(stream)
+        log = self.lines if MARK in stream else self.log
+        version = log.version(stream)
         with self._lock:
             known = self._heads.get(stream)
         if known is not None and known.version == version:
@@ -119,12 +107,12 @@ class ThreadReader:
         if version == 0:
             return EMPTY
         if known is not None and known.version < version:
-            tail = self.log.read(stream, after=known.version, upto=version)
-            events = [(r, self._event(r)) for r in tail]
+            tail = log.read(stream, after=known.version, upto=version)
+            events = [(r, self._event(r, stream)) for r in tail]
             if all(_base(e, r.version) in (None, r.version - 1) for r, e in events):
                 state = known
                 for record, event in events:
-                    state = self._fold(state, event, record)
+                    state = self._fold(state, event, record, stream)
                 self._spent(stream, tail, state)
                 self.remember(thread, state, ns)
                 return state
@@ -145,7 +133,7 @@ class ThreadReader:
                 snapshot = to_snapshot(state)
                 size = len(snapshot.data)
                 if cost >= FACTOR * size:
-                    self.log.keep_snapshot(stream, snapshot, alone=True)
+                    self.lines.keep_snapshot(stream, snapshot, alone=True)
                     cost = 0
         self._costs[stream] = (cost, size)
         if len(self._costs) > KEPT_THREADS:
@@ -196,26 +184,38 @@ class ThreadReader:
     def _opened(self, stream: str, version: int) -> tuple[ThreadState, list[Record]]:
         """The state at a version, from the last snapshot on its branch or from the beginning; and what was
         read for it."""
-        snapshot = self.log.snapshot(stream, upto=version)
+        snapshot = self.lines.snapshot(stream, upto=version)
         if snapshot is not None:
             begun = from_snapshot(snapshot, self.registry, self._unknown)
-            records = self.log.read(stream, after=snapshot.version, upto=version)
-            start, path = self._lineage(records, version)
+            records = self.lines.read(stream, after=snapshot.version, upto=version)
+            start, path = self._lineage(records, version, stream)
             if begun is not None and start == snapshot.version:
-                return self._folded(begun, path), records
-        records = self.log.read(stream, upto=version)
-        start, path = self._lineage(records, version)
-        begun = EMPTY if start == 0 else self._bases(stream).get(start)
-        if begun is None:
-            raise CorruptEventError(stream, start, "it is missing")
-        return self._folded(begun, path), records
+                return self._folded(begun, path, stream), records
+        records = self.lines.read(stream, upto=version)
+        start, path = self._lineage(records, version, stream)
+        begun = EMPTY if start == 0 else self._base(stream, start)
+        return self._folded(begun, path, stream), records
 
-    def _folded(self, state: ThreadState, path: Iterable[Record]) -> ThreadState:
+    def _folded(self, state: ThreadState, path: Iterable[Record], stream: str) -> ThreadState:
         """The state after more events; ``state`` is nobody else's and used up."""
         state = msgspec.structs.replace(state, values=Owned(state.values))
         for record in path:
-            state = self._fold(state, self._event(record), record)
+            state = self._fold(state, self._event(record, stream), record, stream)
         return msgspec.structs.replace(state, values=dict(state.values))
+
+    def line(
+        self, thread: str, version: int | None = None, ns: str = ""
+    ) -> Iterator[tuple[Record, Event, ThreadState]]:
+        """What led to ``version`` of the thread's stream (None: the last), oldest first: each event, and the
+        state after it."""
+        stream = stream_of(thread, ns)
+        version = self.lines.version(stream) if version is None else version
+        start, path = self._lineage(self.lines.read(stream, upto=version), version, stream)
+        state = EMPTY if start == 0 else self._base(stream, start)
+        for record in path:
+            event = self._event(record, stream)
+            state = self._fold(state, event, record, stream)
+            yield record, event, state
 
     def history(self, thread: str, ns: str = "") -> list[ThreadState]:
         """The state at each version of the stream, on whatever branch; index 0 is before the first. Versions
@@ -228,33 +228,40 @@ class ThreadReader:
 
     def states(self, stream: str) -> tuple[list[ThreadState], dict[int, ThreadState]]:
         """``history`` of a stream, and the states that stand for what was dropped from it, by version."""
-        records = self.log.read(stream)
+        records = self.lines.read(stream)
         first = records[0].version if records else 1
         bases = self._bases(stream, records) if first > 1 else {}
         states = [EMPTY] * first
         for record in records:
-            event = self._event(record)
+            event = self._event(record, stream)
             base = _base(event, record.version)
             base = record.version - 1 if base is None else base
             before = states[base] if base >= first or base == 0 else bases.get(base)
             if before is None:
                 raise CorruptEventError(stream, base, "it is missing")
-            states.append(self._fold(before, event, record))
+            states.append(self._fold(before, event, record, stream))
         return states, bases
 
     def branching(self, stream: str, after: int) -> Iterator[int]:
         """The versions that events after a version go on from elsewhere than from the one before them."""
-        for record in self.log.read(stream, after=after):
+        for record in self.lines.read(stream, after=after):
             if record.type in OPENERS:
-                base = _base(self._event(record), record.version)
+                base = _base(self._event(record, stream), record.version)
                 if base is not None:
                     yield base
 
+    def _base(self, stream: str, version: int) -> ThreadState:
+        """The state that stands for what was dropped up to a version."""
+        found = self._bases(stream).get(version)
+        if found is None:
+            raise CorruptEventError(stream, version, "it is missing")
+        return found
+
     def _bases(self, stream: str, records: Sequence[Record] | None = None) -> dict[int, ThreadState]:
         """States that stand for the events which were dropped from a stream's beginning, by version."""
-        records = self.log.read(stream) if records is None else records
+        records = self.lines.read(stream) if records is None else records
         last = next((record for record in reversed(records) if record.type == HistoryForgotten.type), None)
-        event = None if last is None else self._event(last)
+        event = None if last is None else self._event(last, stream)
         if not isinstance(event, HistoryForgotten) or last is None:
             return {}
         try:
@@ -269,20 +276,27 @@ class ThreadReader:
     def namespaces(self, thread: str) -> list[str]:
         """Namespaces in which the thread has events; "" is always one."""
         found = (thread_of(info.stream) for info in self.log.streams(category=SUB_CATEGORY))
-        return ["", *(ns for owner, ns in found if owner == thread)]
+        own = ["", *(ns for owner, ns in found if owner == thread)]
+        if (began := self.lines.beginning(thread)) is not None:
+            there = self.namespaces(began.event.thread)
+            own += [n for n in there if n not in own and self.lines.origin(stream_of(thread, n)) is not None]
+        return own
 
-    def _event(self, record: Record) -> Event:
+    def _event(self, record: Record, stream: str) -> Event:
         if record.type in IMPORTS:
-            return self.imports.event(record)
+            return self.imports.event(record, stream)
         return from_record(record, self.registry, unknown=self._unknown, load=self.log.blob)
 
-    def _fold(self, state: ThreadState, event: Event, record: Record) -> ThreadState:
+    def _fold(self, state: ThreadState, event: Event, record: Record, stream: str) -> ThreadState:
         try:
-            return fold(state, event, record.version, record.at)
+            state = fold(state, event, record.version, record.at)
         except ValueError as error:
             raise CorruptEventError(record.stream, record.version, str(error)) from error
+        if record.stream != stream and state.checkpoint == record.version:
+            return msgspec.structs.replace(state, home=record.stream)  # it has its name from there
+        return state
 
-    def _lineage(self, records: Sequence[Record], version: int) -> tuple[int, list[Record]]:
+    def _lineage(self, records: Sequence[Record], version: int, stream: str) -> tuple[int, list[Record]]:
         """The records that lead to a version, oldest first, and the version that they go on from: a branch
         leaves out what it did not follow."""
         path: list[Record] = []
@@ -292,7 +306,7 @@ class ThreadReader:
             path.append(record)
             version = record.version - 1
             if record.type in OPENERS:
-                base = _base(self._event(record), record.version)
+                base = _base(self._event(record, stream), record.version)
                 version = version if base is None else base
         path.reverse()
         return version, path

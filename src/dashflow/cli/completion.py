@@ -41,7 +41,16 @@ def complete_thread(
     return _ids(context, incomplete, threads=True)
 
 
-def _ids(context: click.Context, incomplete: str, *, threads: bool) -> list[CompletionItem]:
+def complete_graph_thread(
+    context: click.Context, parameter: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Ids of graph threads only."""
+    return _ids(context, incomplete, threads=True, plans=False)
+
+
+def _ids(
+    context: click.Context, incomplete: str, *, threads: bool, plans: bool = True
+) -> list[CompletionItem]:
     settings = settings_of(context)
     if not os.path.isfile(settings.db):
         return []
@@ -49,7 +58,7 @@ def _ids(context: click.Context, incomplete: str, *, threads: bool) -> list[Comp
         from dashflow.cli.logfile import LAST, PLANS, THREADS, newest_first, opened
 
         with opened(settings) as log:
-            infos = newest_first(log.streams(category=PLANS))
+            infos = newest_first(log.streams(category=PLANS)) if plans else []
             if threads:
                 infos += newest_first(log.streams(category=THREADS))
             names = [info.stream.removeprefix(f"{info.category}-") for info in infos]

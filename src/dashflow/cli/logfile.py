@@ -65,6 +65,11 @@ def find_thread(log: EventLog, name: str, where: str) -> tuple[str, bool]:
     return found, found in plans
 
 
+def find_graph_thread(log: EventLog, name: str, where: str) -> str:
+    """As ``find_run``, among graph threads only."""
+    return _find({_id(info): info for info in log.streams(category=THREADS)}, name, where)
+
+
 def newest_first(infos: list[StreamInfo]) -> list[StreamInfo]:
     """Streams, the one begun last in front."""
     return sorted(infos, key=lambda info: (info.created_at, info.stream), reverse=True)

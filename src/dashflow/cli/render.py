@@ -17,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
+from dashflow.cli.marks import mark, plain, word
 from dashflow.cli.streams import Stream, clean
 from dashflow.cli.views import (
     BreakpointList,
@@ -33,24 +34,6 @@ _WIDE = 10_000
 """Columns where no terminal bounds them: a pipe gets whole lines, so that grep finds what it looks for."""
 
 _HEIGHT = 25
-
-_MARKS: dict[str, tuple[str, str, str]] = {
-    "completed": ("✓", "+", "green"),
-    "running": ("●", ">", "cyan"),
-    "planning": ("●", ">", "cyan"),
-    "ready": ("○", "o", ""),
-    "planned": ("·", ".", "dim"),
-    "needs_clarification": ("?", "?", "yellow"),
-    "waiting": ("?", "?", "yellow"),
-    "stopped": ("⏸", "=", "yellow"),
-    "failed": ("✗", "x", "red"),
-    "blocked": ("⊘", "/", "red"),
-    "cancelled": ("⊘", "/", "dim"),
-}
-"""By state: a glyph, the same in ASCII, and a colour."""
-
-_WORDS = {"needs_clarification": "asks", "waiting": "waiting for an answer"}
-"""States that people know under another name."""
 
 
 def console_for(stream: Stream) -> Console:
@@ -87,7 +70,15 @@ def render(view: Any, form: str, unicode: bool) -> RenderableType:
     """What people see of ``view``; ``form`` as in ``Output.show``."""
     kind = type(view)
     harmless = msgspec.convert(_cleaned(msgspec.to_builtins(view)), kind)
-    return _RENDERERS[kind](harmless, form, unicode)
+    return _renderer(kind)(harmless, form, unicode)
+
+
+def _renderer(kind: type) -> Callable[[Any, str, bool], RenderableType]:
+    if kind in _RENDERERS:
+        return _RENDERERS[kind]
+    from dashflow.cli.branch_render import RENDERERS  # only for these
+
+    return RENDERERS[kind]
 
 
 def _cleaned(value: Any) -> Any:
@@ -101,17 +92,6 @@ def _cleaned(value: Any) -> Any:
     return value
 
 
-def mark(state: str, unicode: bool) -> Text:
-    """The glyph of a state in its colour."""
-    glyph, ascii_glyph, style = _MARKS.get(state, ("·", ".", ""))
-    return Text(glyph if unicode else ascii_glyph, style)
-
-
-def word(state: str) -> str:
-    """What people call a state."""
-    return _WORDS.get(state, state.replace("_", " "))
-
-
 def duration(seconds: float | None) -> str:
     """A duration in the unit that people would use."""
     if seconds is None:
@@ -121,11 +101,6 @@ def duration(seconds: float | None) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"
-
-
-def plain(text: str, style: str = "") -> Text:
-    """Text on one line; the words of others may go over several."""
-    return Text(clean(" ".join(text.split())), style)
 
 
 # -- a run --------------------------------------------------------------------------------------

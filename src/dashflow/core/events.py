@@ -184,7 +184,7 @@ class StateEdited(msgspec.Struct, frozen=True, omit_defaults=True):
     Attributes:
         base: Version of the stream that it goes on from.
         step: Number of the checkpoint that this makes.
-        source: ``update``, ``input`` or ``fork``.
+        source: ``update``, ``input``, ``fork`` or ``merge``.
         change: What became of the channels.
         ran: The nodes that count as run.
         meta: Metadata of the caller's config, plain values.
@@ -193,6 +193,8 @@ class StateEdited(msgspec.Struct, frozen=True, omit_defaults=True):
         copied: Whether it stands for the checkpoint it goes on from: beside it, with the same parent.
         parents: As in ``RunStarted``.
         deltas: As in ``RunStarted``.
+        merged: What was merged into the thread, for ``source`` "merge": [thread, version of its stream, id of
+            its checkpoint].
     """
 
     type: ClassVar[str] = "StateEdited"
@@ -207,6 +209,29 @@ class StateEdited(msgspec.Struct, frozen=True, omit_defaults=True):
     copied: bool = False
     parents: dict[str, str] = {}
     deltas: dict[str, int] = {}
+    merged: list[Any] = []
+
+
+class BranchStarted(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The first event of a branch: its stream goes on where another thread's was, and copies nothing.
+
+    All that the other stream has up to ``version`` comes before this event, which is the next one: a branch's
+    versions go on counting from there.
+
+    Attributes:
+        name: The branch's; no other living branch that began in this thread has it.
+        thread: Id of the thread that it began in.
+        version: Version of that thread's stream.
+        checkpoint: Id of the checkpoint that the thread was at.
+        step: Its number.
+    """
+
+    type: ClassVar[str] = "BranchStarted"
+    name: str
+    thread: str
+    version: int
+    checkpoint: str
+    step: int
 
 
 class Content(msgspec.Struct, frozen=True):
@@ -332,6 +357,7 @@ Event = (
     | RunFinished
     | RunFailed
     | StateEdited
+    | BranchStarted
     | CheckpointImported
     | ValuesImported
     | WritesImported
@@ -351,6 +377,7 @@ EVENTS: dict[str, type[Event]] = {
         RunFinished,
         RunFailed,
         StateEdited,
+        BranchStarted,
         CheckpointImported,
         ValuesImported,
         WritesImported,

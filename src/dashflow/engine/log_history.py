@@ -107,5 +107,5 @@ class LogHistory:
         new = to_new(event, EventIds(host.entropy(), at).next(), at, "", b"", "")
         stream = stream_of(self.thread, self.ns)
         await give_back(host, reader, stream)
-        appended = await host.append(reader.log, Append(stream, (new,), place.end, unowned=True))
+        appended = await host.append(reader.lines, Append(stream, (new,), place.end, unowned=True))
         return mapped(config_of(self.thread, appended.version, at, self.ns), event.parents)

@@ -52,6 +52,8 @@ if TYPE_CHECKING:
     from dashflow.checkpoint.breakpoints import Stops
 
 _UNKNOWN = Change()
+EDITS = ("update", "fork", "merge")
+"""Sources of checkpoints that a run is not the maker of."""
 
 
 class GraphRun(Step):
@@ -312,7 +314,7 @@ class GraphRun(Step):
         named = self.outer is not None and self.namespace in options.around
         addressed = place.addressed or self.replay is not None
         travels = addressed and (named or not (answers or (self.outer is not None and bool(self.resuming))))
-        forks = resumes and travels and (state.source not in ("update", "fork") or place.superseded)
+        forks = resumes and travels and (state.source not in EDITS or place.superseded)
         if self.outer is None:
             self.resuming = resumes
         strict = self.outer is None and options.strict_resume and not place.superseded
@@ -326,7 +328,7 @@ class GraphRun(Step):
     def _replays(self, state: ThreadState, place: Place, travels: bool) -> None:
         """Graphs inside this one's tasks go on from what they were before the checkpoint."""
         if self.outer is None and travels:
-            before = self.parent_of(state) if state.source in ("update", "fork") else None
+            before = self.parent_of(state) if state.source in EDITS else None
             self.replay = Replay(before or self.checkpoint_id)
 
     def show_partial(self, tasks: Sequence[Task]) -> None:

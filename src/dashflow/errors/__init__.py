@@ -10,6 +10,11 @@ Imports nothing of DashFlow, except that the deprecated ``NodeInterrupt`` is fou
     │   │   ├── EmptyGoalError            a goal without words
     │   │   ├── WorkspaceError            folder missing, unreadable or without anything to look at
     │   │   ├── UnknownRunError           no run of that name in this log
+    │   │   ├── UnknownBranchError        the thread has no branch of that name
+    │   │   ├── BranchExistsError         one does already
+    │   │   ├── BranchesUnsupportedError  the checkpointer cannot do what branches need
+    │   │   ├── MergeConflictError        two threads changed the same keys, and no reducer joins them
+    │   │   ├── UnrelatedThreadsError     two threads without a common checkpoint
     │   │   ├── RunStateError             the run is in a state that does not allow this
     │   │   ├── AliasInstallError         the alias for LangGraph cannot be installed (any more)
     │   │   └── AliasMissingError         (a ModuleNotFoundError) nothing of DashFlow's under that name
@@ -102,10 +107,15 @@ from dashflow.errors.plans import (
 from dashflow.errors.usage import (
     AliasInstallError,
     AliasMissingError,
+    BranchesUnsupportedError,
+    BranchExistsError,
     EmptyGoalError,
+    MergeConflictError,
     RunStateError,
+    UnknownBranchError,
     UnknownCheckpointError,
     UnknownRunError,
+    UnrelatedThreadsError,
     UsageError,
     WorkspaceError,
 )
@@ -114,6 +124,8 @@ __all__ = (
     "INVALID_RESUME",
     "AliasInstallError",
     "AliasMissingError",
+    "BranchExistsError",
+    "BranchesUnsupportedError",
     "CorruptBlobError",
     "CorruptEventError",
     "DashFlowError",
@@ -131,6 +143,7 @@ __all__ = (
     "LogClosedError",
     "LogError",
     "LogFormatError",
+    "MergeConflictError",
     "MissingBlobError",
     "ModelError",
     "NodeCancelledError",
@@ -146,10 +159,12 @@ __all__ = (
     "StorageUnavailableError",
     "StructuredOutputError",
     "TaskNotFound",
+    "UnknownBranchError",
     "UnknownCheckpointError",
     "UnknownDependencyError",
     "UnknownInterruptError",
     "UnknownRunError",
+    "UnrelatedThreadsError",
     "UsageError",
     "ValueCodecError",
     "VersionConflictError",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from dashflow.errors.base import DashFlowError
 
 
@@ -53,6 +55,83 @@ class UnknownCheckpointError(UsageError):
             "has; leave checkpoint_id out to go on from the latest.",
             thread=thread,
             checkpoint=checkpoint,
+        )
+
+
+class UnknownBranchError(UsageError):
+    """The thread has no branch of that name, or several of its branches have one each."""
+
+    code = "UNKNOWN_BRANCH"
+
+    def __init__(self, thread: str, branch: str, known: Sequence[str]) -> None:
+        there = f"its branches are the threads {', '.join(known)}" if known else "it has no branches"
+        super().__init__(
+            f"Thread {thread!r} has no branch {branch!r}, or several; {there}.",
+            thread=thread,
+            branch=branch,
+            known=list(known),
+        )
+
+
+class BranchExistsError(UsageError):
+    """A branch of that name begins in the thread already; nothing was written."""
+
+    code = "BRANCH_EXISTS"
+
+    def __init__(self, thread: str, branch: str, at: str) -> None:
+        super().__init__(
+            f"Thread {thread!r} has a branch {branch!r} already: thread {at!r}. Choose another name, or "
+            "delete that one.",
+            thread=thread,
+            branch=branch,
+            at=at,
+        )
+
+
+class MergeConflictError(UsageError):
+    """Both threads changed keys that have no reducer; nothing was written.
+
+    Attributes:
+        keys: Those keys.
+    """
+
+    code = "MERGE_CONFLICT"
+
+    def __init__(self, target: str, source: str, keys: Sequence[str], remedy: str) -> None:
+        super().__init__(
+            f"Threads {target!r} and {source!r} both changed {', '.join(keys)}; nothing was merged. {remedy}",
+            target=target,
+            source=source,
+            keys=list(keys),
+        )
+        self.keys = tuple(keys)
+
+
+class UnrelatedThreadsError(UsageError):
+    """Two threads that were to be merged have no checkpoint in common."""
+
+    code = "UNRELATED_THREADS"
+
+    def __init__(self, target: str, source: str) -> None:
+        super().__init__(
+            f"Threads {target!r} and {source!r} have no checkpoint in common, so nothing tells what either "
+            "changed. Only a branch can be merged with what it came from, or with its siblings.",
+            target=target,
+            source=source,
+        )
+
+
+class BranchesUnsupportedError(UsageError):
+    """The checkpointer cannot do what branches need; the message names the method that it lacks."""
+
+    code = "BRANCHES_UNSUPPORTED"
+
+    def __init__(self, saver: str, method: str) -> None:
+        super().__init__(
+            f"{saver} does not implement {method}(), which this needs. DashFlow's own checkpointers can do "
+            "all that branches need.",
+            saver=saver,
+            method=method,
         )
 
 

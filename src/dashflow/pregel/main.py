@@ -14,6 +14,7 @@ from dashflow._util.drive import iterate
 from dashflow.engine.cache import namespaces
 from dashflow.engine.ports import Host
 from dashflow.options import merge_configs
+from dashflow.pregel.branches import BranchMethods
 from dashflow.pregel.breakpoints import LiveBreakpoints
 from dashflow.pregel.call import Call
 from dashflow.pregel.described import Described
@@ -31,7 +32,9 @@ if TYPE_CHECKING:
 Config = Mapping[str, Any]
 
 
-class Pregel(GraphShape, ThreadMethods, LiveBreakpoints, Described[StateT, ContextT, InputT, OutputT]):
+class Pregel(
+    GraphShape, ThreadMethods, BranchMethods, LiveBreakpoints, Described[StateT, ContextT, InputT, OutputT]
+):
     """A compiled graph: see ``GraphShape`` for how one is made of nodes and channels."""
 
     def with_config(self, config: Config | None = None, **more: Any) -> Self:
