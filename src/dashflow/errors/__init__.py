@@ -11,12 +11,20 @@ Imports nothing of DashFlow, except that the deprecated ``NodeInterrupt`` is fou
     │   │   ├── WorkspaceError            folder missing, unreadable or without anything to look at
     │   │   ├── UnknownRunError           no run of that name in this log
     │   │   ├── RunStateError             the run is in a state that does not allow this
+    │   │   ├── UnknownBatchError         no batch of that name in this log
+    │   │   ├── BatchStateError           the batch is in a state that does not allow this
+    │   │   ├── BatchInputError           the source of a batch's items failed or is another one
+    │   │   │   └── DuplicateKeyError     two items with one key
+    │   │   ├── BatchAggregateError       a function that aggregates a batch's results raised
     │   │   ├── AliasInstallError         the alias for LangGraph cannot be installed (any more)
     │   │   └── AliasMissingError         (a ModuleNotFoundError) nothing of DashFlow's under that name
     │   ├── PlanError                     a plan that cannot be run
     │   │   ├── PlanCycleError            tasks that wait for each other
     │   │   ├── UnknownDependencyError    a task waits for one that is not in the plan
     │   │   └── PlanAnswerError           a model's answer that is no plan, after repair
+    │   ├── ItemTimeoutError              an item of a batch took too long
+    │   ├── ItemWaitingError              an item of a batch waits for an answer
+    │   ├── ItemFailedError               an item of a batch came to no result
     │   ├── ModelError                    a model could not be asked
     │   ├── StructuredOutputError         a model's answer that is no JSON of the schema, after repair
     │   └── LogError                      the event log
@@ -55,6 +63,16 @@ from dashflow.errors.answers import (
 )
 from dashflow.errors.base import (
     DashFlowError,
+)
+from dashflow.errors.batches import (
+    BatchAggregateError,
+    BatchInputError,
+    BatchStateError,
+    DuplicateKeyError,
+    ItemFailedError,
+    ItemTimeoutError,
+    ItemWaitingError,
+    UnknownBatchError,
 )
 from dashflow.errors.graph import (
     INVALID_RESUME,
@@ -110,9 +128,13 @@ __all__ = (
     "INVALID_RESUME",
     "AliasInstallError",
     "AliasMissingError",
+    "BatchAggregateError",
+    "BatchInputError",
+    "BatchStateError",
     "CorruptEventError",
     "DashFlowError",
     "DuplicateEventError",
+    "DuplicateKeyError",
     "EmptyChannelError",
     "EmptyGoalError",
     "EmptyInputError",
@@ -123,6 +145,9 @@ __all__ = (
     "GraphInterrupt",
     "GraphRecursionError",
     "InvalidUpdateError",
+    "ItemFailedError",
+    "ItemTimeoutError",
+    "ItemWaitingError",
     "LogClosedError",
     "LogError",
     "LogFormatError",
@@ -140,6 +165,7 @@ __all__ = (
     "StorageUnavailableError",
     "StructuredOutputError",
     "TaskNotFound",
+    "UnknownBatchError",
     "UnknownCheckpointError",
     "UnknownDependencyError",
     "UnknownInterruptError",
