@@ -61,6 +61,7 @@ class Attempts:
 
     Attributes:
         running: How many attempts are waited for.
+        failed, finished: How many items were given up, and came to any end, whether recorded already or not.
     """
 
     def __init__(
@@ -84,6 +85,8 @@ class Attempts:
         self._deadlines: deque[tuple[float, _Attempt]] = deque()
         self._quitting = False
         self.running = 0
+        self.failed = 0
+        self.finished = 0
 
     def __contains__(self, item: int) -> bool:
         """Whether this process has made an attempt at an item that is not recorded as finished."""
@@ -134,7 +137,7 @@ class Attempts:
             limited = partial(self._host.limited, partial(self._work.arun, item), lambda: ends - elapsed())
             self._crew.start(key, limited, blocking=False)
 
-    def finished(self, items: Iterable[int]) -> None:
+    def forget(self, items: Iterable[int]) -> None:
         """Forget items that are recorded as finished."""
         for item in items:
             self._latest.pop(item, None)
@@ -184,8 +187,10 @@ class Attempts:
         error = done.error
         if error is None:
             return self._succeeded(attempt, done.value, outbox)
-        if isinstance(error, Suspended) or (self._quitting and not isinstance(error, Exception)):
+        if isinstance(error, Suspended) and attempt.item.asked_to_stop:
             return []
+        if self._quitting and not isinstance(error, Exception):
+            return []  # cut off
         if isinstance(error, Overdue):
             error = ItemTimeoutError(attempt.item.key, self._timeout or 0.0)
         if not isinstance(error, Exception) and type(error).__name__ != "CancelledError":
@@ -207,6 +212,7 @@ class Attempts:
         except ValueCodecError as error:
             self._fail(item, error, outbox)
         else:
+            self.finished += 1
             outbox.complete(item.index, item.attempt, result)
         return []
 
@@ -227,4 +233,6 @@ class Attempts:
         message = str(error).encode("utf-8", "backslashreplace").decode("utf-8")
         if len(message) > MESSAGE:
             message = message[:MESSAGE] + "..."
+        self.failed += 1
+        self.finished += 1
         outbox.fail(Failure(item.index, item.attempt, kind, message))

@@ -243,8 +243,9 @@ class Batch:
         """Work on the batch and yield every ``ItemResult`` and ``ItemFailure`` once it is durable.
 
         After those that became durable together comes a ``Progress``, with what the aggregates come to so
-        far; the last part is one. Whoever stops reading leaves the batch: what runs ends and is recorded.
-        Raises what ``run`` raises.
+        far; the last part is one. Whoever stops reading leaves the batch: what runs on threads ends and is
+        recorded, coroutines are cancelled, and all that is not finished goes on another time. Raises what
+        ``run`` raises.
         """
         with closing(self._parts(self._sync_host(), detailed=True)) as parts:
             yield from parts

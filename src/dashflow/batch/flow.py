@@ -6,8 +6,8 @@ as done only after its result is. Records of many items share one append; one ap
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import suppress
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, suppress
 from functools import partial
 from typing import Final
 
@@ -98,6 +98,7 @@ class BatchFlow:
         self._fault: Exception | None = None
         self._leaving = False
         self._asked_to_stop = False
+        self._quitting = False
         self._looked = 0.0
         self._crew: Crew | None = None
         self._bucket = TokenBucket(None)
@@ -134,8 +135,9 @@ class BatchFlow:
         """
         await self._claim()
         if self._journal.owned:
-            async for part in self._work_on():
-                yield part
+            async with aclosing(self._work_on()) as parts:
+                async for part in parts:
+                    yield part
         else:
             await self._tally.advance(self.state)
         if (fault := self._fault or self._tally.fault) is not None:
@@ -154,14 +156,14 @@ class BatchFlow:
             await self._enqueue()
             while not self._over:
                 await self._step(crew)
-                async for part in self._told():
+                for part in await self._told():
                     yield part
         except BaseException:
             with suppress(LogError):  # the error that made us leave says more
                 await self._quit(crew)
             raise
         await self._quit(crew)
-        async for part in self._told():
+        for part in await self._told():
             yield part
 
     # -- beginning and ending -------------------------------------------------------------------
@@ -190,15 +192,13 @@ class BatchFlow:
 
     async def _quit(self, crew: Crew) -> None:
         """Let what runs come to its end or be cut off, record it, and give the batch up."""
+        self._quitting = True
         self._attempts.stop("leave", quitting=True)
+        if not (self._host.asynchronous and self._work.awaitable):
+            await self._drain(crew)
         if self._host.asynchronous:
             for happened in await crew.close():
                 self._take(happened)
-        else:
-            while (
-                self._attempts.running
-            ):  # a thread cannot be stopped; one that was refused is not waited for
-                self._take(await crew.next())
         self._crew = None
         if not self._journal.owned:
             return
@@ -208,6 +208,15 @@ class BatchFlow:
             await self._journal.commit(*self._outbox.take(now), Settle(now=now))
         await self._journal.commit(Suspend(now=self._host.now()), release=True)
         await self._tally.advance(self.state)
+
+    async def _drain(self, crew: Crew) -> None:
+        """Wait for attempts that cannot be cut off, but not for those whose time is over."""
+        while True:
+            _, due = self._attempts.expire(self._host.elapsed(), self._outbox)
+            if not self._attempts.running:
+                return
+            with suppress(Overdue):
+                self._take(await crew.next(due))
 
     async def _enqueue(self) -> None:
         """Queue what is accepted, not finished, and not in our hands."""
@@ -221,6 +230,13 @@ class BatchFlow:
     def _going(self) -> bool:
         """Whether further items may be accepted and begun."""
         return self.state.status is BatchStatus.RUNNING and not self._leaving
+
+    @property
+    def _stopping(self) -> bool:
+        """Whether the batch may have to stop once all that happened is recorded."""
+        if self._outbox.empty and self._journal.ticket is None:
+            return False
+        return bool(self.state.settings.too_many(self._attempts.failed, self._attempts.finished))
 
     @property
     def _over(self) -> bool:
@@ -261,6 +277,7 @@ class BatchFlow:
             and self._queue.ready
             and self._attempts.running < self.state.settings.concurrency
             and not self._outbox.full
+            and not self._stopping
         ):
             if wait := self._bucket.wait(now):
                 limited = wait
@@ -334,7 +351,7 @@ class BatchFlow:
         self._reading = False
         if happened.error is None:
             self._accept(happened.value)
-        elif not self._over:
+        elif not self._quitting:
             raise happened.error
 
     def _accept(self, chunk: Chunk) -> None:
@@ -371,12 +388,12 @@ class BatchFlow:
         elif isinstance(event, ItemsStarted):
             self._attempts.recorded(event.items)
         elif isinstance(event, ItemsCompleted):
-            self._attempts.finished(event.items)
+            self._attempts.forget(event.items)
             self._queue.finished(event.items)
             self._note(version, event)
         elif isinstance(event, ItemsFailed):
             items = [failure.item for failure in event.failures]
-            self._attempts.finished(items)
+            self._attempts.forget(items)
             self._queue.finished(items)
             self._note(version, event)
         elif isinstance(event, ItemsRequeued):
@@ -385,23 +402,25 @@ class BatchFlow:
     def _note(self, version: int, event: ItemsCompleted | ItemsFailed) -> None:
         if self._orders.detailed:
             self._news.append((version, event))
+            if isinstance(event, ItemsCompleted):
+                self._archive.keep(version, event)
 
-    async def _told(self) -> AsyncIterator[Part]:
+    async def _told(self) -> list[Part]:
         """What the caller has not been told."""
-        if not self._changed:
-            return
         self._changed = False
         news, self._news = self._news, []
+        parts: list[Part] = []
         for version, event in news:
             if isinstance(event, ItemsCompleted):
                 for item in event.items:
-                    yield await self._archive.result(self.state, item, version)
+                    parts.append(await self._archive.result(self.state, item, version))  # noqa: PERF401
             else:
                 for one in event.failures:
                     key = await self._archive.key(self.state, one.item)
-                    yield ItemFailure(one.item, key, one.kind, one.message, one.attempts)
+                    parts.append(ItemFailure(one.item, key, one.kind, one.message, one.attempts))
         if news:
-            yield self._progress()
+            parts.append(self._progress())
+        return parts
 
     def _progress(self) -> Progress:
         return progress_of(self.state, self._tally.values, owner=None)

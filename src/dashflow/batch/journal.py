@@ -17,7 +17,7 @@ from dashflow.batch.core.fold import fold, fold_all
 from dashflow.batch.core.process import process
 from dashflow.batch.core.state import BatchState
 from dashflow.engine.ports import Host
-from dashflow.errors import UnknownBatchError, VersionConflictError
+from dashflow.errors import LogError, UnknownBatchError, VersionConflictError
 from dashflow.log.base import Append, EventLog, NewEvent, Ticket
 from dashflow.log.ids import EventIds
 
@@ -120,15 +120,20 @@ class Journal:
 
     async def settle(self) -> None:
         """Wait for what was handed over; raises what ``commit`` raises."""
-        sent, self._on_its_way = self._on_its_way, None
+        sent = self._on_its_way
         if sent is None:
             return
         try:
             await self._host.settle(sent.ticket)
         except VersionConflictError:
+            self._on_its_way = None
             await self.load()
             await self.commit(*sent.commands)
+        except LogError:
+            self._on_its_way = None
+            raise
         else:
+            self._on_its_way = None
             self._adopt_all(sent.events)
 
     async def _write(
@@ -140,7 +145,15 @@ class Journal:
             return
         if claim and not self._owner:
             self._owner = f"{self._log.instance}/{self._name}/{self._host.entropy():016x}"
-        done = await self._host.append(self._log, self._append(events, claim=claim, release=leave))
+        try:
+            done = await self._host.append(self._log, self._append(events, claim=claim, release=leave))
+        except LogError:
+            raise
+        except BaseException:  # stopped while it waited: whether the claim was made is not known
+            if claim:
+                back = Append(self._stream, owner=self._owner, claim=True, release=True)
+                await self._host.append(self._log, back)
+            raise
         if claim:
             self._epoch = done.epoch
         self.owned = (self.owned or claim) and not leave

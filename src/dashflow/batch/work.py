@@ -16,7 +16,10 @@ StopReason = Literal["timeout", "leave"]
 
 
 class Suspended(Exception):
-    """Raised by work that stopped because it was asked to ``leave``: the item goes on later where it is."""
+    """Raised by work that stopped because it was asked to ``leave``: the item goes on later where it is.
+
+    Raised by itself, without being asked, it is a failure like any other.
+    """
 
 
 class Item:
@@ -47,6 +50,11 @@ class Item:
     def run(self) -> str:
         """Id for a run of this item: the same for every attempt, and of no other item."""
         return f"{quote(self.batch, safe='')}+{quote(self.key, safe='')}"
+
+    @property
+    def asked_to_stop(self) -> bool:
+        """Whether the attempt was asked to stop."""
+        return self._asked is not None
 
     def on_stop(self, listener: Callable[[StopReason], None]) -> None:
         """Call ``listener`` when the attempt is asked to stop; at once if it was already. From any thread."""
