@@ -10,7 +10,7 @@ from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import AsyncIterator
 from operator import attrgetter
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -22,6 +22,8 @@ from dashflow.engine.ports import Host
 from dashflow.errors import CorruptEventError
 from dashflow.log.base import EventLog
 from dashflow.log.codec import Registry, decode
+
+Unknown = Literal["raise", "opaque"]
 
 PAGE: Final = 32
 """Events that are read at a time; each has at most about a megabyte, unless a single value is larger."""
@@ -92,13 +94,17 @@ class Archive:
 
     Args:
         registry: Classes that values may be revived as.
+        unknown: ``raise`` or ``opaque``: what becomes of values of other classes.
     """
 
-    def __init__(self, host: Host, log: EventLog, name: str, registry: Registry) -> None:
+    def __init__(
+        self, host: Host, log: EventLog, name: str, registry: Registry, unknown: Unknown = "raise"
+    ) -> None:
         self._host = host
         self._log = log
         self._stream = codec.stream_of(name)
         self._registry = registry
+        self._unknown = unknown
         self._rows: OrderedDict[int, tuple[Rows, int]] = OrderedDict()
         self._held = 0
 
@@ -142,7 +148,7 @@ class Archive:
 
     def revived(self, data: bytes) -> Any:
         """A value out of its bytes."""
-        return decode(data, self._registry)
+        return decode(data, self._registry, unknown=self._unknown)
 
     def keep(self, version: int, event: ItemsAdded | ItemsCompleted) -> Rows:
         """Unpack an event and keep it for a while, since it will be asked for soon."""

@@ -30,7 +30,7 @@ from dashflow.batch.control import BatchControl
 from dashflow.batch.core import codec
 from dashflow.batch.core.commands import Start
 from dashflow.batch.core.settings import BatchSettings, Rate
-from dashflow.batch.flow import BatchFlow, Orders
+from dashflow.batch.flow import BatchFlow, Orders, Shows
 from dashflow.batch.functions import FunctionWork
 from dashflow.batch.graphs import GraphWork
 from dashflow.batch.parts import Part, Progress
@@ -228,31 +228,34 @@ class Batch:
             BatchAggregateError: A function of an aggregate raised.
             LogError: The log failed; what was recorded stays, and the batch can be run again.
         """
-        return last(self._parts(self._sync_host(), detailed=False))
+        return last(self._parts(self._sync_host(), "end"))
 
     async def arun(self) -> Progress:
         """``run`` for asyncio callers; async nodes and functions run on the loop."""
         progress: Part | None = None
-        async with aclosing(self._aparts(detailed=False)) as parts:
+        async with aclosing(self._aparts("end")) as parts:
             async for part in parts:
                 progress = part
         assert isinstance(progress, Progress)
         return progress
 
-    def stream(self) -> Iterator[Part]:
+    def stream(self, *, items: bool = True) -> Iterator[Part]:
         """Work on the batch and yield every ``ItemResult`` and ``ItemFailure`` once it is durable.
 
         After those that became durable together comes a ``Progress``, with what the aggregates come to so
         far; the last part is one. Whoever stops reading leaves the batch: what runs on threads ends and is
         recorded, coroutines are cancelled, and all that is not finished goes on another time. Raises what
         ``run`` raises.
+
+        Args:
+            items: False yields ``Progress`` only.
         """
-        with closing(self._parts(self._sync_host(), detailed=True)) as parts:
+        with closing(self._parts(self._sync_host(), "items" if items else "progress")) as parts:
             yield from parts
 
-    async def astream(self) -> AsyncIterator[Part]:
+    async def astream(self, *, items: bool = True) -> AsyncIterator[Part]:
         """``stream`` for asyncio callers."""
-        async with aclosing(self._aparts(detailed=True)) as parts:
+        async with aclosing(self._aparts("items" if items else "progress")) as parts:
             async for part in parts:
                 yield part
 
@@ -357,15 +360,15 @@ class Batch:
         if self._flow is not None:
             self._flow.look()
 
-    def _parts(self, host: Host, *, detailed: bool) -> Generator[Part, None, None]:
-        yield from iterate(self._begun(host, detailed).run())
+    def _parts(self, host: Host, shows: Shows) -> Generator[Part, None, None]:
+        yield from iterate(self._begun(host, shows).run())
 
-    async def _aparts(self, *, detailed: bool) -> AsyncGenerator[Part, None]:
-        async with aclosing(self._begun(loop_host(), detailed).run()) as parts:
+    async def _aparts(self, shows: Shows) -> AsyncGenerator[Part, None]:
+        async with aclosing(self._begun(loop_host(), shows).run()) as parts:
             async for part in parts:
                 yield part
 
-    def _begun(self, host: Host, detailed: bool) -> BatchFlow:
+    def _begun(self, host: Host, shows: Shows) -> BatchFlow:
         """A flow over this batch.
 
         Raises:
@@ -386,7 +389,7 @@ class Batch:
             settings=self._settings,
             source=source,
             retry=self._retry,
-            detailed=detailed,
+            shows=shows,
         )
         self._flow = BatchFlow(host, self.log, self.name, self.work, orders, tally, archive)
         return self._flow

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterable
 
-from dashflow.batch.archive import Archive, DeadLetter, ItemResult
+from dashflow.batch.archive import Archive, DeadLetter, ItemResult, Unknown
 from dashflow.batch.core import codec
 from dashflow.batch.core.commands import Cancel, Pause, Requeue
 from dashflow.batch.core.items import ItemState
@@ -23,11 +23,13 @@ from dashflow.log.codec import Registry
 class BatchControl:
     """A batch of a log as anybody may ask about it. Every method raises ``UnknownBatchError``."""
 
-    def __init__(self, host: Host, log: EventLog, name: str, registry: Registry) -> None:
+    def __init__(
+        self, host: Host, log: EventLog, name: str, registry: Registry, unknown: Unknown = "raise"
+    ) -> None:
         self._host = host
         self._log = log
         self._name = name
-        self._archive = Archive(host, log, name, registry)
+        self._archive = Archive(host, log, name, registry, unknown)
 
     async def state(self) -> BatchState:
         """The batch as the log has it."""
@@ -35,11 +37,13 @@ class BatchControl:
 
     async def progress(self) -> Progress:
         """How the batch stands, and who works on it."""
-        state = await self.state()
+        return progress_of(await self.state(), owner=await self.owner())
+
+    async def owner(self) -> str:
+        """Who alive works on the batch; empty for nobody."""
         stream = codec.stream_of(self._name)
         infos = await self._host.read(lambda: self._log.streams(category=codec.CATEGORY))
-        owner = next((info.owner for info in infos if info.stream == stream), "")
-        return progress_of(state, owner=owner)
+        return next((info.owner for info in infos if info.stream == stream), "")
 
     async def pause(self, reason: str) -> None:
         """Let no further item begin. Raises ``BatchStateError`` for a batch at its end."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
 from functools import partial
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 
@@ -50,6 +50,9 @@ _CROWD: Final = 1 << 20
 """The crew's limit. What bounds it are the attempts that are waited for: a refused one holds no place."""
 
 
+Shows = Literal["items", "progress", "end"]
+
+
 class Orders(msgspec.Struct, kw_only=True):
     """What a flow is told by its caller.
 
@@ -58,14 +61,14 @@ class Orders(msgspec.Struct, kw_only=True):
         settings: How to work on it from now on; None: as recorded.
         source: Where items come from; None: there are no more than are accepted.
         retry: When and what to try again; None: what may pass by itself, as often as the settings say.
-        detailed: Whether the caller wants to see every part, or only how it ends.
+        shows: What the caller wants to see: every part, ``Progress`` as it changes, or only how it ends.
     """
 
     start: Start | None = None
     settings: BatchSettings | None = None
     source: Source | None = None
     retry: RetryPolicy | None = None
-    detailed: bool = True
+    shows: Shows = "items"
 
 
 class _Look(msgspec.Struct, frozen=True):
@@ -400,14 +403,17 @@ class BatchFlow:
             self._requeued = True
 
     def _note(self, version: int, event: ItemsCompleted | ItemsFailed) -> None:
-        if self._orders.detailed:
+        shows = self._orders.shows
+        if shows == "items":
             self._news.append((version, event))
             if isinstance(event, ItemsCompleted):
                 self._archive.keep(version, event)
 
     async def _told(self) -> list[Part]:
         """What the caller has not been told."""
-        self._changed = False
+        moved, self._changed = self._changed, False
+        if self._orders.shows == "progress":
+            return [self._progress()] if moved else []
         news, self._news = self._news, []
         parts: list[Part] = []
         for version, event in news:

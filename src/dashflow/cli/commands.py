@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import click
 
+from dashflow.cli.batch_commands import batch_group
 from dashflow.cli.completion import complete_run, complete_thread, script
 from dashflow.cli.options import common_options, settings_of
 
@@ -206,6 +207,7 @@ COMMANDS: tuple[click.Command, ...] = (
     show,
     events,
     state,
+    batch_group,
     completion,
 )
 """All commands, in the order in which a newcomer needs them."""

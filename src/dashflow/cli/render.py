@@ -17,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
+from dashflow.cli.batch_views import BatchList, BatchView
 from dashflow.cli.streams import Stream, clean
 from dashflow.cli.views import EventView, RunList, RunsView, RunView, StateView, TaskView
 
@@ -34,6 +35,7 @@ _MARKS: dict[str, tuple[str, str, str]] = {
     "needs_clarification": ("?", "?", "yellow"),
     "waiting": ("?", "?", "yellow"),
     "stopped": ("⏸", "=", "yellow"),
+    "paused": ("⏸", "=", "yellow"),
     "failed": ("✗", "x", "red"),
     "blocked": ("⊘", "/", "red"),
     "cancelled": ("⊘", "/", "dim"),
@@ -336,10 +338,41 @@ def _local_time(iso: str) -> str:
     return datetime.fromisoformat(iso).astimezone().strftime("%Y-%m-%d %H:%M")
 
 
+def _batch(view: BatchView, form: str, unicode: bool) -> RenderableType:
+    line = Text.assemble(mark(view.status, unicode), " ", (word(view.status), "bold"), f"  {view.batch}")
+    total = f"{view.accepted}" if view.input_ended else f"{view.accepted} so far"
+    lines = [line, Text(f"  {view.completed} of {total} completed, {view.failed} failed, {view.open} open")]
+    if view.reason:
+        lines.append(plain(f"  {view.reason}"))
+    lines += [Text(f"  {command}", "dim") for command in view.next]
+    return Group(*lines)
+
+
+def _batches(view: BatchList, form: str, unicode: bool) -> RenderableType:
+    if not view.batches:
+        return Text(f"No batches in {view.log}.")
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for title in ("", "status", "batch", "completed", "failed", "accepted", "written"):
+        table.add_column(title, justify="right" if title in ("completed", "failed", "accepted") else "left")
+    for one in view.batches:
+        table.add_row(
+            mark(one.status, unicode),
+            word(one.status),
+            Text(one.batch),
+            str(one.completed),
+            str(one.failed),
+            str(one.accepted) if one.input_ended else f"{one.accepted}+",
+            _local_time(one.updated_at),
+        )
+    return table
+
+
 _RENDERERS: dict[type, Callable[[Any, str, bool], RenderableType]] = {
     RunView: _run,
     RunsView: _runs,
     RunList: _list,
     EventView: _event,
     StateView: _state,
+    BatchView: _batch,
+    BatchList: _batches,
 }
