@@ -13,6 +13,7 @@ from typing import get_args
 
 import msgspec
 
+from dashflow.batch.core import events as batch_events
 from dashflow.core import events as graph_events
 from dashflow.planner.core import commands as planner_commands
 from dashflow.planner.core import events as planner_events
@@ -49,6 +50,11 @@ SECTIONS: tuple[tuple[str, str, tuple[type[msgspec.Struct], ...]], ...] = (
         "Parts of graph events",
         "Values inside the events above.",
         (graph_events.Change, graph_events.Question),
+    ),
+    (
+        "Batch events",
+        "Recorded in a batch's stream. All of them have `at: int`, nanoseconds since the Unix epoch.",
+        get_args(batch_events.Event),
     ),
 )
 
