@@ -28,7 +28,7 @@ Unknown = Literal["raise", "opaque"]
 PAGE: Final = 32
 """Events that are read at a time; each has at most about a megabyte, unless a single value is larger."""
 
-KEPT: Final = 32 << 20
+KEPT: Final = 16 << 20
 """Bytes of unpacked events that are kept."""
 
 _first = attrgetter("first")

@@ -64,16 +64,6 @@ from dashflow.errors.answers import (
 from dashflow.errors.base import (
     DashFlowError,
 )
-from dashflow.errors.batches import (
-    BatchAggregateError,
-    BatchInputError,
-    BatchStateError,
-    DuplicateKeyError,
-    ItemFailedError,
-    ItemTimeoutError,
-    ItemWaitingError,
-    UnknownBatchError,
-)
 from dashflow.errors.graph import (
     INVALID_RESUME,
     EmptyChannelError,
@@ -107,6 +97,9 @@ from dashflow.errors.log import (
     VersionConflictError,
 )
 from dashflow.errors.plans import (
+    ItemFailedError,
+    ItemTimeoutError,
+    ItemWaitingError,
     ModelError,
     PlanAnswerError,
     PlanCycleError,
@@ -116,8 +109,13 @@ from dashflow.errors.plans import (
 from dashflow.errors.usage import (
     AliasInstallError,
     AliasMissingError,
+    BatchAggregateError,
+    BatchInputError,
+    BatchStateError,
+    DuplicateKeyError,
     EmptyGoalError,
     RunStateError,
+    UnknownBatchError,
     UnknownCheckpointError,
     UnknownRunError,
     UsageError,
