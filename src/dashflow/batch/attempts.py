@@ -142,16 +142,24 @@ class Attempts:
         for item in items:
             self._latest.pop(item, None)
 
-    def stop(self, reason: StopReason, *, quitting: bool = False) -> None:
-        """Ask all that run to stop. ``quitting``: those that are cut off now have not failed."""
-        self._quitting = self._quitting or quitting
+    def ask(self, reason: StopReason) -> None:
+        """Ask all that run to stop. From any thread or signal handler."""
         for attempt in list(self._latest.values()):
-            if attempt.held:
-                attempt.held = attempt.running = False
-                self.running -= 1
-            elif attempt.running:
+            if attempt.running and not attempt.held:
                 attempt.item.stop(reason)
+
+    def stop(self, reason: StopReason, *, quitting: bool = False) -> None:
+        """Ask all that run to stop, and begin none that is held.
+
+        ``quitting``: those that are cut off from now on have not failed.
+        """
+        self._quitting = self._quitting or quitting
+        for item in self._held:
+            attempt = self._latest[item]
+            attempt.held = attempt.running = False
+            self.running -= 1
         self._held.clear()
+        self.ask(reason)
 
     def expire(self, now: float, outbox: Outbox) -> tuple[list[Again], float | None]:
         """Refuse attempts whose time is over.

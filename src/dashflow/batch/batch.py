@@ -21,7 +21,6 @@ from contextlib import aclosing, closing
 from typing import Any, Self, TypeVar
 
 import msgspec
-from msgspec.structs import replace
 
 from dashflow._util.drive import drive, iterate
 from dashflow.batch.aggregates import Aggregate
@@ -136,6 +135,7 @@ class Batch:
         settings.check()
         self._open(work, name, log, config, host)
         self._settings: BatchSettings | None = settings
+        self._changes: dict[str, Any] = {}
         self._retry = policy
         self._aggregate = dict(aggregate or {})
         self._origin: Origin | None = origin if items is not None else None
@@ -160,6 +160,7 @@ class Batch:
                 f"Batch {name!r} has no log to be kept in. Give log='FILE', or a graph with a saver of "
                 "dashflow.checkpoint."
             )
+        self._opened = isinstance(found, str | os.PathLike)
         self.log: EventLog = open_log(found) if isinstance(found, str | os.PathLike) else found
         self._host = host
         self._flow: BatchFlow | None = None
@@ -188,28 +189,37 @@ class Batch:
             settings: Fields of ``BatchSettings`` that are to be others from now on.
             log, name, work, key, priority, aggregate, config: See the class.
 
+        That there is one of that name is seen when it is used; see ``run`` and the others.
+
         Raises:
-            UnknownBatchError: There is none of that name.
-            UsageError: A setting that cannot be.
+            UsageError: There is no such setting.
         """
         batch = cls.__new__(cls)
         batch._open(work, name, log, config, host)
+        if unknown := sorted(settings.keys() - set(BatchSettings.__struct_fields__)):
+            there_are = ", ".join(BatchSettings.__struct_fields__)
+            raise UsageError(f"A batch has no setting {unknown[0]!r}; there are: {there_are}.")
+        if retry is not None:
+            settings["max_attempts"] = retry.max_attempts
         batch._settings = None
+        batch._changes = settings
         batch._retry = retry
         batch._aggregate = dict(aggregate or {})
         batch._origin = None
         batch._source = None if items is None else Source(name, items, key, priority)
         batch._items_given = items is not None
-        state = drive(batch.control(batch._sync_host()).state())
-        if retry is not None:
-            settings["max_attempts"] = retry.max_attempts
-        if settings:
-            try:
-                batch._settings = replace(state.settings, **settings)
-            except TypeError as error:
-                raise UsageError(f"A batch has no such setting: {error}.") from None
-            batch._settings.check()
         return batch
+
+    def close(self) -> None:
+        """Close the log if this batch opened it. A ``with`` statement does so at its end."""
+        if self._opened:
+            self.log.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
 
     # -- running ------------------------------------------------------------------------------
 
@@ -387,6 +397,7 @@ class Batch:
         orders = Orders(
             start=self._start(host),
             settings=self._settings,
+            changes=self._changes,
             source=source,
             retry=self._retry,
             shows=shows,

@@ -6,12 +6,13 @@ as done only after its result is. Records of many items share one append; one ap
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing, suppress
 from functools import partial
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import msgspec
+from msgspec.structs import replace
 
 from dashflow.batch.archive import Archive, ItemFailure
 from dashflow.batch.attempts import Again, Attempts
@@ -34,7 +35,7 @@ from dashflow.batch.parts import Part, Progress, progress_of
 from dashflow.batch.queue import ItemQueue
 from dashflow.batch.source import Chunk, Source
 from dashflow.batch.tally import Tally
-from dashflow.batch.work import Item, Work
+from dashflow.batch.work import Item, StopReason, Work
 from dashflow.engine.ports import Crew, Done, Host, Overdue, Posted
 from dashflow.errors import BatchInputError, BatchStateError, LogError, ValueCodecError
 from dashflow.log.base import EventLog
@@ -58,7 +59,8 @@ class Orders(msgspec.Struct, kw_only=True):
 
     Attributes:
         start: Names the batch if it is not there yet; None: it has to be there.
-        settings: How to work on it from now on; None: as recorded.
+        settings: How to work on it from now on; None: as recorded, but for ``changes``.
+        changes: Fields of the recorded settings that are to be others.
         source: Where items come from; None: there are no more than are accepted.
         retry: When and what to try again; None: what may pass by itself, as often as the settings say.
         shows: What the caller wants to see: every part, ``Progress`` as it changes, or only how it ends.
@@ -66,6 +68,7 @@ class Orders(msgspec.Struct, kw_only=True):
 
     start: Start | None = None
     settings: BatchSettings | None = None
+    changes: Mapping[str, Any] = {}
     source: Source | None = None
     retry: RetryPolicy | None = None
     shows: Shows = "items"
@@ -106,6 +109,7 @@ class BatchFlow:
         self._crew: Crew | None = None
         self._bucket = TokenBucket(None)
         self._attempts: Attempts
+        self._ask: Callable[[StopReason], None] | None = None
 
     @property
     def state(self) -> BatchState:
@@ -115,6 +119,8 @@ class BatchFlow:
     def leave(self) -> None:
         """Ask the flow to start no further item, and to leave when those that run have ended. Any thread."""
         self._leaving = True
+        if self._ask is not None:
+            self._ask("leave")
         self._wake()
 
     def look(self) -> None:
@@ -154,6 +160,7 @@ class BatchFlow:
         self._attempts = Attempts(
             self._host, crew, self._work, settings, self._orders.retry, careful=self.state.interrupted
         )
+        self._ask = self._attempts.ask
         self._looked = self._host.elapsed()
         try:
             await self._enqueue()
@@ -186,7 +193,8 @@ class BatchFlow:
                 raise BatchInputError(self._name, problem)
             if not self.state.over:
                 now = self._host.now()
-                await journal.commit(Resume(now=now, settings=orders.settings), Settle(now=now), claim=True)
+                settings = orders.settings or replace(self.state.settings, **orders.changes)
+                await journal.commit(Resume(now=now, settings=settings), Settle(now=now), claim=True)
         self._known = self.state.count
         self._exhausted = self._exhausted or self.state.ended
         self._news.clear()

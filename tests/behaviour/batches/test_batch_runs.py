@@ -220,7 +220,7 @@ def test_recorded_settings_hold_until_others_are_given(world):
     resume = functools.partial(Batch.resume, world.log, "b", work, items=range(1, 100))
     assert world.run(resume(host=world.host())).status is BatchStatus.STOPPED
     assert world.run(resume(host=world.host(), stop_count=None)).status is BatchStatus.COMPLETED
-    with pytest.raises(UsageError, match="no such setting"):
+    with pytest.raises(UsageError, match="no setting 'speed'"):
         resume(speed=9)
 
 
@@ -244,7 +244,7 @@ def test_a_batch_that_is_not_there_is_said(world):
     with pytest.raises(UnknownBatchError):
         world.run(world.batch(double))
     with pytest.raises(UnknownBatchError):
-        Batch.resume(world.log, "b", double)
+        world.run(Batch.resume(world.log, "b", double, host=world.host()))
 
 
 @pytest.mark.feature("BATCH-001")

@@ -14,7 +14,7 @@ from dashflow.batch.core.rate import TokenBucket
 from dashflow.checkpoint.memory import InMemorySaver
 from dashflow.checkpoint.sqlite import SqliteSaver
 from dashflow.checkpoint.sqlite.aio import AsyncSqliteSaver
-from dashflow.errors import UsageError
+from dashflow.errors import FencedError, LogClosedError, UsageError
 from dashflow.graph import START, StateGraph
 from dashflow.hosts.simulated import SimulatedHost
 from dashflow.log.memory import MemoryLog
@@ -124,13 +124,14 @@ def test_without_a_checkpointer_a_failed_item_begins_again(tmp_path):
     nodes.failing = {2}
     with pytest.raises(UsageError, match="has no log"):
         Batch(nodes.graph(), INPUTS, name="b")
-    batch = Batch(nodes.graph(), INPUTS, name="b", log=tmp_path / "batches.db")
-    assert batch.run().failed == 1
-    nodes.failing = set()
-    batch.retry_failed()
-    assert batch.run().failed == 0
+    with Batch(nodes.graph(), INPUTS, name="b", log=tmp_path / "batches.db") as batch:
+        assert batch.run().failed == 1
+        nodes.failing = set()
+        batch.retry_failed()
+        assert batch.run().failed == 0
     assert nodes.ran.count(("first", 2)) == 2
-    batch.log.close()
+    with pytest.raises(LogClosedError):
+        batch.status()
 
 
 @pytest.mark.feature("BATCH-004")
@@ -353,3 +354,24 @@ def test_a_batch_is_kept_beside_the_threads_of_a_graph_in_memory():
     batch = Batch(Nodes().graph(saver), INPUTS, name="b")
     assert batch.run().completed == 4
     assert batch.log is saver.log
+
+
+@pytest.mark.feature("BATCH-001")
+def test_an_owner_that_was_away_longer_than_its_lease_commits_nothing():
+    now = [0]
+    first = MemoryLog(lease_seconds=10.0, clock=lambda: now[0])
+    second = MemoryLog(first.store, lease_seconds=10.0, clock=lambda: now[0])
+    others = []
+
+    def work(value):
+        if value == 3 and not others:
+            now[0] += 11_000_000_000  # as after a SIGSTOP
+            others.append(None)
+            others[0] = Batch(lambda value: -value, range(6), name="b", log=second).run()
+        return value
+
+    with pytest.raises(FencedError):
+        Batch(work, range(6), name="b", log=first, concurrency=1).run()
+    assert others[0].completed == 6
+    results = [result.value for result in Batch(work, name="b", log=second).results()]
+    assert results == [0, 1, 2, -3, -4, -5]
