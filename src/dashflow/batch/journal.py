@@ -12,7 +12,7 @@ from typing import NamedTuple
 from dashflow.batch.archive import Archive
 from dashflow.batch.core import codec
 from dashflow.batch.core.commands import Command
-from dashflow.batch.core.events import Event
+from dashflow.batch.core.events import BatchCompleted, Event
 from dashflow.batch.core.fold import fold, fold_all
 from dashflow.batch.core.process import process
 from dashflow.batch.core.state import BatchState
@@ -31,6 +31,7 @@ class OnItsWay(NamedTuple):
     ticket: Ticket
     commands: tuple[Command, ...]
     events: tuple[Event, ...]
+    leaves: bool
 
 
 class Journal:
@@ -108,14 +109,17 @@ class Journal:
     async def hand_over(self, *commands: Command) -> Ticket | None:
         """As ``commit``, but returns while the append is on its way; ``settle`` ends it.
 
+        The append that completes the batch also gives it up.
+
         Nothing else may be handed over or committed meanwhile. Returns None when there is nothing to append.
         """
         events = decide(self.state, commands)
         if not events:
             return None
-        append = self._append(events, claim=False, release=False)
+        leaves = self.owned and isinstance(events[-1], BatchCompleted)
+        append = self._append(events, claim=False, release=leaves)
         ticket = await self._host.submit(self._log, append)
-        self._on_its_way = OnItsWay(ticket, commands, tuple(events))
+        self._on_its_way = OnItsWay(ticket, commands, tuple(events), leaves)
         return ticket
 
     async def settle(self) -> None:
@@ -134,6 +138,7 @@ class Journal:
             raise
         else:
             self._on_its_way = None
+            self.owned = self.owned and not sent.leaves
             self._adopt_all(sent.events)
 
     async def _write(

@@ -110,7 +110,7 @@ def test_a_large_source_is_read_only_as_far_as_it_is_worked_off(world):
     read, ended, most = [], [], []
 
     def items():
-        for number in range(2000):
+        for number in range(1500):
             read.append(number)
             yield number
 
@@ -118,7 +118,7 @@ def test_a_large_source_is_read_only_as_far_as_it_is_worked_off(world):
         most.append(len(read) - len(ended))
         ended.append(value)
 
-    assert world.run(world.batch(work, items(), ahead=300)).completed == 2000
+    assert world.run(world.batch(work, items(), ahead=300)).completed == 1500
     assert (
         max(most) <= 300 + 256 + 256 + 2 * 8
     )  # what may wait, a chunk beyond, one being recorded, what runs
@@ -161,14 +161,14 @@ def test_a_paused_batch_goes_on_another_time(world):
             Batch(double, name="b", log=world.log).pause("lunch")
         return value
 
-    held.append(world.batch(work, range(2000), concurrency=1, ahead=1))
+    held.append(world.batch(work, range(700), concurrency=1, ahead=1))
     progress = world.run(held[0])
     assert (progress.status, progress.reason) == (BatchStatus.PAUSED, "lunch")
-    assert progress.completed < 2000
+    assert progress.completed < 700
     assert world.ask(held[0], "status").owner == ""
     world.reopen()
-    assert world.run(world.batch(lambda value: ran.append(value), range(2000))).status == "completed"
-    assert sorted(ran) == list(range(2000))
+    assert world.run(world.batch(lambda value: ran.append(value), range(700))).status == "completed"
+    assert sorted(ran) == list(range(700))
 
 
 @pytest.mark.feature("BATCH-001")
@@ -178,11 +178,11 @@ def test_a_cancelled_batch_ends_and_stays_so(world):
             Batch(double, name="b", log=world.log).cancel("wrong file")
         return value
 
-    progress = world.run(world.batch(work, range(2000), concurrency=1, ahead=1))
+    progress = world.run(world.batch(work, range(700), concurrency=1, ahead=1))
     assert (progress.status, progress.reason) == (BatchStatus.CANCELLED, "wrong file")
-    assert progress.completed < 2000
+    assert progress.completed < 700
     with pytest.raises(BatchStateError, match="cancelled"):
-        world.run(world.batch(work, range(2000)))
+        world.run(world.batch(work, range(700)))
 
 
 @pytest.mark.feature("BATCH-001")
