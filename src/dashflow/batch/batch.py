@@ -164,6 +164,7 @@ class Batch:
         self.log: EventLog = open_log(found) if isinstance(found, str | os.PathLike) else found
         self._host = host
         self._flow: BatchFlow | None = None
+        self._left = False
 
     @classmethod
     def resume(
@@ -270,11 +271,12 @@ class Batch:
                 yield part
 
     def leave(self) -> None:
-        """Let the ``run`` or ``stream`` that is going on in this process end early; it can go on later.
+        """Let the ``run`` or ``stream`` of this object end early, the one that is going on or the next one.
 
         No further item begins. Graphs with a checkpointer stop at their next step, whatever else runs comes
         to its end. From any thread or signal handler.
         """
+        self._left = True
         if self._flow is not None:
             self._flow.leave()
 
@@ -371,12 +373,18 @@ class Batch:
             self._flow.look()
 
     def _parts(self, host: Host, shows: Shows) -> Generator[Part, None, None]:
-        yield from iterate(self._begun(host, shows).run())
+        try:
+            yield from iterate(self._begun(host, shows).run())
+        finally:
+            self._left = False
 
     async def _aparts(self, shows: Shows) -> AsyncGenerator[Part, None]:
-        async with aclosing(self._begun(loop_host(), shows).run()) as parts:
-            async for part in parts:
-                yield part
+        try:
+            async with aclosing(self._begun(loop_host(), shows).run()) as parts:
+                async for part in parts:
+                    yield part
+        finally:
+            self._left = False
 
     def _begun(self, host: Host, shows: Shows) -> BatchFlow:
         """A flow over this batch.
@@ -402,8 +410,10 @@ class Batch:
             retry=self._retry,
             shows=shows,
         )
-        self._flow = BatchFlow(host, self.log, self.name, self.work, orders, tally, archive)
-        return self._flow
+        self._flow = flow = BatchFlow(host, self.log, self.name, self.work, orders, tally, archive)
+        if self._left:
+            flow.leave()
+        return flow
 
     def _start(self, host: Host) -> Start | None:
         if self._origin is None or self._settings is None:

@@ -252,8 +252,6 @@ def _work(batch: Batch, output: Output, settings: Settings, interrupts: Interrup
         for part in batch.stream(items=False):
             if isinstance(part, Progress):
                 line.draw(part)
-            if interrupts.came:
-                batch.leave()  # also when the signal came before there was anything to leave
     finally:
         interrupts.stop = None
         line.end()

@@ -375,3 +375,13 @@ def test_an_owner_that_was_away_longer_than_its_lease_commits_nothing():
     assert others[0].completed == 6
     results = [result.value for result in Batch(work, name="b", log=second).results()]
     assert results == [0, 1, 2, -3, -4, -5]
+
+
+@pytest.mark.feature("BATCH-001")
+def test_a_batch_that_is_left_before_it_runs_begins_nothing():
+    ran = []
+    batch = Batch(ran.append, range(6), name="b", log=MemoryLog())
+    batch.leave()
+    progress = batch.run()
+    assert (progress.status, progress.accepted, ran) == (BatchStatus.RUNNING, 0, [])
+    assert Batch(ran.append, range(6), name="b", log=batch.log).run().completed == 6
