@@ -13,6 +13,7 @@ from typing import get_args
 
 import msgspec
 
+from dashflow.batch.core import events as batch_events
 from dashflow.checkpoint.breakpoints import BreakpointsSet
 from dashflow.core import events as graph_events
 from dashflow.planner.core import commands as planner_commands
@@ -58,6 +59,11 @@ SECTIONS: tuple[tuple[str, str, tuple[type[msgspec.Struct], ...]], ...] = (
         (BreakpointsSet,),
     ),
     ("Parts of these", "", (Breakpoint,)),
+    (
+        "Batch events",
+        "Recorded in a batch's stream. All of them have `at: int`, nanoseconds since the Unix epoch.",
+        get_args(batch_events.Event),
+    ),
 )
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import click
 
+from dashflow.cli.batch_commands import batch_group
 from dashflow.cli.breakpoint_commands import breakpoint_group
 from dashflow.cli.completion import complete_graph_thread, complete_run, complete_thread, script
 from dashflow.cli.options import common_options, settings_of
@@ -312,6 +313,7 @@ COMMANDS: tuple[click.Command, ...] = (
     prune,
     delete,
     branch,
+    batch_group,
     completion,
 )
 """All commands, in the order in which a newcomer needs them."""

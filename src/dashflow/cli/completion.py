@@ -48,6 +48,24 @@ def complete_graph_thread(
     return _ids(context, incomplete, threads=True, plans=False)
 
 
+def complete_batch(
+    context: click.Context, parameter: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Names of batches that start with ``incomplete``, the newest in front."""
+    settings = settings_of(context)
+    if not os.path.isfile(settings.db):
+        return []
+    try:
+        from dashflow.cli.logfile import BATCHES, newest_first, opened
+
+        with opened(settings) as log:
+            infos = newest_first(log.streams(category=BATCHES))
+        names = [info.stream.removeprefix(f"{BATCHES}-") for info in infos]
+    except Exception:
+        return []
+    return [CompletionItem(name) for name in names if name.startswith(incomplete)][:_MOST]
+
+
 def _ids(
     context: click.Context, incomplete: str, *, threads: bool, plans: bool = True
 ) -> list[CompletionItem]:

@@ -18,6 +18,7 @@ from dashflow.log.open import open_log
 LAST = "last"
 PLANS = "plan"
 THREADS = "run"
+BATCHES = "batch"
 
 
 @contextmanager

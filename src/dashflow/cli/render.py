@@ -17,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
+from dashflow.cli.batch_views import BatchList, BatchView
 from dashflow.cli.marks import mark, plain, word
 from dashflow.cli.streams import Stream, clean
 from dashflow.cli.views import (
@@ -346,6 +347,35 @@ def _retained(view: Retained, form: str, unicode: bool) -> RenderableType:
     return Group(*lines)
 
 
+def _batch(view: BatchView, form: str, unicode: bool) -> RenderableType:
+    line = Text.assemble(mark(view.status, unicode), " ", (word(view.status), "bold"), f"  {view.batch}")
+    total = f"{view.accepted}" if view.input_ended else f"{view.accepted} so far"
+    lines = [line, Text(f"  {view.completed} of {total} completed, {view.failed} failed, {view.open} open")]
+    if view.reason:
+        lines.append(plain(f"  {view.reason}"))
+    lines += [Text(f"  {command}", "dim") for command in view.next]
+    return Group(*lines)
+
+
+def _batches(view: BatchList, form: str, unicode: bool) -> RenderableType:
+    if not view.batches:
+        return Text(f"No batches in {view.log}.")
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for title in ("", "status", "batch", "completed", "failed", "accepted", "written"):
+        table.add_column(title, justify="right" if title in ("completed", "failed", "accepted") else "left")
+    for one in view.batches:
+        table.add_row(
+            mark(one.status, unicode),
+            word(one.status),
+            Text(one.batch),
+            str(one.completed),
+            str(one.failed),
+            str(one.accepted) if one.input_ended else f"{one.accepted}+",
+            _local_time(one.updated_at),
+        )
+    return table
+
+
 _RENDERERS: dict[type, Callable[[Any, str, bool], RenderableType]] = {
     RunView: _run,
     RunsView: _runs,
@@ -354,4 +384,6 @@ _RENDERERS: dict[type, Callable[[Any, str, bool], RenderableType]] = {
     StateView: _state,
     BreakpointList: _breakpoints,
     Retained: _retained,
+    BatchView: _batch,
+    BatchList: _batches,
 }

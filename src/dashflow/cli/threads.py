@@ -42,6 +42,11 @@ def event_data(log: EventLog, record: Record) -> Any:
     return plain_data(from_record(record, Registry(), unknown="opaque", load=log.blob), shown)
 
 
+def value_data(value: Any) -> Any:
+    """A recorded value as plain data."""
+    return plain_data(value, shown)
+
+
 def shown(value: Any) -> Any:
     """An object of a class that is not known here by its fields, any other as Python writes it."""
     return {"class": value.type_name, "fields": value.fields} if isinstance(value, Opaque) else repr(value)

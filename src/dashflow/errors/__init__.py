@@ -16,12 +16,20 @@ Imports nothing of DashFlow, except that the deprecated ``NodeInterrupt`` is fou
     │   │   ├── MergeConflictError        two threads changed the same keys, and no reducer joins them
     │   │   ├── UnrelatedThreadsError     two threads without a common checkpoint
     │   │   ├── RunStateError             the run is in a state that does not allow this
+    │   │   ├── UnknownBatchError         no batch of that name in this log
+    │   │   ├── BatchStateError           the batch is in a state that does not allow this
+    │   │   ├── BatchInputError           the source of a batch's items failed or is another one
+    │   │   │   └── DuplicateKeyError     two items with one key
+    │   │   ├── BatchAggregateError       a function that aggregates a batch's results raised
     │   │   ├── AliasInstallError         the alias for LangGraph cannot be installed (any more)
     │   │   └── AliasMissingError         (a ModuleNotFoundError) nothing of DashFlow's under that name
     │   ├── PlanError                     a plan that cannot be run
     │   │   ├── PlanCycleError            tasks that wait for each other
     │   │   ├── UnknownDependencyError    a task waits for one that is not in the plan
     │   │   └── PlanAnswerError           a model's answer that is no plan, after repair
+    │   ├── ItemTimeoutError              an item of a batch took too long
+    │   ├── ItemWaitingError              an item of a batch waits for an answer
+    │   ├── ItemFailedError               an item of a batch came to no result
     │   ├── ModelError                    a model could not be asked
     │   ├── StructuredOutputError         a model's answer that is no JSON of the schema, after repair
     │   └── LogError                      the event log
@@ -98,6 +106,9 @@ from dashflow.errors.log import (
     VersionConflictError,
 )
 from dashflow.errors.plans import (
+    ItemFailedError,
+    ItemTimeoutError,
+    ItemWaitingError,
     ModelError,
     PlanAnswerError,
     PlanCycleError,
@@ -107,11 +118,16 @@ from dashflow.errors.plans import (
 from dashflow.errors.usage import (
     AliasInstallError,
     AliasMissingError,
+    BatchAggregateError,
+    BatchInputError,
+    BatchStateError,
     BranchesUnsupportedError,
     BranchExistsError,
+    DuplicateKeyError,
     EmptyGoalError,
     MergeConflictError,
     RunStateError,
+    UnknownBatchError,
     UnknownBranchError,
     UnknownCheckpointError,
     UnknownRunError,
@@ -124,12 +140,16 @@ __all__ = (
     "INVALID_RESUME",
     "AliasInstallError",
     "AliasMissingError",
+    "BatchAggregateError",
+    "BatchInputError",
+    "BatchStateError",
     "BranchExistsError",
     "BranchesUnsupportedError",
     "CorruptBlobError",
     "CorruptEventError",
     "DashFlowError",
     "DuplicateEventError",
+    "DuplicateKeyError",
     "EmptyChannelError",
     "EmptyGoalError",
     "EmptyInputError",
@@ -140,6 +160,9 @@ __all__ = (
     "GraphInterrupt",
     "GraphRecursionError",
     "InvalidUpdateError",
+    "ItemFailedError",
+    "ItemTimeoutError",
+    "ItemWaitingError",
     "LogClosedError",
     "LogError",
     "LogFormatError",
@@ -159,6 +182,7 @@ __all__ = (
     "StorageUnavailableError",
     "StructuredOutputError",
     "TaskNotFound",
+    "UnknownBatchError",
     "UnknownBranchError",
     "UnknownCheckpointError",
     "UnknownDependencyError",
