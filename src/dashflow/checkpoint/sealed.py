@@ -27,6 +27,11 @@ def sealed(log: EventLog, serde: SerializerProtocol) -> EventLog:
     return inner if type(serde) is JsonPlusSerializer else SealedLog(inner, serde)
 
 
+def is_sealed(record: Record) -> bool:
+    """Whether only who has the serialiser can read what a record says."""
+    return record.data.startswith(_MARK)
+
+
 class SealedLog:
     """An event log that keeps its events' data as a serialiser makes it. See ``EventLog``.
 
@@ -51,7 +56,7 @@ class SealedLog:
         Raises:
             ValueError: It was changed, or must be encrypted and is not.
         """
-        if record.data.startswith(_MARK):
+        if is_sealed(record):
             tag, data = decode(record.data)[_KEY]
             return replace(record, data=self._serde.loads_typed((tag, data)))
         if isinstance(self._serde, EncryptedSerializer) and self._serde.require_encryption:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import click
 
 from dashflow.cli.completion import complete_run, complete_thread, script
+from dashflow.cli.moving_commands import COMMANDS as MOVING
 from dashflow.cli.options import common_options, settings_of
 
 SHELLS = ("bash", "zsh", "fish")
@@ -206,6 +207,7 @@ COMMANDS: tuple[click.Command, ...] = (
     show,
     events,
     state,
+    *MOVING,
     completion,
 )
 """All commands, in the order in which a newcomer needs them."""

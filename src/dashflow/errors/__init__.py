@@ -88,6 +88,14 @@ from dashflow.errors.log import (
     ValueCodecError,
     VersionConflictError,
 )
+from dashflow.errors.moving import (
+    DamagedFileError,
+    DifferentHistoryError,
+    ExportFormatError,
+    ImportStoppedError,
+    NotAnExportError,
+    NotLangGraphError,
+)
 from dashflow.errors.plans import (
     ModelError,
     PlanAnswerError,
@@ -107,21 +115,25 @@ from dashflow.errors.usage import (
 )
 
 __all__ = (
-    "INVALID_RESUME",
     "AliasInstallError",
     "AliasMissingError",
     "CorruptEventError",
+    "DamagedFileError",
     "DashFlowError",
+    "DifferentHistoryError",
     "DuplicateEventError",
     "EmptyChannelError",
     "EmptyGoalError",
     "EmptyInputError",
     "ErrorCode",
+    "ExportFormatError",
     "FencedError",
     "GraphBubbleUp",
     "GraphDrained",
     "GraphInterrupt",
     "GraphRecursionError",
+    "INVALID_RESUME",
+    "ImportStoppedError",
     "InvalidUpdateError",
     "LogClosedError",
     "LogError",
@@ -131,6 +143,8 @@ __all__ = (
     "NodeError",
     "NodeTimeoutError",
     "NotALogError",
+    "NotAnExportError",
+    "NotLangGraphError",
     "OwnershipConflictError",
     "ParentCommand",
     "PlanAnswerError",
