@@ -215,7 +215,9 @@ def _shown(record: Record) -> Any:
     """What an event says, for people; None where that cannot be told."""
     from dashflow.cli.threads import event_data
 
-    return event_data(record) if record.category in (CATEGORY, SUB_CATEGORY) and not is_sealed(record) else None
+    return (
+        event_data(record) if record.category in (CATEGORY, SUB_CATEGORY) and not is_sealed(record) else None
+    )
 
 
 def _export_view(settings: Settings, path: str, written: Written) -> ExportView:

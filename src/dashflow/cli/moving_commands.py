@@ -51,7 +51,9 @@ def log() -> None:
 
 @log.command("export", short_help="Write events as JSON lines.")
 @click.option("--stream", "streams", metavar="NAME", multiple=True, help="Only this stream; may be repeated.")
-@click.option("--thread", "threads", metavar="ID", multiple=True, help="Only this thread, with its subgraphs.")
+@click.option(
+    "--thread", "threads", metavar="ID", multiple=True, help="Only this thread, with its subgraphs."
+)
 @click.option("--category", metavar="NAME", help="Only streams of this category: run, sub, plan.")
 @click.option(
     "--output",

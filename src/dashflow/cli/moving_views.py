@@ -15,7 +15,7 @@ _SHOWN = 20
 
 
 class ImportView(msgspec.Struct, frozen=True):
-    """What came over from another program's database; ``report`` as ``dashflow.checkpoint.foreign`` has it."""
+    """What came over from another program's database; ``report`` as ``import_langgraph`` returns it."""
 
     schema: int
     log: str
@@ -112,7 +112,8 @@ def _brought(view: BroughtView) -> Iterator[str]:
 def _verify(view: VerifyView) -> Iterator[str]:
     times = f", from {view.from_time} to {view.to_time}" if view.from_time else ""
     state = "is sound" if view.sound else f"has {view.found} problems"
-    yield f"{view.where} {state}: {view.events} events of {view.streams} streams, up to position {view.upto}{times}"
+    count = f"{view.events} events of {view.streams} streams"
+    yield f"{view.where} {state}: {count}, up to position {view.upto}{times}"
     for one in view.findings[:_SHOWN]:
         where = f"{one.stream} event {one.version}: " if one.stream else ""
         yield f"  [{one.code}] {where}{one.problem}"

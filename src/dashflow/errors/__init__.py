@@ -119,6 +119,7 @@ from dashflow.errors.usage import (
 )
 
 __all__ = (
+    "INVALID_RESUME",
     "AliasInstallError",
     "AliasMissingError",
     "CorruptBlobError",
@@ -137,7 +138,6 @@ __all__ = (
     "GraphDrained",
     "GraphInterrupt",
     "GraphRecursionError",
-    "INVALID_RESUME",
     "ImportStoppedError",
     "InvalidUpdateError",
     "LogClosedError",

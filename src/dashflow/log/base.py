@@ -281,6 +281,10 @@ class EventLog(Protocol):
         """
         ...
 
+    def needs(self, stream: str) -> dict[bytes, int]:
+        """Keys of the blobs that a stream's events need, each with the last version that does."""
+        ...
+
     def keep_snapshot(self, stream: str, snapshot: Snapshot) -> None:
         """Keep what folding a stream came to; it replaces an earlier one of the same version.
 

@@ -44,7 +44,7 @@ class Write(NamedTuple):
 
     task: str
     path: str
-    index: int
+    number: int
     channel: str
     tag: str | None
     data: Any

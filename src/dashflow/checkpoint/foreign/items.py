@@ -1,4 +1,4 @@
-"""Items of LangGraph's stores into the file of a ``SqliteStore``, with their times and the ends of their lives.
+"""Items of LangGraph's stores into the file of a ``SqliteStore``, with their times and the time they end.
 
 Vectors stay behind: they belong to the model that made them.
 """

@@ -173,7 +173,9 @@ class _Place:
             self._under_way.popleft()[0].wait()
         if missed:
             self._leave_out(
-                "thread", "continued", f"went on under DashFlow; {missed} checkpoints of the source are not in it"
+                "thread",
+                "continued",
+                f"went on under DashFlow; {missed} checkpoints of the source are not in it",
             )
         if orphans := self._database.orphans(self._thread, self._ns):
             self._leave_out("writes", "orphan", f"of {orphans} checkpoints that the source does not have")
@@ -244,7 +246,7 @@ class _Place:
         events: list[Event] = []
         for (task, path), writes in tasks.items():
             try:
-                read = [(one.index, one.channel, self._packing.opened(one.tag, one.data)) for one in writes]
+                read = [(one.number, one.channel, self._packing.opened(one.tag, one.data)) for one in writes]
             except UnreadableError as problem:
                 self._leave_out("writes", problem.code, problem.why, checkpoint, task)
                 continue

@@ -87,8 +87,8 @@ class Packing:
         if not self._pickles:
             raise UnreadableError(
                 "pickle",
-                "is a pickle, which is a program and is not run; to allow tables, arrays and classes of yours, "
-                "import from Python into a saver with JsonPlusSerializer(pickle_fallback=True, "
+                "is a pickle, which is a program and is not run; to allow tables, arrays and classes "
+                "of yours, import from Python into a saver with JsonPlusSerializer(pickle_fallback=True, "
                 "allowed_msgpack_modules=[...])",
             )
         try:

@@ -61,7 +61,7 @@ _ORPHANS = """
 """
 
 _ITEMS = """
-    SELECT prefix, key, value::text, {created}, {updated}, {expires}, ttl_minutes FROM store
+    SELECT prefix, key, value::text, {created}, {updated}, {expires}, {ttl} FROM store
     ORDER BY prefix, key
 """
 
@@ -125,7 +125,10 @@ class PostgresDatabase:
 
     def _check(self) -> None:
         columns = self._tables.get("checkpoints", set())
-        if not {"thread_id", "checkpoint_ns", "checkpoint", "metadata"} <= columns and "store" not in self._tables:
+        if (
+            not {"thread_id", "checkpoint_ns", "checkpoint", "metadata"} <= columns
+            and "store" not in self._tables
+        ):
             raise NotLangGraphError(self.where, "it has no table of checkpoints of LangGraph's, and no store")
         shallow = bool(columns) and "checkpoint_id" not in columns
         self.kind = "postgres-shallow" if shallow else "postgres"
@@ -139,20 +142,20 @@ class PostgresDatabase:
         self._cursors += 1
         with self._understood(), self._connection.cursor(f"dashflow_{self._cursors}") as cursor:
             cursor.itersize = _PAGE
-            cursor.execute(statement, values)  # type: ignore[arg-type]  # put together from constants only
+            cursor.execute(statement, values)
             yield from cursor
 
     def _all(self, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         with self._understood():
-            return self._connection.execute(statement, values).fetchall()  # type: ignore[arg-type]  # as above
+            return self._connection.execute(statement, values).fetchall()
 
     def places(self, threads: Sequence[str]) -> Iterator[tuple[str, str]]:
         """See ``Database``."""
         if "checkpoints" not in self._tables:
             return
         where = "WHERE thread_id = ANY(%s)" if threads else ""
-        for thread, ns in self._rows(_PLACES.format(where=where), [list(threads)] if threads else ()):
-            yield thread, ns
+        for row in self._rows(_PLACES.format(where=where), [list(threads)] if threads else ()):
+            yield str(row[0]), str(row[1])
 
     def checkpoints(
         self, thread: str, ns: str, packing: Packing, known: Marks
@@ -198,7 +201,9 @@ class PostgresDatabase:
             if typed[0] != EMPTY_TAG:
                 values[name] = Value(name, labels[name], _mark(labels[name]), typed)
         for name, value in inline.items():
-            if name not in values and not any(name == one.name for one in lost):  # else it is a mark: see blob
+            if name not in values and not any(
+                name == one.name for one in lost
+            ):  # else it is a mark: see blob
                 typed = packing.packed(value)
                 values[name] = Value(name, labels.get(name), mark_of(typed), typed)
 
@@ -236,9 +241,12 @@ class PostgresDatabase:
 
     def items(self) -> Iterator[StoredItem]:
         """See ``Database``."""
-        if "store" in self._tables:
+        if columns := self._tables.get("store"):
             created, updated, expires = map(_as_text, ("created_at", "updated_at", "expires_at"))
-            statement = _ITEMS.format(created=created, updated=updated, expires=expires)
+            ttl = "ttl_minutes"
+            if ttl not in columns:  # before items could end
+                expires = ttl = "NULL"
+            statement = _ITEMS.format(created=created, updated=updated, expires=expires, ttl=ttl)
             yield from (StoredItem(*row) for row in self._rows(statement))
 
     def close(self) -> None:

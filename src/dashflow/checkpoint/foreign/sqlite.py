@@ -28,9 +28,13 @@ from dashflow.errors import DamagedFileError, NotLangGraphError, StorageUnavaila
 _PATIENCE = 10.0
 """Seconds to wait for somebody who holds the file."""
 
-_NEEDED = frozenset({"thread_id", "checkpoint_ns", "checkpoint_id", "parent_checkpoint_id", "checkpoint", "metadata"})
+_NEEDED = frozenset(
+    {"thread_id", "checkpoint_ns", "checkpoint_id", "parent_checkpoint_id", "checkpoint", "metadata"}
+)
 
-_PLACES = "SELECT DISTINCT thread_id, checkpoint_ns FROM checkpoints {where} ORDER BY thread_id, checkpoint_ns"
+_PLACES = (
+    "SELECT DISTINCT thread_id, checkpoint_ns FROM checkpoints {where} ORDER BY thread_id, checkpoint_ns"
+)
 
 _CHECKPOINTS = """
     SELECT checkpoint_id, parent_checkpoint_id, type, checkpoint, metadata FROM checkpoints
@@ -93,7 +97,12 @@ class SqliteDatabase:
             code = getattr(error, "sqlite_errorcode", 0) & 0xFF
             if code == sqlite3.SQLITE_NOTADB:
                 raise NotLangGraphError(self.where, "it is no SQLite database") from error
-            if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR):
+            if code in (
+                sqlite3.SQLITE_BUSY,
+                sqlite3.SQLITE_LOCKED,
+                sqlite3.SQLITE_CANTOPEN,
+                sqlite3.SQLITE_IOERR,
+            ):
                 raise StorageUnavailableError(self.where, str(error)) from error
             raise DamagedFileError(self.where, str(error)) from error
 

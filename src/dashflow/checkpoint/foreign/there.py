@@ -1,4 +1,4 @@
-"""What a stream of the log has of a place that is brought over, from an earlier import or by hand. Reads only."""
+"""What a stream of the log has of a place that is brought over, from before or by hand. Reads only."""
 
 from __future__ import annotations
 

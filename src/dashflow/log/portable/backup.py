@@ -14,10 +14,10 @@ import msgspec
 from dashflow.errors import LogError, UsageError
 from dashflow.log.base import EventLog
 from dashflow.log.open import open_log
-from dashflow.log.portable.bringing import Brought, Wanted, bring
+from dashflow.log.portable.bringing import Brought, bring
 from dashflow.log.portable.lines import Line
 from dashflow.log.portable.packed import sync_folder
-from dashflow.log.portable.reading import ExportFile, examine
+from dashflow.log.portable.reading import ExportFile, Wanted, examine
 from dashflow.log.portable.writing import Written, write_file
 
 _RESTORING = ".restoring"
@@ -49,7 +49,7 @@ def backup(log: EventLog, path: str) -> Written:
     """Write all events of a log, as they are now, into a new file.
 
     Raises:
-        UsageError: The file is there already, or its name asks for zstd and there is none.
+        UsageError: The file is there already.
         StorageUnavailableError: It cannot be written; there is none then.
     """
     return write_file(log, path)
@@ -77,7 +77,7 @@ def restore(path: str, db: str, *, until: Until | None = None) -> Brought:
     db = os.path.expanduser(db)
     if os.path.lexists(db):
         raise UsageError(f"{db!r} is there already; a backup is restored into a new log. Name another file.")
-    examined = examine(file)
+    examined = examine(file, wanted=wants)
     _refuse_part(file, examined.whole)
     new = db + _RESTORING
     _remove(new)
@@ -99,13 +99,13 @@ def _into_database(file: ExportFile, db: str, wants: Wanted) -> Brought:
     """Restore where there are no files: the log has nothing, or only what comes from this backup."""
     log = open_log(db)
     try:
-        examined = examine(file, log=log)
+        examined = examine(file, log=log, wanted=wants)
         _refuse_part(file, examined.whole)
         others = [info.stream for info in log.streams() if info.stream not in examined.streams]
         if others:
             raise UsageError(
-                f"The log at {log.where!r} has other streams, such as {others[0]!r}; a backup is restored into a "
-                "new log."
+                f"The log at {log.where!r} has other streams, such as {others[0]!r}; a backup is restored "
+                "into a new log."
             )
         return bring(file, log, wanted=wants, examined=examined)
     finally:

@@ -5,14 +5,15 @@ What the log has already is left as it is, so an import that was killed is simpl
 
 from __future__ import annotations
 
+import random
 from collections import deque
-from collections.abc import Callable
 
 import msgspec
 
+from dashflow._util.ids import uuid7
 from dashflow.log.base import Append, EventLog, NewEvent, Ticket
 from dashflow.log.portable.lines import Line
-from dashflow.log.portable.reading import Examined, ExportFile, examine
+from dashflow.log.portable.reading import Examined, ExportFile, Wanted, examine
 
 _MOST_EVENTS = 200
 """Events of one append."""
@@ -43,10 +44,6 @@ class Brought(msgspec.Struct):
     left_out: int = 0
 
 
-Wanted = Callable[[Line], bool]
-"""Whether an event is still wanted; once one is not, none after it is."""
-
-
 def bring(
     file: ExportFile, log: EventLog, *, wanted: Wanted | None = None, examined: Examined | None = None
 ) -> Brought:
@@ -58,7 +55,7 @@ def bring(
         file: The file.
         log: The log.
         wanted: Where to stop; None: bring everything.
-        examined: What ``examine`` said of the file and this log, if it was asked before.
+        examined: What ``examine`` said of the file, this log and what is wanted, if it was asked before.
 
     Raises:
         DifferentHistoryError: The log has a stream of the same name with other events.
@@ -66,8 +63,8 @@ def bring(
         LogError: See ``ExportFile.lines``; nothing was recorded then.
     """
     if examined is None:
-        examine(file, log=log)
-    bringing = _Bringing(log)
+        examined = examine(file, log=log, wanted=wanted)
+    bringing = _Bringing(log, examined)
     for line in file.events():
         if bringing.brought.left_out or (wanted is not None and not wanted(line)):
             bringing.brought.left_out += 1
@@ -79,13 +76,15 @@ def bring(
 class _Bringing:
     """Events on their way: those that follow each other in one stream go in one append."""
 
-    def __init__(self, log: EventLog) -> None:
+    def __init__(self, log: EventLog, examined: Examined) -> None:
         self.brought = Brought()
         self._log = log
+        self._examined = examined
         self._versions: dict[str, int] = {}
         self._streams: set[str] = set()
         self._stream = ""
         self._events: list[NewEvent] = []
+        self._forget = 0
         self._under_way: deque[tuple[Ticket, int]] = deque()
 
     def take(self, line: Line) -> None:
@@ -98,20 +97,40 @@ class _Bringing:
         if line.version <= version:
             brought.present += 1
             return
-        if line.stream != self._stream or len(self._events) >= _MOST_EVENTS:
+        if line.version > version + 1:
             self._submit()
-            self._stream = line.stream
-        self._events.append(line.event)
+            self._skip(line, version)
+        elif line.stream != self._stream or len(self._events) >= _MOST_EVENTS:
+            self._submit()
+        self._stream = line.stream
+        self._events.append(self._with_blobs(line))
         self._versions[line.stream] = line.version
         self._streams.add(line.stream)
         brought.events += 1
 
+    def _with_blobs(self, line: Line) -> NewEvent:
+        """The event, with what events before it may need when those are not wanted that have it."""
+        late = self._examined.blobs.get(line.stream)
+        if late is None or self._examined.wanted.get(line.stream) != line.version:
+            return line.event
+        return msgspec.structs.replace(line.event, blobs={**late, **line.event.blobs})
+
+    def _skip(self, line: Line, version: int) -> None:
+        """Go past versions that the other log forgot: they are taken, and forgotten here too."""
+        self._forget = line.version - 1
+        while version < self._forget:
+            count, at = min(self._forget - version, _MOST_EVENTS), line.event.at
+            events = [NewEvent("Forgotten", b"", uuid7(at, random.getrandbits(62)), at) for _ in range(count)]
+            self._log.append(Append(line.stream, events, version, unowned=True))
+            version += count
+
     def _submit(self) -> None:
         if not self._events:
             return
-        size = sum(len(event.data) for event in self._events)
+        size = sum(len(event.data) + sum(map(len, event.blobs.values())) for event in self._events)
         expected = self._versions[self._stream] - len(self._events)
-        append = Append(self._stream, self._events, expected, unowned=True)
+        append = Append(self._stream, self._events, expected, unowned=True, forget=self._forget)
+        self._forget = 0
         self._under_way.append((self._log.submit(append), size))
         self._events = []
         while len(self._under_way) > _UNDER_WAY or sum(left for _, left in self._under_way) > _MOST_BYTES:

@@ -6,7 +6,7 @@ A payload stands in its line as JSON where that gives back the very same bytes, 
 from __future__ import annotations
 
 from base64 import b64decode, b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 from zlib import crc32
 
@@ -38,7 +38,6 @@ class Line(NamedTuple):
     version: int
     epoch: int
     event: NewEvent
-    blobs: Sequence[bytes] = ()
 
     def record(self) -> Record:
         """The event as its log had it."""
@@ -129,13 +128,10 @@ def line_of(told: Mapping[str, Any]) -> Line:
         BadLineError: Something is missing in it, or is not what it has to be.
     """
     try:
-        if "base64" in told:
-            data = b64decode(told["base64"], validate=True)
-        else:
-            data = ormsgpack.packb(told["data"])
+        packed = told.get("base64")
         event = NewEvent(
             type=_text(told["type"]),
-            data=data,
+            data=ormsgpack.packb(told["data"]) if packed is None else b64decode(packed, validate=True),
             event_id=bytes.fromhex(told["event_id"]),
             at=int(told["at"]),
             schema=int(told["schema"]),
@@ -143,11 +139,22 @@ def line_of(told: Mapping[str, Any]) -> Line:
             causation_id=bytes.fromhex(told["causation_id"]),
             fingerprint=_text(told["fingerprint"]),
         )
-        blobs = [bytes.fromhex(key) for key in told.get("blobs", ())]
         place = (int(told["position"]), _text(told["stream"]), int(told["version"]), int(told["epoch"]))
     except (KeyError, TypeError, ValueError) as problem:
         raise BadLineError(f"it is no event: {problem!r}") from problem
-    return Line(*place, event, blobs)
+    return Line(*place, event)
+
+
+def blob_of(told: Mapping[str, Any]) -> tuple[bytes, bytes]:
+    """Key and content of the blob that a line tells.
+
+    Raises:
+        BadLineError: It tells none.
+    """
+    try:
+        return bytes.fromhex(told["blob"]), b64decode(told["base64"], validate=True)
+    except (KeyError, TypeError, ValueError) as problem:
+        raise BadLineError(f"it is no value: {problem!r}") from problem
 
 
 def _text(value: Any) -> str:

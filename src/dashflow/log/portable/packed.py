@@ -8,8 +8,9 @@ import os
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from importlib import import_module
 from typing import IO, Any, cast
+
+import zstandard
 
 from dashflow.errors import NotAnExportError, StorageUnavailableError, UsageError
 
@@ -20,31 +21,15 @@ PARTIAL = ".partial"
 """Ending of a file's name as long as not all of it is written."""
 
 
-def _zstd() -> Any:
-    """What can do zstd here: Python from 3.14 on, or a package.
-
-    Raises:
-        UsageError: Nothing can.
-    """
-    for name in ("compression.zstd", "zstandard"):
-        with suppress(ImportError):
-            return import_module(name)
-    raise UsageError("Files packed with zstd need a package: pip install zstandard. Or use a name with .gz.")
-
-
-def unpacking_errors() -> tuple[type[Exception], ...]:
-    """What reading a damaged packed file raises."""
-    kinds: list[type[Exception]] = [EOFError, gzip.BadGzipFile, zlib.error]
-    with suppress(UsageError):
-        kinds.append(_zstd().ZstdError)
-    return tuple(kinds)
+UNPACKING_ERRORS = (EOFError, gzip.BadGzipFile, zlib.error, zstandard.ZstdError)
+"""What reading a damaged packed file raises."""
 
 
 def open_packed(path: str) -> IO[bytes]:
     """Open a file for reading its unpacked bytes.
 
     Raises:
-        UsageError: There is no such file, or zstd is needed.
+        UsageError: There is no such file.
         NotAnExportError: It is no file at all.
         StorageUnavailableError: It may not be read.
     """
@@ -52,7 +37,7 @@ def open_packed(path: str) -> IO[bytes]:
         with open(path, "rb") as file:
             first = file.read(4)
         if first.startswith(_ZSTD):
-            return cast(IO[bytes], io.BufferedReader(_zstd().open(path, "rb")))
+            return cast(IO[bytes], io.BufferedReader(zstandard.open(path, "rb")))
         if first.startswith(_GZIP):
             return cast(IO[bytes], gzip.open(path, "rb"))
         return open(path, "rb")
@@ -69,13 +54,13 @@ def written_whole(path: str) -> Iterator[IO[bytes]]:
     """A file for writing, packed as its name says (``.zst``, ``.gz``); it has its name only once it is whole.
 
     Raises:
-        UsageError: The file is there already, or zstd is needed.
+        UsageError: The file is there already.
         StorageUnavailableError: It cannot be written.
     """
     if os.path.lexists(path):
         raise UsageError(f"{path!r} is there already and is not overwritten. Name another file.", path=path)
     partial = path + PARTIAL
-    packing = _zstd() if path.endswith(".zst") else gzip if path.endswith(".gz") else None
+    packing: Any = zstandard if path.endswith(".zst") else gzip if path.endswith(".gz") else None
     try:
         with open(partial, "wb") as file:
             if packing is None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
 from dashflow.errors import (
     DamagedFileError,
@@ -17,13 +18,18 @@ from dashflow.errors import (
     StorageUnavailableError,
 )
 from dashflow.log.base import EventLog, Record
-from dashflow.log.portable.lines import FORMAT, NAME, BadLineError, Line, line_of, opened
-from dashflow.log.portable.packed import open_packed, unpacking_errors
+from dashflow.log.portable.lines import FORMAT, NAME, BadLineError, Line, blob_of, line_of, opened
+from dashflow.log.portable.packed import UNPACKING_ERRORS, open_packed
+
+Wanted = Callable[[Line], bool]
+"""Whether an event is still wanted; once one is not, none after it is."""
 
 Check = Callable[[Record], None]
 """Raises a ``LogError`` when an event says nothing that this program understands."""
 
 _MOST_FINDINGS = 1000
+
+T = TypeVar("T")
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -54,6 +60,8 @@ class Examined(msgspec.Struct):
         last_at: Time of the last one.
         findings: The first thousand.
         found: How many there are.
+        wanted: Last version of each stream that is wanted.
+        blobs: Those that stand at later events, and that wanted events may need too.
     """
 
     streams: dict[str, tuple[int, int]]
@@ -64,6 +72,8 @@ class Examined(msgspec.Struct):
     last_at: int = 0
     findings: list[Finding] = []
     found: int = 0
+    wanted: dict[str, int] = {}
+    blobs: dict[str, dict[bytes, bytes]] = {}
 
     def find(self, code: str, stream: str, version: int, problem: str) -> None:
         """Note something that is wrong."""
@@ -114,8 +124,10 @@ class ExportFile:
         while True:
             try:
                 line = next(lines, b"")
-            except unpacking_errors() as problem:
-                raise DamagedFileError(self.path, f"it cannot be unpacked: {problem}", number + 1) from problem
+            except UNPACKING_ERRORS as problem:
+                raise DamagedFileError(
+                    self.path, f"it cannot be unpacked: {problem}", number + 1
+                ) from problem
             except OSError as problem:
                 raise StorageUnavailableError(self.path, str(problem)) from problem
             if not line:
@@ -137,58 +149,77 @@ class ExportFile:
                 raise ExportFormatError(self.path, told.get("format", 0), FORMAT)
         return told
 
-    def events(self) -> Iterator[Line]:
-        """The events, in their log's order.
+    def events(self, *, tell: Callable[[dict[str, Any]], None] | None = None) -> Iterator[Line]:
+        """The events, in their log's order, each with the blobs that stand before it.
+
+        Args:
+            tell: Gets what the first line and the last one say.
 
         Raises:
             LogError: See ``lines``.
         """
+        blobs: dict[bytes, bytes] = {}
         for number, told in enumerate(self.lines(), 1):
-            if "event_id" in told:
-                yield self.event(told, number)
+            if "blob" in told:
+                key, content = self._read(blob_of, told, number)
+                blobs[key] = content
+            elif "event_id" in told:
+                line = self._read(line_of, told, number)
+                yield line._replace(event=replace(line.event, blobs=blobs)) if blobs else line
+                blobs = {}
+            elif tell is not None:
+                tell(told)
 
-    def event(self, told: dict[str, Any], number: int) -> Line:
-        """The event that a line tells.
-
-        Raises:
-            DamagedFileError: It tells none.
-        """
+    def _read(self, read: Callable[[dict[str, Any]], T], told: dict[str, Any], number: int) -> T:
         try:
-            return line_of(told)
+            return read(told)
         except BadLineError as problem:
             raise DamagedFileError(self.path, str(problem), number) from problem
 
 
-def examine(file: ExportFile, *, check: Check | None = None, log: EventLog | None = None) -> Examined:
+def examine(
+    file: ExportFile,
+    *,
+    check: Check | None = None,
+    log: EventLog | None = None,
+    wanted: Wanted | None = None,
+) -> Examined:
     """Read all of a file and say what it holds.
 
     Args:
         file: The file.
         check: Looks at every event; what it raises is a finding.
         log: A log that is to get the events: whose own must be the same as far as it has any.
+        wanted: Which of them it is to get; None: all.
 
     Raises:
         DifferentHistoryError: The log has a stream of the same name with other events.
         LogError: See ``ExportFile.lines``.
     """
     examined = Examined({})
-    there = _There(file.path, log)
-    position = 0
-    for number, told in enumerate(file.lines(), 1):
-        if number == 1:
-            examined.upto, examined.whole = int(told.get("upto", 0)), bool(told.get("whole", True))
-        elif "end" in told:
-            if (told.get("events"), told.get("streams")) != (examined.events, len(examined.streams)):
-                raise DamagedFileError(file.path, "it holds another number of events than it says", number)
-        elif "event_id" in told:
-            line = file.event(told, number)
-            if line.position <= position:
-                examined.find("order", line.stream, line.version, "comes after a later event")
-            position = line.position
-            _take(examined, line, check)
-            there.compare(line)
+    there = _There(log)
+    position, ended = 0, False
+    for line in file.events(tell=lambda told: _take_frame(file.path, examined, told)):
+        if line.position <= position:
+            examined.find("order", line.stream, line.version, "comes after a later event")
+        position = line.position
+        _take(examined, line, check)
+        there.compare(line)
+        ended = ended or (wanted is not None and not wanted(line))
+        if not ended:
+            examined.wanted[line.stream] = line.version
+        elif line.stream in examined.wanted and line.event.blobs:
+            examined.blobs.setdefault(line.stream, {}).update(line.event.blobs)
     there.end()
     return examined
+
+
+def _take_frame(path: str, examined: Examined, told: Mapping[str, Any]) -> None:
+    """What the first line and the last one say of all the others."""
+    if "dashflow" in told:
+        examined.upto, examined.whole = int(told.get("upto", 0)), bool(told.get("whole", True))
+    elif (told.get("events"), told.get("streams")) != (examined.events, len(examined.streams)):
+        raise DamagedFileError(path, "it holds another number of events than it says")
 
 
 def _take(examined: Examined, line: Line, check: Check | None) -> None:
@@ -209,8 +240,7 @@ def _take(examined: Examined, line: Line, check: Check | None) -> None:
 class _There:
     """What a log has of the streams that are read: nothing, or the same events."""
 
-    def __init__(self, path: str, log: EventLog | None) -> None:
-        self._path = path
+    def __init__(self, log: EventLog | None) -> None:
         self._log = log
         self._versions = {info.stream: info.version for info in log.streams()} if log is not None else {}
         self._last: dict[str, Line] = {}

@@ -59,6 +59,15 @@ class _Stream:
         if self._last != upto:
             self._find("count", upto, f"should be the last event; the last one is {self._last}")
         self._verified.streams[self._info.stream] = (self._first, self._last)
+        self._look_at_blobs()
+
+    def _look_at_blobs(self) -> None:
+        """Whether the large values are there that events need."""
+        for key, version in self._log.needs(self._info.stream).items():
+            try:
+                self._log.blob(key)
+            except LogError as problem:
+                self._find("damaged", version, str(problem))
 
     def _around(self, after: int, problem: CorruptEventError) -> int:
         """Look at the events before a damaged one; where to go on behind it."""
@@ -103,7 +112,9 @@ def _look_at_order(log: EventLog, verified: Verified) -> None:
             if record.position <= position:
                 verified.find("order", record.stream, record.version, "comes after a later event")
             position = record.position
-            events += position <= verified.upto and record.version <= verified.streams.get(record.stream, (0, 0))[1]
+            events += (
+                position <= verified.upto and record.version <= verified.streams.get(record.stream, (0, 0))[1]
+            )
         if position >= verified.upto:
             break
     if events != verified.events:

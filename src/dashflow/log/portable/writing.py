@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import heapq
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from base64 import b64encode
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import IO, Any
 
 import msgspec
@@ -91,32 +92,48 @@ def write_events(
             "upto": upto,
             "whole": streams is None and category is None,
             "streams": len(infos),
-            "events": sum(info.version for info in infos),
+            "most_events": sum(info.version for info in infos),
         }
     )
+    records: Iterator[Record]
     if streams is not None:
         records = heapq.merge(*(_of_stream(log, info) for info in infos), key=lambda one: one.position)
     else:
         records = _of_log(log, upto, category)
-    seen, events, at = _write_records(records, sink, shown)
-    sink.write(
-        {"end": NAME, "streams": seen, "events": events, "blobs": 0, "upto": upto, "sha256": sink.sum}
-    )
-    return Written(seen, events, 0, upto, at, sink.size)
-
-
-def _write_records(records: Iterable[Record], sink: _Sink, shown: Shown | None) -> tuple[int, int, int]:
-    """Write events; how many streams and events, and the last one's time."""
-    seen: set[str] = set()
-    events = at = 0
+    writing = _Writing(log, sink, shown)
     for record in records:
+        writing.write(record)
+    counts = {"streams": len(writing.needs), "events": writing.events, "blobs": writing.blobs}
+    sink.write({"end": NAME, **counts, "upto": upto, "sha256": sink.sum})
+    return Written(**counts, upto=upto, at=writing.at, size=sink.size)
+
+
+class _Writing:
+    """Events on their way into a file, each after the blobs that no later one of its stream needs."""
+
+    def __init__(self, log: EventLog, sink: _Sink, shown: Shown | None) -> None:
+        self._log = log
+        self._sink = sink
+        self._shown = shown
+        self.needs: dict[str, dict[int, list[bytes]]] = {}
+        self.events = self.blobs = self.at = 0
+
+    def write(self, record: Record) -> None:
+        """Write an event."""
+        needs = self.needs.get(record.stream)
+        if needs is None:
+            needs = self.needs[record.stream] = {}
+            for key, version in self._log.needs(record.stream).items():
+                needs.setdefault(version, []).append(key)
+        for key in needs.pop(record.version, ()):
+            self._sink.write({"blob": key.hex(), "base64": b64encode(self._log.blob(key)).decode()})
+            self.blobs += 1
         told = told_of(record)
-        if shown is not None and "base64" in told:
-            told = told_of(record, shown(record))
-        sink.write(told)
-        seen.add(record.stream)
-        events, at = events + 1, record.at
-    return len(seen), events, at
+        if self._shown is not None and "base64" in told:
+            told = told_of(record, self._shown(record))
+        self._sink.write(told)
+        self.events += 1
+        self.at = record.at
 
 
 def write_file(
@@ -127,10 +144,10 @@ def write_file(
     category: str | None = None,
     shown: Shown | None = None,
 ) -> Written:
-    """``write_events`` into a new file, packed as its name says; there is none if it does not come to its end.
+    """``write_events`` into a new file, packed as its name says; there is none before it is whole.
 
     Raises:
-        UsageError: The file is there already, or zstd is needed.
+        UsageError: The file is there already.
         StorageUnavailableError: It cannot be written.
     """
     with written_whole(path) as file:
