@@ -172,14 +172,19 @@ def go_on(saver):
     return found
 
 
+def answer(saver):
+    graph = asking(saver)
+    first = shown_result(graph.invoke(Command(resume="yes"), config("asked")))
+    return [first, graph.invoke(Command(resume="and yes"), config("asked"))]
+
+
 def shown_result(result):
     return {**result, "__interrupt__": [str(one.value) for one in result.get("__interrupt__", ())]}
 
 
 def keep(where):
-    from langgraph.store.sqlite import SqliteStore
-
-    with SqliteStore.from_conn_string(where) as store:
+    [Store] = take(f"store.{kind}", "SqliteStore" if kind == "sqlite" else "PostgresStore")
+    with Store.from_conn_string(where) as store:
         store.setup()
         for number in range(5):
             store.put(("people", str(number)), "about", {"number": number}, ttl=60 if number else None)
@@ -198,7 +203,10 @@ def main():
         saver.setup()
         if action == "fill":
             return fill(saver)
-        print(json.dumps({"places": places, "go on": go_on}[action](saver)))
+        if action == "ask":
+            asking(saver).invoke({"log": ["go"], "count": 0}, config("asked"))
+            return None
+        print(json.dumps({"places": places, "go on": go_on, "answer": answer}[action](saver)))
     return None
 
 

@@ -96,7 +96,8 @@ class ImportStoppedError(LogError):
     def __init__(self, where: str, cause: LogError, report: Any) -> None:
         super().__init__(
             f"The import of {where!r} broke off: {cause} Brought over so far: "
-            f"{report.checkpoints} checkpoints and {report.writes} writes of {report.threads} threads. Repeat the import to go on.",
+            f"{report.checkpoints} checkpoints and {report.writes} writes of {report.threads} threads. "
+            "Repeat it to go on.",
             where=where,
             cause=cause.code,
         )
