@@ -80,25 +80,23 @@ from dashflow.errors.graph import (
 from dashflow.errors.log import (
     CorruptBlobError,
     CorruptEventError,
+    DamagedFileError,
+    DifferentHistoryError,
     DuplicateEventError,
+    ExportFormatError,
     FencedError,
+    ImportStoppedError,
     LogClosedError,
     LogError,
     LogFormatError,
     MissingBlobError,
     NotALogError,
+    NotAnExportError,
+    NotLangGraphError,
     OwnershipConflictError,
     StorageUnavailableError,
     ValueCodecError,
     VersionConflictError,
-)
-from dashflow.errors.moving import (
-    DamagedFileError,
-    DifferentHistoryError,
-    ExportFormatError,
-    ImportStoppedError,
-    NotAnExportError,
-    NotLangGraphError,
 )
 from dashflow.errors.plans import (
     ModelError,

@@ -1,4 +1,4 @@
-"""A program for both LangGraph and DashFlow: fills a database with threads of all kinds, or goes on with them.
+"""A program for LangGraph and DashFlow: fills a database with threads of all kinds, or goes on with them.
 
 Run by tests in processes of its own: ``python langgraph_program.py PACKAGE KIND WHERE ACTION``. PACKAGE is
 ``langgraph`` (the real one, when nothing is aliased) or ``dashflow``; it prints JSON.
@@ -7,7 +7,7 @@ Run by tests in processes of its own: ``python langgraph_program.py PACKAGE KIND
 import json
 import operator
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from importlib import import_module
 from typing import Annotated, Any, TypedDict
 
@@ -108,10 +108,8 @@ def fill(saver):
     half = asking(saver)
     half.invoke({"log": ["go"], "count": 0}, config("half answered"))
     half.invoke(Command(resume="first answer"), config("half answered"))
-    try:
+    with suppress(RuntimeError):
         failing(saver, broken=True).invoke({"log": [], "count": 0}, config("failed"))
-    except RuntimeError:
-        pass
     nested(saver).invoke({"log": ["go"], "count": 0}, config("nested"))
     graph = looping(saver)
     graph.invoke({"log": [], "count": 3}, config("forked"))
@@ -131,21 +129,28 @@ def shown(snapshot):
 def places(saver):
     """Every checkpoint of every thread: ids, parents, steps, sources, values."""
     graphs = {
-        "loop": looping(saver), "chat": chatting(saver), "asked": asking(saver), "half answered": asking(saver),
-        "failed": failing(saver, broken=False), "nested": nested(saver), "forked": looping(saver),
-    }  # fmt: skip
+        "loop": looping(saver),
+        "chat": chatting(saver),
+        "asked": asking(saver),
+        "half answered": asking(saver),
+        "failed": failing(saver, broken=False),
+        "nested": nested(saver),
+        "forked": looping(saver),
+    }
     found = {}
     for thread, graph in graphs.items():
         found[thread] = [
             {
                 **shown(snapshot),
                 "id": snapshot.config["configurable"]["checkpoint_id"],
-                "parent": (snapshot.parent_config or {"configurable": {}})["configurable"].get("checkpoint_id"),
-                "step": snapshot.metadata["step"], "source": snapshot.metadata["source"],
-                "customer": snapshot.metadata.get("customer"), "at": snapshot.created_at,
+                "parent": (snapshot.parent_config or config(None))["configurable"].get("checkpoint_id"),
+                "step": snapshot.metadata["step"],
+                "source": snapshot.metadata["source"],
+                "customer": snapshot.metadata.get("customer"),
+                "at": snapshot.created_at,
             }
             for snapshot in graph.get_state_history(config(thread))
-        ]  # fmt: skip
+        ]
     inner = nested(saver).get_state(config("nested"), subgraphs=True).tasks[0].state
     found["inside"] = None if inner is None else shown(inner)
     return found
@@ -206,7 +211,7 @@ def main():
         if action == "ask":
             asking(saver).invoke({"log": ["go"], "count": 0}, config("asked"))
             return None
-        print(json.dumps({"places": places, "go on": go_on, "answer": answer}[action](saver)))
+        sys.stdout.write(json.dumps({"places": places, "go on": go_on, "answer": answer}[action](saver)))
     return None
 
 
