@@ -109,8 +109,8 @@ def test_verify_finds_damage_gaps_and_what_cannot_be_read(tmp_path):
         assert verify(log).found == 0
     connection = sqlite3.connect(db)
     [(first,), (second,)] = connection.execute(
-        "SELECT position FROM events JOIN streams USING (stream_id) "
-        "WHERE name = 'run-one' AND events.version IN (3, 5) ORDER BY position"
+        "SELECT events.position FROM events JOIN streams USING (stream_id) "
+        "WHERE name = 'run-one' AND events.version IN (3, 5) ORDER BY 1"
     ).fetchall()
     connection.execute("UPDATE events SET data = x'00ff' WHERE position = ?", (first,))
     connection.execute("DELETE FROM events WHERE position = ?", (second,))
