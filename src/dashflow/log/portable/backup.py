@@ -70,10 +70,10 @@ def restore(path: str, db: str, *, until: Until | None = None) -> Brought:
     """
     file = ExportFile(path)
     wants = (until or Until()).wants
+    if db.startswith("memory:") or db in ("", ":memory:"):
+        raise UsageError("A restored log needs a place to stay: name a new file with --db.")
     if "://" in db:
         return _into_database(file, db, wants)
-    if db == ":memory:" or not db:
-        raise UsageError("A restored log needs a place to stay: name a new file with --db.")
     db = os.path.expanduser(db)
     if os.path.lexists(db):
         raise UsageError(f"{db!r} is there already; a backup is restored into a new log. Name another file.")
