@@ -11,7 +11,7 @@ from dashflow.core.events import IMPORTS, CheckpointImported, CheckpointsForgott
 from dashflow.log.base import EventLog, Record
 from dashflow.log.codec import Registry
 
-_PAGE = 200
+_PAGE = 50
 _PLAIN = Registry()
 
 

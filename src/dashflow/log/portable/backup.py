@@ -11,7 +11,7 @@ from contextlib import suppress
 
 import msgspec
 
-from dashflow.errors import LogError, UsageError
+from dashflow.errors import UsageError
 from dashflow.log.base import EventLog
 from dashflow.log.open import open_log
 from dashflow.log.portable.bringing import Brought, bring
@@ -89,7 +89,7 @@ def restore(path: str, db: str, *, until: Until | None = None) -> Brought:
             log.close()
         os.replace(new, db)
         sync_folder(db)
-    except LogError:
+    except BaseException:
         _remove(new)
         raise
     return brought

@@ -11,7 +11,7 @@ from dashflow.errors import CorruptEventError, LogError
 from dashflow.log.base import EventLog, Record, StreamInfo
 from dashflow.log.portable.reading import Check, Examined
 
-_PAGE = 500
+_PAGE = 100
 
 Verified = Examined
 

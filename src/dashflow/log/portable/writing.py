@@ -14,7 +14,7 @@ from dashflow.log.base import LOG_FORMAT, EventLog, Record, StreamInfo
 from dashflow.log.portable.lines import FORMAT, NAME, sealed, told_of
 from dashflow.log.portable.packed import written_whole
 
-_PAGE = 500
+_PAGE = 100
 
 Shown = Callable[[Record], Any]
 """What an event says, for people, as JSON can hold it."""
