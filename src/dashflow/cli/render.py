@@ -79,7 +79,11 @@ def _renderer(kind: type) -> Callable[[Any, str, bool], RenderableType]:
         return _RENDERERS[kind]
     from dashflow.cli.branch_render import RENDERERS  # only for these
 
-    return RENDERERS[kind]
+    if kind in RENDERERS:
+        return RENDERERS[kind]
+    from dashflow.cli.moving_views import text_of  # and for these
+
+    return lambda view, form, unicode: Text(text_of(view))
 
 
 def _cleaned(value: Any) -> Any:

@@ -295,6 +295,10 @@ class EventLog(Streams, Protocol):
         """
         ...
 
+    def needs(self, stream: str) -> dict[bytes, int]:
+        """Keys of the blobs that a stream's events need, each with the last version that does."""
+        ...
+
     def project(
         self, view: str, position: int, changes: Mapping[str, bytes | None], *, expected: int
     ) -> None:

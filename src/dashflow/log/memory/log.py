@@ -263,6 +263,13 @@ class MemoryLog:
             raise MissingBlobError(self.where, key)
         return found
 
+    def needs(self, stream: str) -> dict[bytes, int]:
+        """See ``EventLog.needs``."""
+        self._check_open()
+        with self.store.lock:
+            known = self.store.streams.get(stream)
+            return dict(known.needs) if known else {}
+
     def keep_snapshot(self, stream: str, snapshot: Snapshot, *, alone: bool = False) -> None:
         """See ``EventLog.keep_snapshot``."""
         with self.store.lock:
