@@ -82,13 +82,12 @@ class Reader:
 
 
 def _record(row: Row) -> Record:
-    mark: int
-    data: bytes
     *envelope, mark, data = row
     if crc32(data) != mark:
         # Packed, or damaged: the mark of packed data is larger than any checksum.
         try:
             data = restored(mark, data)
         except ValueError as problem:
-            raise CorruptEventError(envelope[1], envelope[2], str(problem)) from problem
-    return Record(*envelope, checksum=mark & ~PACKED, data=data)
+            raise CorruptEventError(row[1], row[2], str(problem)) from problem
+    fields: Row = (*envelope, mark & ~PACKED, data)
+    return Record(*fields)
