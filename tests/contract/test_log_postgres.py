@@ -1,5 +1,6 @@
 """The log in PostgreSQL keeps the contract, on a real server."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,12 @@ from dashflow.errors import LogError
 from dashflow.log.base import Append, Appended, EventLog
 from dashflow.log.postgres import PostgresLog
 from dashflow.testing.log_contract import EventLogContract
+from dashflow.testing.log_ownership_contract import OwnershipContract
+from dashflow.testing.log_subscription_contract import SubscriptionContract
+from dashflow.testing.log_takeover_contract import TakeoverContract
 from tests.contract.test_log_model import Logs
-from tests.postgres import Place
+from tests.pooler import pooled
+from tests.postgres import GIVEN, Place
 
 pytestmark = pytest.mark.feature("LOG-01", "LOG-02", "PERSIST-001", "NEW-08")
 
@@ -72,3 +77,22 @@ TestPostgresModel = PostgresLogs.TestCase
 TestPostgresModel.settings = settings(
     stateful_step_count=20, max_examples=max(settings().max_examples // 15, 4)
 )
+
+
+class TestPostgresBehindAPooler(OwnershipContract, SubscriptionContract, TakeoverContract):
+    """Every transaction on another session. What a log hears there is nothing: it looks by itself."""
+
+    @pytest.fixture(autouse=True)
+    def _pooler(self, postgres: Place) -> Iterator[None]:
+        if GIVEN:
+            pytest.skip("the pooler of these tests knows sockets in a folder only")
+        self.place = postgres
+        with pooled(postgres.dsn) as pooler:
+            self.pooler = pooler
+            yield
+            assert pooler.served
+
+    def open_log(self, place: Path) -> EventLog:
+        return PostgresLog(self.pooler.dsn, schema=self.place.schema, lease_seconds=3600)
+
+    kill = TestPostgres.kill
