@@ -1,9 +1,9 @@
 """A transaction pooler in front of a real PostgreSQL server, as small as one can be.
 
 It does what pgbouncer does in transaction mode: every transaction of a client goes to whichever server
-session is free, so that nothing which a client leaves behind in a session is there the next time. It speaks the
-wire protocol as far as messages begin and end, and understands nothing of what they say. The session that was
-free for longest is taken first, so that a client rarely gets the same one twice.
+session is free, so that nothing which a client leaves behind in a session is there the next time. It speaks
+the wire protocol as far as messages begin and end, and understands nothing of what they say. The session that
+was free for longest is taken first, so that a client rarely gets the same one twice.
 """
 
 import socket

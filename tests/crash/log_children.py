@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from hashlib import sha256
 
 from dashflow.log.base import EventLog
 
@@ -108,6 +109,29 @@ log.close()
 """
 
 
+FORGETTER = """
+from hashlib import sha256
+from dashflow.log.base import EVERYTHING, Snapshot
+log = opened(sys.argv[1], lease_seconds=float(sys.argv[2]))
+owner = log.instance + "/r"
+first = log.append(Append("run-1", owner=owner, claim=True))
+version, seen = first.version, log.view_position("sizes")
+print("owns", flush=True)
+while True:
+    data = os.urandom(8000)
+    shared = b"shared" * 2000
+    kept = {sha256(each).digest(): each for each in (data, shared)}
+    event = NewEvent("Said", sha256(data).digest(), os.urandom(16), 1, blobs=kept)
+    done = log.append(Append("run-1", [event], version, owner=owner, epoch=first.epoch,
+                             forget=EVERYTHING if version % 5 == 4 else 0))
+    version = done.version
+    log.keep_snapshot("run-1", Snapshot(version, str(version).encode()))
+    log.project("sizes", done.position, {"version": str(version).encode()}, expected=seen)
+    seen = done.position
+    print(version, flush=True)
+"""
+
+
 @contextmanager
 def children() -> Iterator[Start]:
     """Starts children, and sees to it that none outlives the test."""
@@ -197,3 +221,20 @@ def check_stream(log: EventLog, stream: str, acknowledged: int) -> None:
     assert len(records) >= acknowledged
     assert [record.version for record in records] == list(range(1, len(records) + 1))
     assert [record.data for record in records] == [b"0", b"1", b"2"] * (len(records) // 3)
+
+
+def check_forgetful(log: EventLog, last: int) -> int:
+    """What ``FORGETTER`` left is whole; how many blobs the log must have."""
+    records = log.read("run-1")
+    assert records[-1].version >= last
+    assert records[0].version % 5 == 0 or records[0].version == 1
+    assert [r.version for r in records] == list(range(records[0].version, records[-1].version + 1))
+    assert all(sha256(log.blob(record.data)).digest() == record.data for record in records)
+    # What can be made again may be behind, but never ahead, and is whole.
+    snapshot = log.snapshot("run-1")
+    assert snapshot is None or snapshot.data == str(snapshot.version).encode()
+    seen = log.view_position("sizes")
+    assert seen <= records[-1].position
+    told = [record.version for record in records if record.position == seen]
+    assert not told or log.view("sizes") == {"version": str(told[0]).encode()}
+    return len(records) + 1  # their own and the shared one

@@ -18,7 +18,18 @@ from dashflow.errors import OwnershipConflictError
 from dashflow.log.base import Append
 from dashflow.log.sqlite import SqliteLog
 from dashflow.testing.log_case import new_events
-from tests.crash.log_children import APPENDER, SLEEPER, WRITER, Start, check_stream, children, kill, said
+from tests.crash.log_children import (
+    APPENDER,
+    FORGETTER,
+    SLEEPER,
+    WRITER,
+    Start,
+    check_forgetful,
+    check_stream,
+    children,
+    kill,
+    said,
+)
 
 pytestmark = [
     pytest.mark.feature("LOG-01", "PERSIST-000"),
@@ -139,3 +150,30 @@ def test_an_owner_that_was_stopped_past_its_lease_is_fenced(path: Path, start: S
     assert log.append(Append("run-1", new_events(1), 2, owner=owner, epoch=epoch)).version == 3
     assert log.streams()[0].owner == owner
     log.close()
+
+
+@pytest.mark.feature("LOG-04", "LOG-05", "LOG-06")
+def test_killed_while_it_forgets(path: Path, start: Start) -> None:
+    chance = random.Random(7)
+    last = 0
+    for _ in range(5):
+        child = start(FORGETTER, path, 10_000)
+        assert said(child) == "owns"
+        for _ in range(chance.randrange(3, 40)):
+            last = int(said(child))
+        child.kill()
+        child.communicate()
+        log = SqliteLog(path)
+        # At once, although the lease has hours to run.
+        assert [info.stream for info in log.abandoned()] == ["run-1"]
+        kept = check_forgetful(log, last)
+        owner = log.instance + "/next"
+        epoch = log.append(Append("run-1", owner=owner, claim=True)).epoch
+        log.append(Append("run-1", owner=owner, epoch=epoch, release=True))
+        assert log.abandoned() == []
+        log.close()
+        check = sqlite3.connect(path)
+        assert check.execute("SELECT count(*) FROM blobs").fetchone() == (kept,)
+        assert check.execute("SELECT count(DISTINCT blob_id) FROM needs").fetchone() == (kept,)
+        check.close()
+        check_file(path)

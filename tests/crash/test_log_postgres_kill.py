@@ -18,10 +18,12 @@ from dashflow.testing.log_case import new_events
 from tests.crash.log_children import (
     APPENDER,
     CLAIMANT,
+    FORGETTER,
     SLEEPER,
     WRITER,
     Follower,
     Start,
+    check_forgetful,
     check_stream,
     children,
     kill,
@@ -96,6 +98,25 @@ def test_what_was_acknowledged_survives_kill_100_times(postgres: Place, start: S
     chance = random.Random()
     for number in range(100):
         one_round(postgres, start, number, chance)
+
+
+@pytest.mark.feature("LOG-04", "LOG-05", "LOG-06")
+def test_killed_while_it_forgets(postgres: Place, start: Start) -> None:
+    chance = random.Random(7)
+    for _ in range(3):
+        child = start(FORGETTER, postgres.log, 0.3)
+        assert said(child) == "owns"
+        last = 0
+        for _ in range(chance.randrange(3, 40)):
+            last = int(said(child))
+        child.kill()
+        child.communicate()
+        log = PostgresLog(postgres.log)
+        take_over(log, "run-1")
+        kept = check_forgetful(log, last)
+        log.close()
+        assert postgres.execute("SELECT count(*) FROM {schema}.blobs") == [(kept,)]
+        assert postgres.execute("SELECT count(DISTINCT key) FROM {schema}.blob_uses") == [(kept,)]
 
 
 def crash_under_load(server: PostgresServer, start: Start, rounds: int) -> None:
