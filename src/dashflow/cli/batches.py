@@ -126,7 +126,7 @@ def list_all(settings: Settings) -> int:
             batch_view(drive(_control(log, name).state()), settings, log.where, owner)
             for name, owner in found
         ]
-    Output(settings).show(BatchList(SCHEMA, settings.db, tuple(views)))
+    Output(settings).show(BatchList(SCHEMA, settings.shown_db, tuple(views)))
     return Exit.DONE
 
 

@@ -38,7 +38,7 @@ def fork(settings: Settings, name: str, branch: str, checkpoint: str | None) -> 
     """Begin a branch."""
     with opened(settings) as log:
         kept = _branches(log)
-        thread = find_graph_thread(log, name, settings.db)
+        thread = find_graph_thread(log, name, settings.shown_db)
         at = None if checkpoint is None else _checkpoint(kept, thread, checkpoint)
         begun = drive(kept.begin(thread, at, flows.check_name(branch)))
     lines = (
@@ -62,12 +62,12 @@ def show_branches(settings: Settings, name: str) -> int:
     """Show a thread's branches."""
     with opened(settings) as log:
         kept = _branches(log)
-        thread = find_graph_thread(log, name, settings.db)
+        thread = find_graph_thread(log, name, settings.shown_db)
         head = kept.reader.head(thread)
         rows = tuple(branch_row(branch) for branch in drive(kept.all_of(thread)))
         running = any(i.owner for i in log.streams(category=THREADS) if i.stream == stream_of(thread))
     status = "stopped" if head.status == "running" and not running else head.status
-    Output(settings).show(BranchList(SCHEMA, settings.db, thread, head.step, status, rows))
+    Output(settings).show(BranchList(SCHEMA, settings.shown_db, thread, head.step, status, rows))
     return Exit.DONE
 
 
@@ -75,7 +75,7 @@ def diff(settings: Settings, name: str, other: str) -> int:
     """Show how two threads differ."""
     with opened(settings) as log:
         kept = _branches(log)
-        thread = find_graph_thread(log, name, settings.db)
+        thread = find_graph_thread(log, name, settings.shown_db)
         one = drive(kept.line(thread, None))
         two = drive(kept.line(_other(kept, log, settings, thread, other), None))
         found = drive(flows.compare(kept, None, one, two))
@@ -88,7 +88,7 @@ def merge(settings: Settings, name: str, other: str, graph: str | None, side: st
     resolve = None if side is None else flows.side(side)
     with opened(settings) as log:
         kept = _branches(log)
-        thread = find_graph_thread(log, name, settings.db)
+        thread = find_graph_thread(log, name, settings.shown_db)
         source = _other(kept, log, settings, thread, other)
         if graph is not None:
             place, config = ({"configurable": {"thread_id": one}} for one in (thread, source))
@@ -105,7 +105,7 @@ def delete(settings: Settings, name: str, branch: str) -> int:
     output = Output(settings)
     with opened(settings) as log:
         kept = _branches(log)
-        thread = find_graph_thread(log, name, settings.db)
+        thread = find_graph_thread(log, name, settings.shown_db)
         found = drive(flows.find(kept, thread, branch.removeprefix(f"{thread}{MARK}")))
         drive(kept.delete(found.thread_id))
     if settings.json:
@@ -121,7 +121,7 @@ def _other(kept: LogBranches, log: EventLog, settings: Settings, thread: str, na
         return drive(flows.find(kept, thread, name)).thread_id
     except UnknownBranchError as unknown:
         try:
-            return find_graph_thread(log, name, settings.db)
+            return find_graph_thread(log, name, settings.shown_db)
         except UnknownRunError:
             raise unknown from None
 

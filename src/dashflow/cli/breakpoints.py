@@ -52,7 +52,7 @@ def list_all(settings: Settings, name: str) -> int:
 
 
 def _graph_thread(log: EventLog, name: str, settings: Settings) -> str:
-    thread, is_plan = find_thread(log, name, settings.db)
+    thread, is_plan = find_thread(log, name, settings.shown_db)
     if is_plan:
         raise UsageError(f"{thread!r} is the run of a plan; breakpoints belong to threads of graphs.")
     return thread

@@ -56,7 +56,7 @@ def import_threads(
     output = Output(settings)
 
     def tell(report: ImportReport, code: Exit) -> None:
-        output.show(ImportView(SCHEMA, settings.db, report, code))
+        output.show(ImportView(SCHEMA, settings.shown_db, report, code))
 
     with opened(settings, create=not dry_run) as log:
         try:
@@ -198,7 +198,7 @@ def verify_events(settings: Settings, path: str | None) -> int:
             _check_there(settings)
             examined = verify(log, check=_checking(log.blob))
     code = Exit.LOG if examined.found else Exit.DONE
-    Output(settings).show(_verify_view(path or settings.db, examined, code))
+    Output(settings).show(_verify_view(path or settings.shown_db, examined, code))
     return code
 
 
@@ -237,7 +237,7 @@ def _shown(log: EventLog, record: Record) -> Any:
 def _export_view(settings: Settings, path: str, written: Written) -> ExportView:
     return ExportView(
         SCHEMA,
-        settings.db,
+        settings.shown_db,
         path,
         streams=written.streams,
         events=written.events,

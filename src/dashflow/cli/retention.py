@@ -60,7 +60,7 @@ def delete_threads(settings: Settings, names: Sequence[str], *, sure: bool) -> i
         threads = reader.threads()
         for name in names:
             if name not in threads:
-                raise UnknownRunError(name, settings.db)
+                raise UnknownRunError(name, settings.shown_db)
         if not sure and not _confirmed(names):
             return Exit.DONE
         for name in names:
@@ -79,7 +79,7 @@ def _confirmed(names: Sequence[str]) -> bool:
 
 
 def _thread(log: EventLog, name: str, settings: Settings) -> str:
-    thread, is_plan = find_thread(log, name, settings.db)
+    thread, is_plan = find_thread(log, name, settings.shown_db)
     if is_plan:
         raise UsageError(f"{thread!r} is the run of a plan; its history is kept whole.")
     return thread
