@@ -18,7 +18,7 @@ SCHEMA: Final = 1
 
 EVENT_TYPES: Final[dict[str, type[Event]]] = {kind.type: kind for kind in get_args(Event)}
 
-_ENCODER: Final = msgspec.msgpack.Encoder(order="deterministic")
+_ENCODER: Final = msgspec.msgpack.Encoder()
 _DECODERS: Final = {name: msgspec.msgpack.Decoder(kind) for name, kind in EVENT_TYPES.items()}
 
 

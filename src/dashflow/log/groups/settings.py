@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from random import uniform
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -41,6 +41,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     visibility: int
     window: int
     clock: Callable[[], int]
+
+    @property
+    def conditions(self) -> dict[str, Any]:
+        """Which records, as arguments of ``EventLog.subscribe`` and ``read_all``; those that are set."""
+        conditions = {"category": self.category, "types": self.types, "correlation": self.correlation}
+        return {name: value for name, value in conditions.items() if value}
 
     def delay(self, attempt: int) -> int:
         """Nanoseconds to wait after the failed attempt number ``attempt``."""

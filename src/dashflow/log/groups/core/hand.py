@@ -20,10 +20,12 @@ class Hand:
 
     Attributes:
         name: The consumer's, as the group's state has it.
+        until: When the first claim of those that were not handed out ends.
     """
 
     def __init__(self, name: str) -> None:
         self.name = name
+        self.until = 0
         self._waiting: dict[int, Entry] = {}
         self._out: dict[int, Entry] = {}
         self._busy: dict[str, int] = {}
@@ -36,19 +38,24 @@ class Hand:
         return len(self._waiting) + len(self._out)
 
     @property
-    def positions(self) -> list[int]:
-        """Everything that it has and has not settled, handed out or not."""
-        return [*self._out, *self._waiting]
-
-    @property
     def unsettled(self) -> bool:
         """Whether anything is to be recorded."""
         return bool(self._acknowledged or self._failed or self._buried)
 
     @property
-    def waiting(self) -> bool:
+    def more(self) -> bool:
         """Whether anything has not been handed out yet."""
         return bool(self._waiting)
+
+    @property
+    def waiting(self) -> list[int]:
+        """All that has not been handed out yet."""
+        return list(self._waiting)
+
+    @property
+    def free(self) -> bool:
+        """Whether there is something to hand out now."""
+        return any(entry.key not in self._busy for entry in self._waiting.values())
 
     @property
     def out(self) -> list[int]:
@@ -118,6 +125,7 @@ class Hand:
             for position, entry in theirs.items()
             if position not in self._out and position not in pending
         }
+        self.until = min((entry.until for entry in self._waiting.values()), default=0)
         self._busy = {entry.key: position for position, entry in self._out.items()}
         for failed in self._failed:
             if failed.position in theirs:

@@ -59,6 +59,7 @@ class Advance(msgspec.Struct, frozen=True):
         limit: How many messages it wants to have at most, those that it has included.
         window: How many messages the group may have seen and not settled, before it looks no further.
         dead: Consumers that are known to have died.
+        keep: Positions that it has and needs until ``until``, too.
         vanished: Positions whose records are no longer in the log.
     """
 
@@ -71,13 +72,14 @@ class Advance(msgspec.Struct, frozen=True):
     limit: int = 0
     window: int = 0
     dead: frozenset[str] = frozenset()
+    keep: tuple[int, ...] = ()
     vanished: tuple[int, ...] = ()
 
 
 def advance(state: GroupState, command: Advance) -> list[Event]:
     """The events that the command leads to, in order; none when it changes nothing."""
     events: list[Event] = []
-    for decide in (_vanish, _settle, _lose, _bury, _claim):
+    for decide in (_vanish, _settle, _keep, _lose, _bury, _claim):
         for event in decide(state, command):
             events.append(event)
             state = fold(state, event)
@@ -92,18 +94,6 @@ def late(state: GroupState, consumer: str, settlement: Settlement) -> list[int]:
         *settlement.buried,
     )
     return [position for position in wanted if not _has(state, consumer, position)]
-
-
-def extend(
-    state: GroupState, consumer: str, positions: Iterable[int], until: int, now: int
-) -> list[ClaimsExtended]:
-    """Let a consumer keep what it has of ``positions`` until then."""
-    theirs = tuple(
-        position
-        for position in positions
-        if _has(state, consumer, position) and state.entries[position].until < until
-    )
-    return [ClaimsExtended(now, consumer, until, theirs)] if theirs else []
 
 
 def requeue(state: GroupState, positions: Iterable[int], now: int) -> list[LettersRequeued]:
@@ -160,6 +150,16 @@ def _settle(state: GroupState, command: Advance) -> list[Event]:
     if buried:
         events.append(MessagesBuried(command.now, buried))
     return events
+
+
+def _keep(state: GroupState, command: Advance) -> list[Event]:
+    consumer, until = command.consumer, command.until
+    kept = tuple(
+        position
+        for position in command.keep
+        if _has(state, consumer, position) and state.entries[position].until < until
+    )
+    return [ClaimsExtended(command.now, consumer, until, kept)] if kept else []
 
 
 def _behind(state: GroupState, positions: Iterable[int]) -> list[Entry]:
