@@ -70,7 +70,8 @@ def check_append(append: Append, instance: str) -> None:
         )
     if append.forget < 0:
         raise UsageError(
-            f"{append.stream!r} can be forgotten up to a version from 1 on, or EVERYTHING; got {append.forget}.",
+            f"{append.stream!r} can be forgotten up to a version from 1 on, or EVERYTHING; "
+            f"got {append.forget}.",
             stream=append.stream,
         )
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import weakref
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from operator import attrgetter
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -25,19 +25,21 @@ _position = attrgetter("position")
 class Stream:
     """One stream: its records, what goes with them, and who owns it.
 
-    ``forgotten`` is the version up to which its events are gone; ``lease`` the clock's time at which
-    the ownership ends; ``needs`` the last version that needs a blob, by the blob's key.
+    ``version`` is that of the last record, forgotten or not; ``forgotten`` the version up to which its
+    events are gone; ``lease`` the clock's time at which the ownership ends; ``needs`` the last version
+    that needs a blob, by the blob's key.
     """
 
     __slots__ = (
         *("category", "created", "epoch", "forgotten", "lease", "name", "needs", "owner", "position"),
-        *("records", "snapshots", "updated"),
+        *("records", "snapshots", "updated", "version"),
     )
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.category = category_of(name)
         self.records: list[Record] = []
+        self.version = 0
         self.forgotten = 0
         self.position = 0
         self.created = 0
@@ -47,11 +49,6 @@ class Stream:
         self.lease = 0
         self.needs: dict[bytes, int] = {}
         self.snapshots: dict[int, Snapshot] = {}
-
-    @property
-    def version(self) -> int:
-        """Version of the last record, forgotten or not."""
-        return self.forgotten + len(self.records)
 
     def between(self, after: int, upto: int | None) -> list[Record]:
         """Records with ``after < version <= upto``."""
@@ -103,12 +100,20 @@ class MemoryStore:
         self.categories.setdefault(stream.category, []).extend(records)
         stream.records += records
         self.ids.update((record.event_id, record) for record in records)
-        for event, record in zip(events, records, strict=True):
-            for key, data in event.blobs.items():
-                self.blobs.setdefault(key, bytes(data))
-                if key not in stream.needs:
-                    self.needed[key] = self.needed.get(key, 0) + 1
-                stream.needs[key] = record.version
+        version = stream.version
+        for event in events:
+            version += 1
+            if event.blobs:
+                self._need(stream, version, event.blobs)
+        stream.version = version
+
+    def _need(self, stream: Stream, version: int, blobs: Mapping[bytes, bytes]) -> None:
+        """Keep what an event needs, and that it does."""
+        for key, data in blobs.items():
+            self.blobs.setdefault(key, bytes(data))
+            if key not in stream.needs:
+                self.needed[key] = self.needed.get(key, 0) + 1
+            stream.needs[key] = version
 
     def forget(self, stream: Stream, upto: int) -> None:
         """Drop a stream's records up to a version, and all that only they needed."""
