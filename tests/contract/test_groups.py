@@ -178,18 +178,18 @@ class Groups(LogCase):
                 raise RuntimeError("no such customer")
 
         with group.consumer() as consumer:
-            consumer.work(handler, timeout=0)
+            consumer.work(handler, within=0)
             assert seen == [("a1", 1, False), ("b1", 1, False)]
             clock.forward(9.9)
-            consumer.work(handler, timeout=0)
+            consumer.work(handler, within=0)
             assert len(seen) == 2
             clock.forward(0.1)
-            consumer.work(handler, timeout=0)
+            consumer.work(handler, within=0)
             assert seen[2:] == [("a1", 2, True)]
             clock.forward(19.9)
-            consumer.work(handler, timeout=0)
+            consumer.work(handler, within=0)
             clock.forward(0.1)
-            consumer.work(handler, timeout=0)
+            consumer.work(handler, within=0)
             # Its key went on without it.
             assert seen[3:] == [("a1", 3, True), ("a2", 1, False)]
         (letter,) = group.dead_letters()
@@ -204,7 +204,7 @@ class Groups(LogCase):
             raise KeyError("id")
 
         with group.consumer() as consumer:
-            assert consumer.work(handler, timeout=0) == 1
+            assert consumer.work(handler, within=0) == 1
         assert [letter.reason for letter in group.dead_letters()] == ["KeyError: 'id'"]
 
     def test_dead_letters_are_requeued_or_dropped(self, log: EventLog) -> None:
@@ -337,7 +337,7 @@ class Groups(LogCase):
 
     def test_one_group_has_one_filter(self, log: EventLog) -> None:
         group_of(log).status()
-        with pytest.raises(UsageError, match="category='run'.*category='plan'"):
+        with pytest.raises(UsageError, match=r"category='run'.*category='plan'"):
             group_of(log, category="plan").status()
         with pytest.raises(UsageError, match="exists with"), group_of(log, category=None).consumer() as one:
             one.take(0)
@@ -439,7 +439,7 @@ class Groups(LogCase):
                 if len(found) == 4:
                     break
             fill(log, "run-c")
-            assert await consumer.awork(handler, timeout=0) == 1
+            assert await consumer.awork(handler, within=0) == 1
             assert await consumer.atake(0) is None
         assert sorted(found) == ["a1", "a2", "b1", "b2", "c1"]
         assert group.status().acknowledged == 5

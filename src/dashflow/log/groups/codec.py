@@ -42,9 +42,7 @@ def decode(record: Record) -> Event:
     decoder = _DECODERS.get(record.type)
     if decoder is None or record.schema > SCHEMA:
         known = SCHEMA if decoder is not None else 0
-        raise LogFormatError(
-            f"{record.stream}, event {record.version} ({record.type})", record.schema, known
-        )
+        raise LogFormatError(f"{record.stream}, event {record.version} ({record.type})", record.schema, known)
     try:
         event = decoder.decode(record.data)
     except (msgspec.MsgspecError, ValueError) as error:

@@ -76,20 +76,20 @@ class Consumer:
 
     # -- for synchronous callers ----------------------------------------------------------------
 
-    def take(self, timeout: float | None = None) -> Message | None:
-        """The next message; None after ``timeout`` seconds without one, or when closed.
+    def take(self, within: float | None = None) -> Message | None:
+        """The next message; None after ``within`` seconds without one, or when closed.
 
         Raises:
             LogError: The log cannot be read or written; nothing that was recorded is lost.
         """
-        return drive(self._take(directly, timeout))
+        return drive(self._take(directly, within))
 
     def __iter__(self) -> Iterator[Message]:
         while (message := self.take()) is not None:
             yield message
 
-    def work(self, handler: Handler, *, timeout: float | None = None) -> int:
-        """Handle messages until closed, or until none has come for ``timeout`` seconds.
+    def work(self, handler: Handler, *, within: float | None = None) -> int:
+        """Handle messages until closed, or until none has come for ``within`` seconds.
 
         A message is acknowledged when ``handler`` returns. When it raises an ``Exception``, the message
         failed: it comes again after a delay, as the group's retry policy says, or becomes a dead letter.
@@ -98,7 +98,7 @@ class Consumer:
             How many messages were handled.
         """
         count = 0
-        while (message := self.take(timeout)) is not None:
+        while (message := self.take(within)) is not None:
             count += 1
             try:
                 handler(message)
@@ -133,20 +133,20 @@ class Consumer:
 
     # -- the same in an event loop ----------------------------------------------------------------
 
-    async def atake(self, timeout: float | None = None) -> Message | None:
+    async def atake(self, within: float | None = None) -> Message | None:
         """``take``, without blocking the event loop."""
-        return await self._take(in_a_thread, timeout)
+        return await self._take(in_a_thread, within)
 
     async def __aiter__(self) -> AsyncIterator[Message]:
         while (message := await self.atake()) is not None:
             yield message
 
     async def awork(
-        self, handler: Callable[[Message], Awaitable[object]], *, timeout: float | None = None
+        self, handler: Callable[[Message], Awaitable[object]], *, within: float | None = None
     ) -> int:
         """``work``, with an async handler."""
         count = 0
-        while (message := await self.atake(timeout)) is not None:
+        while (message := await self.atake(within)) is not None:
             count += 1
             try:
                 await handler(message)
@@ -221,9 +221,9 @@ class Consumer:
 
     # -- the flows --------------------------------------------------------------------------------
 
-    async def _take(self, calls: Calls, timeout: float | None) -> Message | None:
+    async def _take(self, calls: Calls, within: float | None) -> Message | None:
         self._active = True
-        deadline = None if timeout is None else self._settings.clock() + int(timeout * _SECOND)
+        deadline = None if within is None else self._settings.clock() + int(within * _SECOND)
         try:
             while not self._closing:
                 message = await self._handed(calls)

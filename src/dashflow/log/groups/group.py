@@ -12,7 +12,13 @@ from dashflow._util.drive import drive
 from dashflow.errors import UsageError
 from dashflow.log.base import EventLog
 from dashflow.log.groups.consumer import Consumer
-from dashflow.log.groups.core.events import FROM_NOW, GroupCreated, GroupMoved, LettersDropped, LettersRequeued
+from dashflow.log.groups.core.events import (
+    FROM_NOW,
+    GroupCreated,
+    GroupMoved,
+    LettersDropped,
+    LettersRequeued,
+)
 from dashflow.log.groups.core.process import drop, requeue
 from dashflow.log.groups.core.state import DeadLetter, Event, GroupState
 from dashflow.log.groups.ledger import Calls, Ledger, directly
@@ -142,7 +148,7 @@ class ConsumerGroup:
         )
 
     def dead_letters(self) -> list[DeadLetter]:
-        """Messages that were given up, oldest first; ``read_all(after=position - 1, limit=1)`` has the record."""
+        """Messages that were given up, oldest first. Their records are in the log, at their positions."""
         return sorted(self._state().dead.values(), key=lambda letter: (letter.at, letter.position))
 
     def requeue(self, *positions: int) -> int:
@@ -186,7 +192,11 @@ class ConsumerGroup:
             drive(self._ledger.catch_up(directly))
             return self._ledger.state
 
-    def _change(self, decide: Callable[[GroupState, tuple[int, ...], int], Sequence[Letters]], positions: tuple[int, ...]) -> int:
+    def _change(
+        self,
+        decide: Callable[[GroupState, tuple[int, ...], int], Sequence[Letters]],
+        positions: tuple[int, ...],
+    ) -> int:
         now = self._settings.clock()
         count = 0
 

@@ -46,8 +46,8 @@ class Reading:
         """What the group has not seen: (position, key), in order, without a gap behind the cursor."""
         return tuple(self._fresh)
 
-    async def fill(self, calls: Calls, state: GroupState, timeout: float) -> None:
-        """Read on; wait up to ``timeout`` seconds for something, unless something is there already."""
+    async def fill(self, calls: Calls, state: GroupState, within: float) -> None:
+        """Read on; wait up to ``within`` seconds for something, unless something is there already."""
         self._follow(state)
         if len(self._fresh) * 2 > self._ahead:
             return
@@ -56,7 +56,7 @@ class Reading:
             if subscription is None:
                 subscription = self._subscribe()
             self._waiting = subscription
-            found = await calls(subscription.poll, 0 if self._fresh else timeout, self._ahead)
+            found = await calls(subscription.poll, 0 if self._fresh else within, self._ahead)
         except BaseException:
             # Its cursor may be ahead of what arrived here.
             if subscription is not None:

@@ -99,9 +99,7 @@ class Hand:
 
     def settlement(self, released: Iterable[int] = ()) -> Settlement:
         """What is to be recorded now."""
-        return Settlement(
-            tuple(self._acknowledged), tuple(self._failed), dict(self._buried), tuple(released)
-        )
+        return Settlement(tuple(self._acknowledged), tuple(self._failed), dict(self._buried), tuple(released))
 
     def settled(self, settlement: Settlement, state: GroupState, vanished: Iterable[int] = ()) -> int:
         """``settlement`` was recorded, and the group's state is now this; take over what is ours in it.

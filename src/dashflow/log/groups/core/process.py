@@ -237,7 +237,5 @@ def _claim(state: GroupState, command: Advance) -> list[Event]:
     if not (again or fresh or held):
         return []
     return [
-        MessagesClaimed(
-            command.now, consumer, command.until, cursor, tuple(fresh), tuple(again), tuple(held)
-        )
+        MessagesClaimed(command.now, consumer, command.until, cursor, tuple(fresh), tuple(again), tuple(held))
     ]
