@@ -204,24 +204,11 @@ def _bury(state: GroupState, command: Advance) -> list[Event]:
 
 def _claim(state: GroupState, command: Advance) -> list[Event]:
     """The next messages for the consumer, in order of positions."""
-    consumer = command.consumer
-    mine = state.claimed_by(consumer)
+    mine = state.claimed_by(command.consumer)
     room = command.limit - len(mine)
     if room <= 0 or any(entry.suspect for entry in mine):
         return []
-    blocked = {entry.key for entry in state.entries.values() if entry.consumer not in ("", consumer)}
-    again: list[int] = []
-    for entry in state.entries.values():
-        if entry.consumer or entry.key in blocked:
-            continue
-        if entry.suspect and (mine or again):
-            room = len(again)  # it comes alone: nothing behind it before
-        if len(again) >= room or entry.ready_at > command.now:
-            blocked.add(entry.key)
-            continue
-        again.append(entry.position)
-        if entry.suspect:
-            room = 1
+    again, blocked, room = _waiting(state, command, room, empty=not mine)
     fresh: list[tuple[int, str]] = []
     held: list[tuple[int, str]] = []
     cursor = state.cursor
@@ -237,5 +224,31 @@ def _claim(state: GroupState, command: Advance) -> list[Event]:
     if not (again or fresh or held):
         return []
     return [
-        MessagesClaimed(command.now, consumer, command.until, cursor, tuple(fresh), tuple(again), tuple(held))
+        MessagesClaimed(
+            command.now, command.consumer, command.until, cursor, tuple(fresh), tuple(again), tuple(held)
+        )
     ]
+
+
+def _waiting(
+    state: GroupState, command: Advance, room: int, *, empty: bool
+) -> tuple[list[int], set[str], int]:
+    """Which waiting messages the consumer gets, the keys it may not get, and how many it may have in all.
+
+    ``empty``: whether it has none now.
+    """
+    consumer = command.consumer
+    blocked = {entry.key for entry in state.entries.values() if entry.consumer not in ("", consumer)}
+    again: list[int] = []
+    for entry in state.entries.values():
+        if entry.consumer or entry.key in blocked:
+            continue
+        if entry.suspect and (again or not empty):
+            room = len(again)  # it comes alone, and nothing behind it before
+        if len(again) >= room or entry.ready_at > command.now:
+            blocked.add(entry.key)
+            continue
+        again.append(entry.position)
+        if entry.suspect:
+            room = 1
+    return again, blocked, room
