@@ -17,10 +17,11 @@ import msgspec
 from dashflow._util.drive import drive
 from dashflow.errors import LogClosedError
 from dashflow.log.base import EventLog
+from dashflow.log.calls import Calls, directly, in_a_thread
 from dashflow.log.groups.core.hand import Hand
 from dashflow.log.groups.core.process import Advance, Settlement, advance, due, late
 from dashflow.log.groups.core.state import Event, GroupState
-from dashflow.log.groups.ledger import Calls, Ledger, directly, in_a_thread
+from dashflow.log.groups.ledger import Ledger
 from dashflow.log.groups.members import Membership
 from dashflow.log.groups.message import Handler, Message
 from dashflow.log.groups.reading import Reading

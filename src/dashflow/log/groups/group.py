@@ -11,6 +11,7 @@ import msgspec
 from dashflow._util.drive import drive
 from dashflow.errors import UsageError
 from dashflow.log.base import EventLog
+from dashflow.log.calls import Calls, directly
 from dashflow.log.groups.consumer import Consumer
 from dashflow.log.groups.core.events import (
     FROM_NOW,
@@ -21,7 +22,7 @@ from dashflow.log.groups.core.events import (
 )
 from dashflow.log.groups.core.process import drop, requeue
 from dashflow.log.groups.core.state import DeadLetter, Event, GroupState
-from dashflow.log.groups.ledger import Calls, Ledger, directly
+from dashflow.log.groups.ledger import Ledger
 from dashflow.log.groups.settings import RETRY, Key, Settings, by_stream, position_of
 from dashflow.types.policies import RetryPolicy
 

@@ -8,39 +8,18 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Final, Protocol, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Final
 
 from dashflow.errors import VersionConflictError
-from dashflow.log.base import EVERYTHING, Append, EventLog
+from dashflow.log.base import EVERYTHING, Append, EventLog, Record
+from dashflow.log.calls import Calls
 from dashflow.log.groups.codec import decode, encode, stream_of
 from dashflow.log.groups.core.state import Event, GroupState, GroupSummarized, fold
 from dashflow.log.ids import EventIds
 
-T = TypeVar("T")
-
 _SUMMARY_BYTES: Final = 32_768
 """So many bytes of events are kept before a summary is worth its own bytes."""
-
-
-class Calls(Protocol):
-    """How blocking calls of the log are made: the one difference between synchronous and async callers."""
-
-    def __call__(self, function: Callable[..., T], /, *args: Any) -> Awaitable[T]:
-        """What ``function(*args)`` returns or raises."""
-        ...
-
-
-async def directly(function: Callable[..., T], /, *args: Any) -> T:
-    """Block; never suspends."""
-    return function(*args)
-
-
-async def in_a_thread(function: Callable[..., T], /, *args: Any) -> T:
-    """Leave the event loop free meanwhile."""
-    import asyncio  # 40 ms that synchronous programs need not wait for
-
-    return await asyncio.to_thread(function, *args)
 
 
 class Ledger:
@@ -102,7 +81,7 @@ class Ledger:
         self._bytes += sum(len(event.data) for event in new)
         self.version = appended.version
 
-    def _read(self) -> list[Any]:
+    def _read(self) -> list[Record]:
         return self.log.read(self.stream, after=self.version)
 
     def _count(self, event: Event, size: int) -> None:

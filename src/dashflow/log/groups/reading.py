@@ -11,9 +11,9 @@ from collections.abc import Iterable
 from typing import Final
 
 from dashflow.log.base import EventLog, Record, Subscription
+from dashflow.log.calls import Calls
 from dashflow.log.groups import codec, members
 from dashflow.log.groups.core.state import GroupState
-from dashflow.log.groups.ledger import Calls
 from dashflow.log.groups.settings import Settings
 
 _OWN: Final = frozenset({codec.CATEGORY, members.CATEGORY})
