@@ -72,11 +72,8 @@ class View:
 
     def get(self, key: str, default: Any = None) -> Any:
         """The value of a key. A copy: changing it changes nothing."""
-        if key in self._changed:
-            data = self._changed[key]
-        else:
-            # Of all keys that begin like this one, it comes first itself.
-            data = self._stored(key, 1).get(key)
+        # Of all keys that begin like this one, it comes first itself.
+        data = self._changed[key] if key in self._changed else self._stored(key, 1).get(key)
         return default if data is None else self._projection.load(data)
 
     def items(self, prefix: str = "") -> dict[str, Any]:
