@@ -13,6 +13,7 @@ from dashflow.cli.options import Settings
 from dashflow.cli.output import Output
 from dashflow.cli.views import (
     SCHEMA,
+    STOPPED,
     EventView,
     RunList,
     RunRow,
@@ -33,14 +34,18 @@ _ENDS = frozenset({kind.__name__ for kind in (PlanCancelled, PlanFailed, Plannin
 
 
 def list_runs(settings: Settings) -> int:
-    """Show every run of the log, the one accepted last in front."""
+    """Show every plan and graph thread of the log, the one begun last in front."""
+    with opened(settings) as log:
+        rows = [*_plan_rows(log), *_thread_rows(log)]
+    rows.sort(key=lambda row: (row.created_at, row.run), reverse=True)
+    Output(settings).show(RunList(SCHEMA, settings.db, tuple(rows)))
+    return Exit.DONE
+
+
+def _plan_rows(log: EventLog) -> list[RunRow]:
     from dashflow.planner.runs import PlanRuns  # brings along all that running needs; only this one lists
 
-    with opened(settings) as log:
-        summaries = sorted(
-            PlanRuns(log, executors=()).list(), key=lambda one: (one.created_at, one.run), reverse=True
-        )
-    rows = tuple(
+    return [
         RunRow(
             run=one.run,
             status=shown_status(one.status, one.owner),
@@ -50,11 +55,42 @@ def list_runs(settings: Settings) -> int:
             created_at=timestamp(one.created_at),
             updated_at=timestamp(one.updated_at),
             owner=one.owner,
+            tasks_failed=one.tasks_failed,
+            tasks_waiting=one.tasks_waiting,
         )
-        for one in summaries
-    )
-    Output(settings).show(RunList(SCHEMA, settings.db, rows))
-    return Exit.DONE
+        for one in PlanRuns(log, executors=()).list()
+    ]
+
+
+def _thread_rows(log: EventLog) -> list[RunRow]:
+    owners = {info.stream: info.owner for info in log.streams(category=THREADS)}
+    if not owners:
+        return []
+    from dashflow.cli.threads import thread_progress  # only graphs need what this imports
+
+    rows = []
+    for one in thread_progress(log).values():
+        owner = owners.get(f"{THREADS}-{one.thread}", "")
+        # As for a plan: what could go on, and what nobody runs, is stopped.
+        stopped = one.status == "paused" or (one.status == "running" and not owner)
+        rows.append(
+            RunRow(
+                run=one.thread,
+                status=STOPPED if stopped else one.status,
+                goal="",
+                tasks_done=one.tasks_done,
+                tasks_total=one.tasks_done + one.tasks_failed + one.tasks_waiting,
+                created_at=timestamp(one.created_at),
+                updated_at=timestamp(one.updated_at),
+                owner=owner,
+                kind="graph",
+                steps=one.steps,
+                tasks_failed=one.tasks_failed,
+                tasks_waiting=one.tasks_waiting,
+                error=one.error,
+            )
+        )
+    return rows
 
 
 def show_run(settings: Settings, name: str) -> int:

@@ -18,7 +18,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from dashflow.cli.streams import Stream, clean
-from dashflow.cli.views import EventView, RunList, RunsView, RunView, StateView, TaskView
+from dashflow.cli.views import EventView, RunList, RunRow, RunsView, RunView, StateView, TaskView
 
 _WIDE = 10_000
 """Columns where no terminal bounds them: a pipe gets whole lines, so that grep finds what it looks for."""
@@ -298,11 +298,18 @@ def _list(view: RunList, form: str, unicode: bool) -> RenderableType:
     for row in view.runs:
         line = Text(f"{row.run:<{runs}}  ").append_text(mark(row.status, unicode))
         line.append(f" {row.status:<9}  {f'{row.tasks_done}/{row.tasks_total}':>5}  ")
-        line.append(f"{_local_time(row.created_at):<16}  ", "dim").append_text(plain(row.goal))
+        line.append(f"{_local_time(row.created_at):<16}  ", "dim").append_text(plain(_about(row)))
         lines.append(line)
     for line in lines:
         line.no_wrap, line.overflow = True, "ellipsis"
     return Group(*lines)
+
+
+def _about(row: RunRow) -> str:
+    """What a run is about; of a graph's thread there is only how far it is."""
+    if row.kind == "plan":
+        return row.goal
+    return f"graph, {row.steps} step{'s' * (row.steps != 1)}" + (f", {row.error}" if row.error else "")
 
 
 def _event(view: EventView, form: str, unicode: bool) -> RenderableType:

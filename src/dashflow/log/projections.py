@@ -13,7 +13,7 @@ from threading import Lock
 from typing import Any, ClassVar, Final
 
 from dashflow._util.drive import drive
-from dashflow.errors import LogClosedError, UsageError, VersionConflictError
+from dashflow.errors import LogClosedError, StorageUnavailableError, UsageError, VersionConflictError
 from dashflow.log.base import EventLog, Record, Subscription
 from dashflow.log.calls import Calls, directly, in_a_thread
 from dashflow.log.codec import Registry, decode, encode
@@ -171,6 +171,14 @@ class Projector:
     def items(self, prefix: str = "") -> dict[str, Any]:
         """Values by key, for all keys that begin with ``prefix``, as of ``position``."""
         return self._open().items(prefix)
+
+    def current(self, prefix: str = "") -> dict[str, Any]:
+        """``items`` as of now: the view is brought there, or, where nothing can be written, ``look``."""
+        try:
+            self.catch_up()
+        except StorageUnavailableError:
+            return self.look(prefix)
+        return self.items(prefix)
 
     def look(self, prefix: str = "") -> dict[str, Any]:
         """``items`` as of now; what the view does not have yet is added in memory, and nothing written."""
