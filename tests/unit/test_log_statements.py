@@ -6,7 +6,8 @@ from collections.abc import Iterator
 import pytest
 
 from dashflow.log.base import LOG_FORMAT
-from dashflow.log.sqlite.statements import migrations, parse, queries, schema, statements_of
+from dashflow.log.sqlite.statements import migrations, queries, schema, statements_of
+from dashflow.log.statements import parse
 
 pytestmark = pytest.mark.feature("LOG-01")
 

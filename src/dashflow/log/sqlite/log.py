@@ -14,8 +14,8 @@ from typing import Any, Final
 from dashflow.errors import LogClosedError, LogError, UsageError
 from dashflow.log.admission import category_of
 from dashflow.log.base import Append, Appended, Record, Snapshot, StreamInfo, Subscription, Ticket
+from dashflow.log.commits import CommitQueue
 from dashflow.log.sqlite import snapshots, views
-from dashflow.log.sqlite.commits import CommitQueue
 from dashflow.log.sqlite.database import Database
 from dashflow.log.sqlite.owners import Owners
 from dashflow.log.sqlite.reader import Reader
