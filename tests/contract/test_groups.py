@@ -13,9 +13,11 @@ from dashflow.errors import LogClosedError, UsageError
 from dashflow.log.base import Append, EventLog
 from dashflow.log.groups import Consumer, ConsumerGroup
 from dashflow.log.memory import MemoryLog, MemoryStore
+from dashflow.log.postgres import PostgresLog
 from dashflow.log.sqlite import SqliteLog
 from dashflow.testing.log_case import LogCase, Open, in_threads, new_event, new_events
 from dashflow.types import RetryPolicy
+from tests.postgres import Place as Postgres
 
 pytestmark = pytest.mark.feature("LOG-03")
 
@@ -473,6 +475,15 @@ class TestGroupsInMemory(Groups):
 class TestGroupsInSqlite(Groups):
     def open_log(self, place: Path) -> EventLog:
         return SqliteLog(place / "log.db")
+
+
+class TestGroupsInPostgres(Groups):
+    @pytest.fixture(autouse=True)
+    def _place(self, postgres: Postgres) -> None:
+        self.place = postgres
+
+    def open_log(self, place: Path) -> EventLog:
+        return PostgresLog(self.place.log)
 
 
 def test_the_group_s_stream_stays_short() -> None:

@@ -9,9 +9,11 @@ import pytest
 from dashflow.errors import UsageError
 from dashflow.log.base import Append, EventLog, Record
 from dashflow.log.memory import MemoryLog, MemoryStore
+from dashflow.log.postgres import PostgresLog
 from dashflow.log.projections import Projection, Projector, View
 from dashflow.log.sqlite import SqliteLog
 from dashflow.testing.log_case import LogCase, Open, in_threads, new_event, new_events
+from tests.postgres import Place as Postgres
 
 pytestmark = pytest.mark.feature("LOG-06")
 
@@ -169,3 +171,12 @@ class TestProjectionsInMemory(Projections):
 class TestProjectionsInSqlite(Projections):
     def open_log(self, place: Path) -> EventLog:
         return SqliteLog(place / "log.db")
+
+
+class TestProjectionsInPostgres(Projections):
+    @pytest.fixture(autouse=True)
+    def _place(self, postgres: Postgres) -> None:
+        self.place = postgres
+
+    def open_log(self, place: Path) -> EventLog:
+        return PostgresLog(self.place.log)

@@ -8,9 +8,11 @@ import pytest
 
 from dashflow.log.base import Append, EventLog, Record
 from dashflow.log.memory import MemoryLog, MemoryStore
+from dashflow.log.postgres import PostgresLog
 from dashflow.log.sqlite import SqliteLog
 from dashflow.testing.log_case import LogCase, Open, in_threads, new_event
 from dashflow.testing.log_subscription_contract import take
+from tests.postgres import Place as Postgres
 
 pytestmark = pytest.mark.feature("LOG-02")
 
@@ -85,3 +87,12 @@ class TestSubscribersInMemory(Subscribers):
 class TestSubscribersInSqlite(Subscribers):
     def open_log(self, place: Path) -> EventLog:
         return SqliteLog(place / "log.db")
+
+
+class TestSubscribersInPostgres(Subscribers):
+    @pytest.fixture(autouse=True)
+    def _place(self, postgres: Postgres) -> None:
+        self.place = postgres
+
+    def open_log(self, place: Path) -> EventLog:
+        return PostgresLog(self.place.log)
