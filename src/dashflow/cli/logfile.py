@@ -18,6 +18,8 @@ from dashflow.log.open import open_log
 LAST = "last"
 PLANS = "plan"
 THREADS = "run"
+PARTS = "sub"
+"""Graphs inside others, as parts of those' threads."""
 
 
 @contextmanager

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
-from typing import Any
+from typing import Any, NamedTuple
+
+from msgspec import structs
 
 from dashflow.cli.exits import Exit
 from dashflow.cli.interrupts import Interrupts
-from dashflow.cli.logfile import PLANS, THREADS, find_run, find_thread, opened
+from dashflow.cli.logfile import PARTS, PLANS, THREADS, find_run, find_thread, opened
 from dashflow.cli.options import Settings
 from dashflow.cli.output import Output
 from dashflow.cli.views import (
@@ -25,6 +27,7 @@ from dashflow.cli.views import (
 )
 from dashflow.errors import UsageError
 from dashflow.log.base import EventLog, Record
+from dashflow.log.groups import codec as groups
 from dashflow.planner.core.codec import decode, stream_of
 from dashflow.planner.core.events import PlanCancelled, PlanFailed, PlanningCompleted
 from dashflow.planner.core.fold import fold_all
@@ -103,16 +106,62 @@ def show_run(settings: Settings, name: str) -> int:
     return Exit.DONE
 
 
-def print_events(settings: Settings, name: str, *, follow: bool) -> int:
-    """Print the events of a run or graph thread; with ``follow``, on and on until a run is at its end."""
+class Wanted(NamedTuple):
+    """Which events to print: of a category, of some types, with a correlation id, behind a position."""
+
+    category: str | None = None
+    types: tuple[str, ...] = ()
+    correlation: str = ""
+    after: int = 0
+
+    def fits(self, record: Record) -> bool:
+        """Whether a record of the right stream is one of them."""
+        return (
+            record.position > self.after
+            and (not self.types or record.type in self.types)
+            and self.correlation in ("", record.correlation_id)
+        )
+
+
+def print_events(settings: Settings, name: str | None, wanted: Wanted, *, follow: bool) -> int:
+    """Print the events of a run or graph thread, or of the whole log.
+
+    With ``follow`` on and on: until a run is at its end, or until interrupted.
+
+    Raises:
+        UsageError: a category beside a run; or there is no log that could be followed.
+    """
+    if name is not None and wanted.category is not None:
+        raise UsageError("A run has one stream; leave --category out, or the run.")
     output = Output(settings)
     with Interrupts(), opened(settings) as log:
-        thread, is_plan = find_thread(log, name, settings.db)
-        stream = stream_of(thread) if is_plan else f"{THREADS}-{thread}"
-        for record in _followed(log, stream) if follow else log.read(stream):
-            if not output.show(_event_view(record), "line"):
+        if name is None:
+            if follow and log.where == "memory://":
+                raise UsageError(f"There is no log at {settings.db!r} that could be followed.")
+            records = _of_all(log, wanted, follow=follow)
+        else:
+            thread, is_plan = find_thread(log, name, settings.db)
+            stream = stream_of(thread) if is_plan else f"{THREADS}-{thread}"
+            records = filter(wanted.fits, _followed(log, stream) if follow else log.read(stream))
+        for record in records:
+            if not output.show(_event_view(record), "line" if name is not None else "log"):
                 break  # nobody reads on: `| head` has what it wanted
     return Exit.DONE
+
+
+def _of_all(log: EventLog, wanted: Wanted, *, follow: bool) -> Iterator[Record]:
+    """Records of the whole log as they are, or as they come."""
+    category, types, correlation, after = wanted
+    if not follow:
+        while page := log.read_all(after=after, category=category, types=types, correlation=correlation):
+            yield from page
+            after = page[-1].position
+        return
+    with closing(
+        log.subscribe(after=after, category=category, types=types, correlation=correlation)
+    ) as subscription:
+        while page := subscription.poll():
+            yield from page
 
 
 def show_state(settings: Settings, name: str, version: int | None) -> int:
@@ -177,6 +226,10 @@ def _event(record: Record) -> Any:
     """What a record says, as plain data."""
     if record.category == PLANS:
         return plain_data(decode(record))
+    if record.category == groups.CATEGORY:
+        return plain_data(structs.asdict(groups.decode(record)))
+    if record.category not in (THREADS, PARTS):
+        return {"size": len(record.data)}  # another program's: only that one knows what it says
     from dashflow.cli.threads import event_data  # only graphs need what this imports
 
     return event_data(record)

@@ -315,7 +315,10 @@ def _about(row: RunRow) -> str:
 def _event(view: EventView, form: str, unicode: bool) -> RenderableType:
     time = datetime.fromisoformat(view.at).astimezone().strftime("%H:%M:%S.%f")[:-3]
     fields = {name: value for name, value in view.data.items() if name not in ("at", "type")}
-    line = Text.assemble((f"{view.version:>4}  {time}  ", "dim"), (f"{view.type:<22}", "bold"), "  ")
+    number = f"{view.version:>4}" if form == "line" else f"{view.position:>6}"
+    line = Text.assemble((f"{number}  {time}  ", "dim"), (f"{view.type:<22}", "bold"), "  ")
+    if form == "log":
+        line.append_text(plain(f"{view.stream} "))
     line.append_text(plain(_fields(fields)))
     line.no_wrap, line.overflow = True, "ellipsis"
     return Group(line)  # alone, rich would copy it without these two
