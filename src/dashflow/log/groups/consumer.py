@@ -398,9 +398,10 @@ class Consumer:
 
     async def _finish(self, calls: Calls) -> None:
         """Leave the group; whoever is in the middle of ``take`` does it when that ends."""
-        if self._finished or self._active:
-            return
-        self._finished = True
+        with self._turn:
+            if self._finished or self._active:
+                return
+            self._finished = True
         if not self._members.name:
             return
         try:
