@@ -158,19 +158,39 @@ def show(context: click.Context, run: str) -> int:
     return show_run(settings_of(context), run)
 
 
-@click.command(short_help="Print or follow a run's events.")
-@click.argument("run", metavar="RUN", shell_complete=complete_thread)
+@click.command(short_help="Print or follow events, of a run or of all.")
+@click.argument("run", metavar="[RUN]", required=False, shell_complete=complete_thread)
 @click.option("--follow", "-f", is_flag=True, help="Go on printing what happens, until the run's end.")
+@click.option(
+    "--category", metavar="C", help="Without RUN: of streams of this category, such as run or plan."
+)
+@click.option("--type", "types", metavar="T", multiple=True, help="Of this type; may be given several times.")
+@click.option("--correlation", metavar="ID", default="", help="With this correlation id.")
+@click.option(
+    "--after", metavar="N", type=click.IntRange(0), default=0, help="Behind this position of the log."
+)
 @common_options
 @click.pass_context
-def events(context: click.Context, run: str, follow: bool) -> int:
-    """Print everything that happened in RUN, oldest first; with --json as JSON lines.
+def events(
+    context: click.Context,
+    run: str | None,
+    follow: bool,
+    category: str | None,
+    types: tuple[str, ...],
+    correlation: str,
+    after: int,
+) -> int:
+    """Print everything that happened in RUN, or in the whole log, oldest first; with --json as JSON lines.
 
     RUN is the id of a run or graph thread, the start of one, or `last`.
-    """
-    from dashflow.cli.looking import print_events
 
-    return print_events(settings_of(context), run, follow=follow)
+    \b
+    dashflow events last --follow
+    dashflow events --follow --type RunFinished --type RunFailed
+    """
+    from dashflow.cli.looking import Wanted, print_events
+
+    return print_events(settings_of(context), run, Wanted(category, types, correlation, after), follow=follow)
 
 
 @click.command(short_help="Show a thread's state, now or earlier.")

@@ -19,6 +19,8 @@ LAST = "last"
 PLANS = "plan"
 THREADS = "run"
 BATCHES = "batch"
+PARTS = "sub"
+"""Graphs inside others, as parts of those' threads."""
 
 
 @contextmanager

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
-from typing import Any
+from typing import Any, NamedTuple
+
+from msgspec import structs
 
 from dashflow.cli.exits import Exit
 from dashflow.cli.interrupts import Interrupts
-from dashflow.cli.logfile import PLANS, THREADS, find_run, find_thread, opened
+from dashflow.cli.logfile import PARTS, PLANS, THREADS, find_run, find_thread, opened
 from dashflow.cli.options import Settings
 from dashflow.cli.output import Output
 from dashflow.cli.views import (
     SCHEMA,
+    STOPPED,
     EventView,
     RunList,
     RunRow,
@@ -24,6 +27,7 @@ from dashflow.cli.views import (
 )
 from dashflow.errors import UsageError
 from dashflow.log.base import EventLog, Record
+from dashflow.log.groups import codec as groups
 from dashflow.planner.core.codec import decode, stream_of
 from dashflow.planner.core.events import PlanCancelled, PlanFailed, PlanningCompleted
 from dashflow.planner.core.fold import fold_all
@@ -33,14 +37,18 @@ _ENDS = frozenset({kind.__name__ for kind in (PlanCancelled, PlanFailed, Plannin
 
 
 def list_runs(settings: Settings) -> int:
-    """Show every run of the log, the one accepted last in front."""
+    """Show every plan and graph thread of the log, the one begun last in front."""
+    with opened(settings) as log:
+        rows = [*_plan_rows(log), *_thread_rows(log)]
+    rows.sort(key=lambda row: (row.created_at, row.run), reverse=True)
+    Output(settings).show(RunList(SCHEMA, settings.shown_db, tuple(rows)))
+    return Exit.DONE
+
+
+def _plan_rows(log: EventLog) -> list[RunRow]:
     from dashflow.planner.runs import PlanRuns  # brings along all that running needs; only this one lists
 
-    with opened(settings) as log:
-        summaries = sorted(
-            PlanRuns(log, executors=()).list(), key=lambda one: (one.created_at, one.run), reverse=True
-        )
-    rows = tuple(
+    return [
         RunRow(
             run=one.run,
             status=shown_status(one.status, one.owner),
@@ -50,11 +58,42 @@ def list_runs(settings: Settings) -> int:
             created_at=timestamp(one.created_at),
             updated_at=timestamp(one.updated_at),
             owner=one.owner,
+            tasks_failed=one.tasks_failed,
+            tasks_waiting=one.tasks_waiting,
         )
-        for one in summaries
-    )
-    Output(settings).show(RunList(SCHEMA, settings.shown_db, rows))
-    return Exit.DONE
+        for one in PlanRuns(log, executors=()).list()
+    ]
+
+
+def _thread_rows(log: EventLog) -> list[RunRow]:
+    owners = {info.stream: info.owner for info in log.streams(category=THREADS)}
+    if not owners:
+        return []
+    from dashflow.cli.threads import thread_progress  # only graphs need what this imports
+
+    rows = []
+    for one in thread_progress(log).values():
+        owner = owners.get(f"{THREADS}-{one.thread}", "")
+        # As for a plan: what could go on, and what nobody runs, is stopped.
+        stopped = one.status == "paused" or (one.status == "running" and not owner)
+        rows.append(
+            RunRow(
+                run=one.thread,
+                status=STOPPED if stopped else one.status,
+                goal="",
+                tasks_done=one.tasks_done,
+                tasks_total=one.tasks_done + one.tasks_failed + one.tasks_waiting,
+                created_at=timestamp(one.created_at),
+                updated_at=timestamp(one.updated_at),
+                owner=owner,
+                kind="graph",
+                steps=one.steps,
+                tasks_failed=one.tasks_failed,
+                tasks_waiting=one.tasks_waiting,
+                error=one.error,
+            )
+        )
+    return rows
 
 
 def show_run(settings: Settings, name: str) -> int:
@@ -67,17 +106,63 @@ def show_run(settings: Settings, name: str) -> int:
     return Exit.DONE
 
 
-def print_events(settings: Settings, name: str, *, follow: bool) -> int:
-    """Print the events of a run or graph thread; with ``follow``, on and on until a run is at its end."""
+class Wanted(NamedTuple):
+    """Which events to print: of a category, of some types, with a correlation id, behind a position."""
+
+    category: str | None = None
+    types: tuple[str, ...] = ()
+    correlation: str = ""
+    after: int = 0
+
+    def fits(self, record: Record) -> bool:
+        """Whether a record of the right stream is one of them."""
+        return (
+            record.position > self.after
+            and (not self.types or record.type in self.types)
+            and self.correlation in ("", record.correlation_id)
+        )
+
+
+def print_events(settings: Settings, name: str | None, wanted: Wanted, *, follow: bool) -> int:
+    """Print the events of a run or graph thread, or of the whole log.
+
+    With ``follow`` on and on: until a run is at its end, or until interrupted.
+
+    Raises:
+        UsageError: a category beside a run; or there is no log that could be followed.
+    """
+    if name is not None and wanted.category is not None:
+        raise UsageError("A run has one stream; leave --category out, or the run.")
     output = Output(settings)
     with Interrupts(), opened(settings) as log:
-        thread, is_plan = find_thread(log, name, settings.shown_db)
-        stream = stream_of(thread) if is_plan else f"{THREADS}-{thread}"
-        records = _followed(log, stream) if follow else iter(log.read(stream))
-        for record in records if is_plan else _whole(log, stream, records):
-            if not output.show(_event_view(log, record), "line"):
+        if name is None:
+            if follow and log.where == "memory://":
+                raise UsageError(f"There is no log at {settings.shown_db!r} that could be followed.")
+            records = _of_all(log, wanted, follow=follow)
+        else:
+            thread, is_plan = find_thread(log, name, settings.shown_db)
+            stream = stream_of(thread) if is_plan else f"{THREADS}-{thread}"
+            own = _followed(log, stream) if follow else iter(log.read(stream))
+            records = filter(wanted.fits, own if is_plan else _whole(log, stream, own))
+        for record in records:
+            if not output.show(_event_view(log, record), "line" if name is not None else "log"):
                 break  # nobody reads on: `| head` has what it wanted
     return Exit.DONE
+
+
+def _of_all(log: EventLog, wanted: Wanted, *, follow: bool) -> Iterator[Record]:
+    """Records of the whole log as they are, or as they come."""
+    category, types, correlation, after = wanted
+    if not follow:
+        while page := log.read_all(after=after, category=category, types=types, correlation=correlation):
+            yield from page
+            after = page[-1].position
+        return
+    with closing(
+        log.subscribe(after=after, category=category, types=types, correlation=correlation)
+    ) as subscription:
+        while page := subscription.poll():
+            yield from page
 
 
 def show_state(settings: Settings, name: str, version: int | None) -> int:
@@ -155,6 +240,10 @@ def _event(log: EventLog, record: Record) -> Any:
     """What a record says, as plain data."""
     if record.category == PLANS:
         return plain_data(decode(record))
+    if record.category == groups.CATEGORY:
+        return plain_data(structs.asdict(groups.decode(record)))
+    if record.category not in (THREADS, PARTS):
+        return {"size": len(record.data)}  # another program's: only that one knows what it says
     from dashflow.cli.threads import event_data  # only graphs need what this imports
 
     return event_data(log, record)

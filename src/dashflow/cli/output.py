@@ -33,8 +33,8 @@ class Output:
 
         Args:
             view: One of ``views``.
-            form: How people see it, where there are several ways (``tree``, ``line``); JSON is one
-                object on several lines, except ``line``: one line each.
+            form: How people see it, where there are several ways (``tree``, ``line``, ``log``: a line
+                that names its stream); JSON is one object on several lines, except for lines: one each.
 
         Returns:
             False when nobody reads standard output any more.
@@ -43,7 +43,7 @@ class Output:
             OSError: standard output could not take all of it.
         """
         if self.json:
-            self.out.write(_json_text(view, None if form == "line" else 2))
+            self.out.write(_json_text(view, None if form in ("line", "log") else 2))
         else:
             from dashflow.cli.render import render
 

@@ -25,6 +25,7 @@ from dashflow.cli.views import (
     EventView,
     Retained,
     RunList,
+    RunRow,
     RunsView,
     RunView,
     StateView,
@@ -287,17 +288,27 @@ def _list(view: RunList, form: str, unicode: bool) -> RenderableType:
     for row in view.runs:
         line = Text(f"{row.run:<{runs}}  ").append_text(mark(row.status, unicode))
         line.append(f" {row.status:<9}  {f'{row.tasks_done}/{row.tasks_total}':>5}  ")
-        line.append(f"{_local_time(row.created_at):<16}  ", "dim").append_text(plain(row.goal))
+        line.append(f"{_local_time(row.created_at):<16}  ", "dim").append_text(plain(_about(row)))
         lines.append(line)
     for line in lines:
         line.no_wrap, line.overflow = True, "ellipsis"
     return Group(*lines)
 
 
+def _about(row: RunRow) -> str:
+    """What a run is about; of a graph's thread there is only how far it is."""
+    if row.kind == "plan":
+        return row.goal
+    return f"graph, {row.steps} step{'s' * (row.steps != 1)}" + (f", {row.error}" if row.error else "")
+
+
 def _event(view: EventView, form: str, unicode: bool) -> RenderableType:
     time = datetime.fromisoformat(view.at).astimezone().strftime("%H:%M:%S.%f")[:-3]
     fields = {name: value for name, value in view.data.items() if name not in ("at", "type")}
-    line = Text.assemble((f"{view.version:>4}  {time}  ", "dim"), (f"{view.type:<22}", "bold"), "  ")
+    number = f"{view.version:>4}" if form == "line" else f"{view.position:>6}"
+    line = Text.assemble((f"{number}  {time}  ", "dim"), (f"{view.type:<22}", "bold"), "  ")
+    if form == "log":
+        line.append_text(plain(f"{view.stream} "))
     line.append_text(plain(_fields(fields)))
     line.no_wrap, line.overflow = True, "ellipsis"
     return Group(line)  # alone, rich would copy it without these two

@@ -9,15 +9,22 @@ from msgspec.structs import replace
 
 from dashflow.checkpoint.events import from_record
 from dashflow.checkpoint.lines import Lines, stream_of
+from dashflow.checkpoint.overview import ThreadOverview, ThreadProgress
 from dashflow.checkpoint.view import read_state
 from dashflow.cli.views import plain_data
 from dashflow.log.base import EventLog, Record
 from dashflow.log.codec import Opaque, Registry
+from dashflow.log.projections import Projector
 
 
 def state_data(log: EventLog, thread: str, version: int) -> Any:
     """A thread's folded state after ``version`` events, as plain data."""
     return plain_data(read_state(log, thread, version), shown)
+
+
+def thread_progress(log: EventLog) -> dict[str, ThreadProgress]:
+    """How far every thread is, by thread."""
+    return Projector(log, ThreadOverview()).current()
 
 
 def last_version(log: EventLog, thread: str) -> int:

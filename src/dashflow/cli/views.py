@@ -108,7 +108,11 @@ class RunsView(msgspec.Struct, frozen=True):
 
 
 class RunRow(msgspec.Struct, frozen=True):
-    """A line of ``runs``; ``owner`` is empty when nobody alive runs it."""
+    """A line of ``runs``; ``owner`` is empty when nobody alive runs it.
+
+    ``kind`` is ``plan`` or ``graph``. A graph's thread has no goal, and how many tasks are to come nobody
+    knows: ``tasks_total`` counts those that were begun. ``steps`` counts its supersteps; 0 for a plan.
+    """
 
     run: str
     status: str
@@ -118,6 +122,11 @@ class RunRow(msgspec.Struct, frozen=True):
     created_at: str
     updated_at: str
     owner: str
+    kind: str = "plan"
+    steps: int = 0
+    tasks_failed: int = 0
+    tasks_waiting: int = 0
+    error: str = ""
 
 
 class RunList(msgspec.Struct, frozen=True):

@@ -18,6 +18,7 @@ from dashflow.engine.ports import Host
 from dashflow.errors import EmptyGoalError
 from dashflow.hosts.sync import SyncHost
 from dashflow.log.base import EventLog, Record
+from dashflow.log.projections import Projector
 from dashflow.planner.core import codec
 from dashflow.planner.core.commands import AnswerClarification, Cancel, Command, Initialize
 from dashflow.planner.core.events import Event, PlannerConfig
@@ -26,6 +27,7 @@ from dashflow.planner.core.task import TaskStatus
 from dashflow.planner.executors.base import Executor
 from dashflow.planner.flow import Ask, PlanFlow, Progress, Watch
 from dashflow.planner.journal import Journal
+from dashflow.planner.overview import PlanOverview
 from dashflow.planner.planning import Planning
 from dashflow.planner.routing import Routing
 from dashflow.planner.rules import RulePlanner
@@ -59,7 +61,7 @@ class PlanRequest(msgspec.Struct, frozen=True):
 
 class RunSummary(msgspec.Struct, frozen=True):
     """One line of a list of runs. Times are nanoseconds since the Unix epoch; ``owner`` is empty when
-    nobody alive runs it; ``tasks_done`` counts completed tasks."""
+    nobody alive runs it; ``tasks_done`` counts completed tasks, ``tasks_waiting`` those that ask somebody."""
 
     run: str
     goal: str
@@ -69,6 +71,8 @@ class RunSummary(msgspec.Struct, frozen=True):
     created_at: int
     updated_at: int
     owner: str
+    tasks_failed: int = 0
+    tasks_waiting: int = 0
 
 
 class PlanRuns:
@@ -198,8 +202,11 @@ class PlanRuns:
     def list(self) -> builtins.list[RunSummary]:
         """All runs of the log, the one written to last in front."""
         summaries = []
+        states = Projector(self._log, PlanOverview()).current()
         for info in self._log.streams(category=codec.CATEGORY):
-            state = self.state(codec.run_of(info.stream))
+            state = states.get(codec.run_of(info.stream))
+            if state is None:
+                continue  # accepted since, or nothing is left of it that says what it was
             summaries.append(
                 RunSummary(
                     run=state.run,
@@ -210,6 +217,8 @@ class PlanRuns:
                     created_at=state.created_at,
                     updated_at=state.updated_at,
                     owner=info.owner,
+                    tasks_failed=state.count(TaskStatus.FAILED),
+                    tasks_waiting=len(state.questions),
                 )
             )
         return summaries

@@ -1,0 +1,157 @@
+"""kill -9 of consumers in the middle of messages: every message is handled again, none is lost.
+
+Consumers are real processes on one file. Each tells of a message before and after it has handled it.
+"""
+
+import random
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from dashflow.log.base import Append
+from dashflow.log.groups import ConsumerGroup
+from dashflow.log.sqlite import SqliteLog
+from dashflow.testing.log_case import new_events
+
+pytestmark = [
+    pytest.mark.feature("LOG-03"),
+    pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals"),
+]
+
+CONSUMER = """
+import sys
+from dashflow.log.groups import ConsumerGroup
+from dashflow.log.sqlite import SqliteLog
+
+path, mode = sys.argv[1:]
+log = SqliteLog(path)
+group = ConsumerGroup(log, "billing", category="run", visibility=600)
+with group.consumer(prefetch=20) as consumer:
+    for message in consumer:
+        name = f"{message.record.stream} {message.record.version} {message.attempt}"
+        print("begins", name, flush=True)
+        sys.stdin.readline()
+        message.ack()
+        print("done", name, flush=True)
+        if mode == "flush":
+            consumer.flush()
+log.close()
+"""
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "log.db"
+
+
+@pytest.fixture
+def start(path: Path) -> Iterator[Callable[[str], "subprocess.Popen[str]"]]:
+    """Starts consumers, and sees to it that none outlives the test."""
+    children: list[subprocess.Popen[str]] = []
+
+    def starting(mode: str) -> "subprocess.Popen[str]":
+        command = [sys.executable, "-c", CONSUMER, str(path), mode]
+        child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        children.append(child)
+        return child
+
+    yield starting
+    for child in children:
+        child.kill()
+        child.communicate()
+
+
+def said(child: "subprocess.Popen[str]") -> list[str]:
+    assert child.stdout is not None
+    return child.stdout.readline().split()
+
+
+def go_on(child: "subprocess.Popen[str]") -> None:
+    assert child.stdin is not None
+    child.stdin.write("\n")
+    child.stdin.flush()
+
+
+def fill(path: Path, streams: int, count: int) -> int:
+    log = SqliteLog(path)
+    for number in range(streams):
+        log.append(Append(f"run-{number}", new_events(count)))
+    log.close()
+    return streams * count
+
+
+def the_rest(path: Path) -> Counter[tuple[str, int]]:
+    """Handle what is left, here; what was handled. No claim has run out: it is known who is dead."""
+    log = SqliteLog(path)
+    seen: Counter[tuple[str, int]] = Counter()
+    group = ConsumerGroup(log, "billing", category="run", visibility=600)
+    with group.consumer() as consumer:
+        while True:
+            while (message := consumer.take(0)) is not None:
+                seen[message.record.stream, message.record.version] += 1
+                message.ack()
+            status = group.status()
+            if not (status.claimed or status.waiting):
+                break
+    log.close()
+    return seen
+
+
+def rounds(path: Path, start: Callable[[str], "subprocess.Popen[str]"], kills: int) -> None:
+    chance = random.Random(20_240_117)
+    total = fill(path, 20, 10 * kills)
+    done: Counter[tuple[str, int]] = Counter()
+    for number in range(kills):
+        victim, other = start("flush" if number % 2 else "lazy"), start("lazy")
+        for child in (victim, other):
+            for _ in range(chance.randrange(40)):
+                assert said(child)[0] == "begins"
+                go_on(child)
+                what, stream, version, _ = said(child)
+                assert what == "done"
+                done[stream, int(version)] += 1
+            assert said(child)[0] == "begins"
+            child.kill()  # in the middle of a message
+            child.communicate()
+    rest = the_rest(path)
+    everything = {name for name, times in (done + rest).items() if times}
+    assert len(everything) == total
+    log = SqliteLog(path)
+    status = ConsumerGroup(log, "billing", category="run").status()
+    assert (status.acknowledged, status.waiting, status.claimed, status.dead) == (total, 0, 0, 0)
+    log.close()
+
+
+def test_consumers_are_killed_in_the_middle_of_messages(
+    path: Path, start: Callable[[str], "subprocess.Popen[str]"]
+) -> None:
+    rounds(path, start, 3)
+
+
+@pytest.mark.soak
+def test_consumers_are_killed_50_times(path: Path, start: Callable[[str], "subprocess.Popen[str]"]) -> None:
+    rounds(path, start, 50)
+
+
+def test_a_message_that_kills_its_consumers_ends_as_the_only_dead_letter(
+    path: Path, start: Callable[[str], "subprocess.Popen[str]"]
+) -> None:
+    fill(path, 6, 1)
+    # The first time it was one of several, and nobody knew which of them had done it.
+    for _ in range(1 + 5):
+        child = start("lazy")
+        while said(child)[1] != "run-3":
+            go_on(child)
+            assert said(child)[0] == "done"
+        child.kill()
+        child.communicate()
+    the_rest(path)
+    log = SqliteLog(path)
+    group = ConsumerGroup(log, "billing", category="run")
+    assert [(letter.key, letter.attempts) for letter in group.dead_letters()] == [("run-3", 5)]
+    assert group.status().acknowledged == 5
+    log.close()
