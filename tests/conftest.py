@@ -5,9 +5,12 @@ Counts are reduced unless DASHFLOW_TEST_PROFILE=soak (`make soak`). Nothing here
 
 import os
 import signal
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.postgres import GIVEN, Place, start_server
 
 # No deadline: tests measure no time. Derandomised: a red run is red for everybody, `soak` explores.
 settings.register_profile(
@@ -54,3 +57,22 @@ def _uncounted(monkeypatch: pytest.MonkeyPatch) -> None:
 def soak() -> bool:
     """Whether this run has the full counts."""
     return os.environ.get("DASHFLOW_TEST_PROFILE") == "soak"
+
+
+@pytest.fixture(scope="session")
+def postgres_dsn() -> Iterator[str]:
+    """The address of a PostgreSQL database for this test run: see ``tests/postgres.py``."""
+    if GIVEN:
+        yield GIVEN
+        return
+    server = start_server()
+    yield server.dsn
+    server.close()
+
+
+@pytest.fixture
+def postgres(postgres_dsn: str) -> Iterator[Place]:
+    """An empty schema of a PostgreSQL database, dropped at the end."""
+    place = Place(postgres_dsn)
+    yield place
+    place.drop()
