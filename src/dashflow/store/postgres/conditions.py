@@ -152,9 +152,9 @@ def _json(value: Any) -> str | None:
     """A value as JSON; None for one that JSON has not."""
     if isinstance(value, float) and not math.isfinite(value):
         return None
-    if isinstance(value, str) and not is_text(value):
-        return None
     try:
         return orjson.dumps(value).decode()
     except TypeError:
-        return json.dumps(value)  # integers of any size; of anything else it says what it is
+        # Integers of any size, and half surrogate pairs; of anything else it says what it is.
+        text = json.dumps(value, ensure_ascii=False)
+        return text if is_text(text) else None
