@@ -48,6 +48,8 @@ class PostgresServer:
 
     def close(self) -> None:
         """Stop it for good and remove its files."""
+        if (self._folder / "data" / "postmaster.pid").exists():
+            self.stop("fast")  # the package knows only the process that it started itself
         self._running.cleanup()
         shutil.rmtree(self._folder, ignore_errors=True)
 

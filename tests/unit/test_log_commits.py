@@ -11,7 +11,7 @@ import pytest
 
 from dashflow.errors import StorageUnavailableError, VersionConflictError
 from dashflow.log.base import Append, Appended
-from dashflow.log.sqlite.commits import CommitQueue, Pending
+from dashflow.log.commits import CommitQueue, Pending
 
 pytestmark = pytest.mark.feature("LOG-01")
 

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from dashflow.log.sqlite.statements import migrations, parse, queries, schema
+from dashflow.log.sqlite.statements import migrations, queries, schema
+from dashflow.log.statements import parse
 
 pytestmark = pytest.mark.feature("LOG-01")
 

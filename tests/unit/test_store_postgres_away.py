@@ -1,4 +1,4 @@
-"""The store in PostgreSQL when its server is away: at the start, in the middle, for a connection or for all."""
+"""The store in PostgreSQL when its server is away: at the start, in the middle, for one connection."""
 
 from contextlib import closing, contextmanager
 

@@ -115,6 +115,20 @@ class CorruptEventError(LogError):
         )
 
 
+class MissingBlobError(LogError):
+    """An event names a large value that the log does not have."""
+
+    code = "MISSING_BLOB"
+
+    def __init__(self, where: str, key: bytes) -> None:
+        super().__init__(
+            f"The log at {where!r} has no value with the key {key.hex()}, which one of its events needs: "
+            "the log is damaged, or was copied in part. Restore it from a backup.",
+            where=where,
+            key=key.hex(),
+        )
+
+
 class StorageUnavailableError(LogError):
     """The store refused a write or a read for a reason outside the program; nothing was half written."""
 

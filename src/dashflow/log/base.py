@@ -14,6 +14,11 @@ The contract in prose (``dashflow.testing.log_contract`` holds it as tests that 
   version fail too (their expectation cannot be met).
 * ``append`` is idempotent by event id: events whose ids the stream already has, at the end where
   they would go, are not written again, and the first result is returned.
+* History may be forgotten, at the beginning of a stream only (``Append.forget``): versions and
+  positions of what is left stay what they were, and no number is ever used twice.
+* Blobs, snapshots and views stand beside the events and in the same place, so that a copy of the one
+  is a copy of the other. Snapshots and views are made from events and can be made again; blobs are
+  part of the events that name them.
 * All methods may be called from any thread.
 
 May import nothing but msgspec and ``dashflow.errors``; knows nothing of graphs or plans.
@@ -21,7 +26,7 @@ May import nothing but msgspec and ``dashflow.errors``; knows nothing of graphs 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from typing import Final, Protocol, runtime_checkable
 
 import msgspec
@@ -29,7 +34,10 @@ import msgspec
 ANY: Final = -1
 """``Append.expected``: do not check the stream's version."""
 
-LOG_FORMAT: Final = 1
+EVERYTHING: Final = 2**63 - 1
+"""``Append.forget``: all events that were there before this append."""
+
+LOG_FORMAT: Final = 2
 """Number of the stored format; a log with a higher one is refused, never guessed at."""
 
 
@@ -45,6 +53,9 @@ class NewEvent(msgspec.Struct, frozen=True):
         correlation_id: What this belongs to: the run or root command, same for all its events.
         causation_id: 16 bytes, the id of the event that made this one happen, or ``b""``.
         fingerprint: Of the graph or plan that wrote it, or ``""``.
+        blobs: Large values that ``data`` names by their keys (hashes of their content) and that are
+            committed with it; those that the log has already are not stored again. An event names
+            here all blobs that it needs, so that none is dropped while it is there.
     """
 
     type: str
@@ -55,6 +66,7 @@ class NewEvent(msgspec.Struct, frozen=True):
     correlation_id: str = ""
     causation_id: bytes = b""
     fingerprint: str = ""
+    blobs: Mapping[bytes, bytes] = {}
 
 
 class Record(msgspec.Struct, frozen=True):
@@ -95,6 +107,13 @@ class Append(msgspec.Struct, frozen=True):
             while another owner is alive and within its lease. The result has the new epoch.
         release: Give the ownership up in this commit.
         unowned: Refuse with ``OwnershipConflictError`` while anybody alive owns the stream.
+        force: With ``claim``: become the owner even while another one is alive; whatever that one
+            appends from now on is refused with ``FencedError``.
+        forget: In this commit, drop the stream's events up to this version for good, with the blobs
+            that no other event needs and the snapshots up to it; ``EVERYTHING``: all that were there
+            before this append. The append's own events stay: one that says what was forgotten (a
+            tombstone), or that stands for it (a summary). A stream with no event left is still
+            known by its version, which goes on from where it was.
     """
 
     stream: str
@@ -105,6 +124,8 @@ class Append(msgspec.Struct, frozen=True):
     claim: bool = False
     release: bool = False
     unowned: bool = False
+    force: bool = False
+    forget: int = 0
 
 
 class Appended(msgspec.Struct, frozen=True):
@@ -124,6 +145,14 @@ class StreamInfo(msgspec.Struct, frozen=True):
     created_at: int
     updated_at: int
     owner: str = ""
+
+
+class Snapshot(msgspec.Struct, frozen=True):
+    """What folding a stream up to ``version`` came to, as bytes that only its maker understands."""
+
+    version: int
+    data: bytes
+    schema: int = 1
 
 
 class Ticket(Protocol):
@@ -192,8 +221,24 @@ class EventLog(Protocol):
         """Events of a stream with ``after < version <= upto``, oldest first; [] for an unknown one."""
         ...
 
-    def read_all(self, *, after: int = 0, category: str | None = None, limit: int = 1000) -> list[Record]:
-        """Events of the whole log with ``position > after``, in the global order."""
+    def read_all(
+        self,
+        *,
+        after: int = 0,
+        category: str | None = None,
+        types: Sequence[str] = (),
+        correlation: str = "",
+        limit: int = 1000,
+    ) -> list[Record]:
+        """Events of the whole log with ``position > after``, in the global order.
+
+        Args:
+            after: A position.
+            category: Only of streams of this category.
+            types: Only of these types; none given: of all.
+            correlation: Only those with this correlation id.
+            limit: How many at most.
+        """
         ...
 
     def version(self, stream: str) -> int:
@@ -201,13 +246,80 @@ class EventLog(Protocol):
         ...
 
     def streams(self, *, category: str | None = None) -> list[StreamInfo]:
-        """All streams, most recently written first."""
+        """All streams that have events, most recently written first."""
+        ...
+
+    def abandoned(self, *, category: str | None = None) -> list[StreamInfo]:
+        """Streams whose owner died, or let its lease run out, before it gave them up; oldest first.
+
+        ``owner`` is that owner. Nobody is told of a stream twice by this alone: to take one over, claim it.
+        """
         ...
 
     def subscribe(
-        self, *, after: int = 0, stream: str | None = None, category: str | None = None
+        self,
+        *,
+        after: int = 0,
+        stream: str | None = None,
+        category: str | None = None,
+        types: Sequence[str] = (),
+        correlation: str = "",
     ) -> Subscription:
-        """Follow the log from a position: catch up, then live, across processes where files are shared."""
+        """Follow the log from a position: catch up, then live, across processes where files are shared.
+
+        Only the events that all given conditions hold for; see ``read_all``.
+        """
+        ...
+
+    # -- beside the events --------------------------------------------------------------------
+
+    def blob(self, key: bytes) -> bytes:
+        """A blob that an event came with.
+
+        Raises:
+            MissingBlobError: The log has none of that key.
+        """
+        ...
+
+    def keep_snapshot(self, stream: str, snapshot: Snapshot) -> None:
+        """Keep what folding a stream came to; it replaces an earlier one of the same version.
+
+        Ignored when the stream is not that far, or forgot that version: then nobody could use it.
+        """
+        ...
+
+    def snapshot(self, stream: str, *, upto: int | None = None) -> Snapshot | None:
+        """The latest snapshot of a stream, or the latest one with ``version <= upto``."""
+        ...
+
+    def project(
+        self, view: str, position: int, changes: Mapping[str, bytes | None], *, expected: int
+    ) -> None:
+        """Change a view and say up to which position of the log it has seen it, in one commit.
+
+        Args:
+            view: Its name.
+            position: Up to here its maker has looked at the log.
+            changes: Values by key; None removes one.
+            expected: The position that the view is at, 0 for a new one.
+
+        Raises:
+            VersionConflictError: The view is at another position: somebody else keeps it too.
+        """
+        ...
+
+    def view_position(self, view: str) -> int:
+        """Up to which position a view has seen the log; 0 for one that is not there."""
+        ...
+
+    def view(
+        self, view: str, *, prefix: str = "", after: str = "", limit: int | None = None
+    ) -> dict[str, bytes]:
+        """Entries of a view whose keys begin with ``prefix`` and sort after ``after``, in key order."""
+        ...
+
+    def drop_view(self, view: str) -> None:
+        """Remove a view whole, to be made again from the first event."""
         ...
 
     def close(self) -> None:

@@ -6,21 +6,23 @@ Backends are imported when they are asked for, so that a log in memory does not 
 from __future__ import annotations
 
 import os
+from importlib.util import find_spec
 
 from dashflow.errors import UsageError
 from dashflow.log.base import EventLog
 
-_KNOWN = "a file's path, ':memory:' (SQLite without a file) or 'memory://'"
+_KNOWN = "a file's path, 'postgresql://...', ':memory:' (SQLite without a file) or 'memory://'"
 
 
 def open_log(where: str | os.PathLike[str]) -> EventLog:
     """Open the log at ``where``, creating it if it is not there yet.
 
     Args:
-        where: A file's path, ``:memory:`` for SQLite without a file, or ``memory://``.
+        where: A file's path, ``postgresql://user:password@host:port/database``, ``:memory:`` for SQLite
+            without a file, or ``memory://``.
 
     Raises:
-        UsageError: An address that no backend serves.
+        UsageError: An address that no backend serves, or whose backend needs a package that is missing.
         NotALogError, LogFormatError, StorageUnavailableError: See the backend.
     """
     address = os.fspath(where)
@@ -30,10 +32,14 @@ def open_log(where: str | os.PathLike[str]) -> EventLog:
 
         return MemoryLog()
     if scheme in ("postgresql", "postgres") and separator:
-        raise UsageError(
-            f"PostgreSQL logs are not supported yet; use {_KNOWN}.",
-            where=f"{scheme}://...",  # The rest may hold a password.
-        )
+        if find_spec("psycopg") is None:
+            raise UsageError(
+                "PostgreSQL logs need the package psycopg: pip install 'dashflow[postgres]'.",
+                where=f"{scheme}://...",  # The rest may hold a password.
+            )
+        from dashflow.log.postgres import PostgresLog
+
+        return PostgresLog(address)
     if separator:
         raise UsageError(f"No log backend serves {scheme + '://'!r}; use {_KNOWN}.", where=f"{scheme}://...")
     if not address:

@@ -14,7 +14,7 @@ from typing import Any, Final
 from dashflow.errors import LogClosedError, LogError, UsageError
 from dashflow.log.admission import category_of
 from dashflow.log.base import Append, Appended, Record, StreamInfo, Subscription, Ticket
-from dashflow.log.sqlite.commits import CommitQueue
+from dashflow.log.commits import CommitQueue
 from dashflow.log.sqlite.database import Database
 from dashflow.log.sqlite.owners import Owners
 from dashflow.log.sqlite.reader import Reader

@@ -17,8 +17,8 @@ from dashflow._util.database import plain_cursor, roll_back
 from dashflow.errors import DashFlowError, DuplicateEventError
 from dashflow.log.admission import admit, category_of, check_append
 from dashflow.log.base import ANY, Append, Appended
+from dashflow.log.commits import Pending
 from dashflow.log.sqlite import faults
-from dashflow.log.sqlite.commits import Pending
 from dashflow.log.sqlite.database import Database
 from dashflow.log.sqlite.owners import Owners
 from dashflow.log.sqlite.statements import queries
