@@ -1,0 +1,88 @@
+"""The log behind a program's connection or pool: one for all savers on it, and it ends when that is closed.
+
+A log needs connections of its own: one that writes, one that listens, some that read. So only the address is
+taken from the program's, and how long it lives.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import weakref
+from inspect import iscoroutinefunction
+from typing import Any, Final
+
+from psycopg import AsyncConnection, Connection
+
+from dashflow.log.postgres import PostgresLog
+
+__all__ = ("check_kind", "log_of")
+
+_LOGS: Final[weakref.WeakKeyDictionary[Any, dict[str | None, PostgresLog]]] = weakref.WeakKeyDictionary()
+"""By connection or pool, then by schema."""
+
+_TURN: Final = threading.Lock()
+
+
+def check_kind(saver: str, conn: object, *kinds: type) -> None:
+    """Refuse what a saver cannot use.
+
+    Raises:
+        TypeError: ``conn`` is of none of these kinds.
+    """
+    if not isinstance(conn, kinds):
+        names = " or ".join(kind.__name__ for kind in kinds)
+        raise TypeError(
+            f"{saver} takes a psycopg {names}, or a connection string, not a {type(conn).__name__}. "
+            f"{saver}.from_conn_string(...) is the usual way."
+        )
+
+
+def log_of(conn: Any, schema: str | None = None) -> PostgresLog:
+    """The log at the address of a connection or a pool.
+
+    Args:
+        conn: The program's. Of a connection that belongs to a pool, the pool counts.
+        schema: The log's schema.
+
+    Raises:
+        NotALogError, LogFormatError, StorageUnavailableError: See ``PostgresLog``.
+    """
+    if isinstance(conn, Connection | AsyncConnection):
+        # psycopg's own mark of connections that belong to a pool.
+        conn = getattr(conn, "_pool", None) or conn
+    with _TURN:
+        logs = _LOGS.get(conn)
+        if logs is None:
+            logs = _LOGS[conn] = {}
+            _end_with(conn, logs)
+        log = logs.get(schema)
+        if log is None:
+            log = logs[schema] = PostgresLog(conn, schema=schema)
+        return log
+
+
+def _end_with(conn: Any, logs: dict[str | None, PostgresLog]) -> None:
+    """Close the logs when the program closes its connection or pool, or drops it."""
+    # Only a reference that does not keep it alive; the class's own method is called in the end.
+    this, kind = weakref.ref(conn), type(conn)
+    weakref.finalize(conn, _close, logs)
+    if iscoroutinefunction(kind.close):
+
+        async def closing(*args: Any, **kwargs: Any) -> Any:
+            await asyncio.to_thread(_close, logs)
+            return await kind.close(this(), *args, **kwargs)
+
+        conn.close = closing
+        return
+
+    def close(*args: Any, **kwargs: Any) -> Any:
+        _close(logs)
+        return kind.close(this(), *args, **kwargs)
+
+    conn.close = close
+
+
+def _close(logs: dict[str | None, PostgresLog]) -> None:
+    while logs:
+        logs.popitem()[1].close()
