@@ -7,6 +7,7 @@ import os
 import signal
 from collections.abc import Iterator
 
+import psycopg
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -66,6 +67,10 @@ def postgres_dsn() -> Iterator[str]:
         yield GIVEN
         return
     server = start_server()
+    with psycopg.connect(server.dsn, autocommit=True) as connection:
+        # Nothing here survives the test run; tests that crash a server have one of their own.
+        connection.execute("ALTER SYSTEM SET fsync = off")
+        connection.execute("SELECT pg_reload_conf()")
     yield server.dsn
     server.close()
 

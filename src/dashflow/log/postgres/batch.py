@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any, Final
-from zlib import crc32
 
 from dashflow.log.base import Append, NewEvent
+from dashflow.log.packing import stored
 from dashflow.log.postgres.arrays import byteas, int8s, texts, uuids
 
 CLAIM: Final = 1
@@ -42,9 +42,10 @@ def parameters_of(appends: Sequence[Append], order: Sequence[int]) -> list[Any]:
         starts[index] = len(events)
         events += append.events
         belongs += [rank[index]] * len(append.events)
+    kept = [stored(event.data) for event in events]
     sent = [appends[index] for index in order]
     blobs = [
-        (number, key, data)
+        (number, key, *stored(data))
         for number, event in enumerate(events, 1)
         if event.blobs
         for key, data in event.blobs.items()
@@ -66,11 +67,12 @@ def parameters_of(appends: Sequence[Append], order: Sequence[int]) -> list[Any]:
         uuids(event.causation_id for event in events),
         int8s([event.at for event in events]),
         texts([event.fingerprint for event in events]),
-        int8s([crc32(event.data) for event in events]),
-        byteas([event.data for event in events]),
-        int8s([number for number, _, _ in blobs]),
-        byteas([key for _, key, _ in blobs]),
-        byteas([data for _, _, data in blobs]),
+        int8s([mark for mark, _ in kept]),
+        byteas([data for _, data in kept]),
+        int8s([number for number, _, _, _ in blobs]),
+        byteas([key for _, key, _, _ in blobs]),
+        int8s([mark for _, _, mark, _ in blobs]),
+        byteas([data for _, _, _, data in blobs]),
     ]
 
 

@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from typing import Any, Final, TypeVar
 
 import psycopg
-from psycopg import Connection, RawCursor
+from psycopg import Connection, Cursor, RawCursor
 
 from dashflow.errors import LogClosedError, StorageUnavailableError
 from dashflow.log.postgres import arrays, faults
@@ -141,6 +141,12 @@ def fetch(connection: Connection[Row], sql: str, parameters: Sequence[Any] = ())
     Raises:
         psycopg.Error: The statement failed, or the connection is lost.
     """
-    cursor = connection.cursor(binary=True)
+    return fetched(connection.cursor(binary=True), sql, parameters)
+
+
+def fetched(cursor: Cursor[Row], sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
+    """``fetch`` with a cursor that is used again and again."""
     cursor.execute(sql, parameters)
-    return cursor.fetchall() if cursor.description is not None else []
+    result = cursor.pgresult
+    # Not `description`, which makes an object for every column.
+    return cursor.fetchall() if result is not None and result.nfields else []

@@ -11,10 +11,11 @@ from typing import Any, Final
 
 import psycopg
 
-from dashflow.errors import LogClosedError, LogError, MissingBlobError, UsageError, VersionConflictError
+from dashflow.errors import LogClosedError, LogError, UsageError, VersionConflictError
 from dashflow.log.admission import category_of
 from dashflow.log.base import Append, Appended, Record, Snapshot, StreamInfo, Subscription, Ticket
 from dashflow.log.commits import CommitQueue
+from dashflow.log.packing import stored
 from dashflow.log.postgres import faults
 from dashflow.log.postgres.address import Address
 from dashflow.log.postgres.arrays import byteas, texts
@@ -226,21 +227,18 @@ class PostgresLog:
     def blob(self, key: bytes) -> bytes:
         """See ``EventLog.blob``."""
         self._check_open()
-        rows = self._reader.rows("blob", key)
-        if not rows:
-            raise MissingBlobError(self._where, key)
-        return bytes(rows[0][0])
+        return self._reader.blob(key)
 
     def keep_snapshot(self, stream: str, snapshot: Snapshot) -> None:
         """See ``EventLog.keep_snapshot``."""
         self._check_open()
-        self._reader.rows("keep_snapshot", stream, snapshot.version, snapshot.schema, snapshot.data)
+        mark, data = stored(snapshot.data)
+        self._reader.rows("keep_snapshot", stream, snapshot.version, snapshot.schema, mark, data)
 
     def snapshot(self, stream: str, *, upto: int | None = None) -> Snapshot | None:
         """See ``EventLog.snapshot``."""
         self._check_open()
-        rows = self._reader.rows("snapshot", stream, upto)
-        return Snapshot(*rows[0]) if rows else None
+        return self._reader.snapshot(stream, upto)
 
     def project(
         self, view: str, position: int, changes: Mapping[str, bytes | None], *, expected: int

@@ -5,7 +5,7 @@
 -- A group of appends; see the function.
 SELECT r_outcome, r_version, r_position, r_epoch, r_owner
 FROM {schema}.append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,
-                     $20, $21, $22, $23, $24);
+                     $20, $21, $22, $23, $24, $25);
 
 -- name: beat
 -- The heartbeat.
@@ -55,7 +55,7 @@ SELECT coalesce((SELECT position FROM {schema}.events ORDER BY position DESC LIM
 -- name: read_stream
 -- A stretch of one stream. All readings of events have the same columns.
 SELECT e.position, s.name, e.version, s.category, e.type, e.schema, uuid_send(e.event_id), e.correlation_id,
-       coalesce(uuid_send(e.causation_id), ''::bytea), e.at, e.epoch, e.fingerprint, e.checksum, e.data
+       coalesce(uuid_send(e.causation_id), ''::bytea), e.at, e.epoch, e.fingerprint, e.mark, e.data
 FROM {schema}.events e JOIN {schema}.streams s USING (stream_id)
 WHERE e.stream_id = (SELECT stream_id FROM {schema}.streams WHERE name = $1)
   AND e.version > $2 AND e.version <= $3
@@ -65,12 +65,12 @@ ORDER BY e.version LIMIT $4;
 -- A stretch of the global order; $2 is the head that was read before. NULL stands for every category; no
 -- types stand for all of them, an empty correlation for any.
 SELECT e.position, s.name, e.version, s.category, e.type, e.schema, uuid_send(e.event_id), e.correlation_id,
-       coalesce(uuid_send(e.causation_id), ''::bytea), e.at, e.epoch, e.fingerprint, e.checksum, e.data
+       coalesce(uuid_send(e.causation_id), ''::bytea), e.at, e.epoch, e.fingerprint, e.mark, e.data
 FROM {schema}.events e JOIN {schema}.streams s USING (stream_id)
 WHERE e.position > $1 AND e.position <= $2
   AND ($3::text IS NULL OR s.category = $3)
   AND (cardinality($4::text[]) = 0 OR e.type = ANY ($4))
-  AND ($5::text = '' OR e.correlation_id = $5)
+  AND ($5::text = '' OR (e.correlation_id = $5 AND e.correlation_id <> ''))
 ORDER BY e.position LIMIT $6;
 
 -- name: streams
@@ -92,18 +92,19 @@ WHERE s.owner <> '' AND s.version > s.forgotten AND split_part(s.owner, '/', 1) 
 ORDER BY s.position, s.stream_id;
 
 -- name: blob
-SELECT data FROM {schema}.blobs WHERE key = $1;
+SELECT mark, data FROM {schema}.blobs WHERE key = $1;
 
 -- name: keep_snapshot
 -- The lock waits for an append that is just forgetting: what it has forgotten is not kept.
-INSERT INTO {schema}.snapshots AS n (stream_id, version, schema, data)
-SELECT found.stream_id, $2, $3, $4 FROM (
+INSERT INTO {schema}.snapshots AS n (stream_id, version, schema, mark, data)
+SELECT found.stream_id, $2, $3, $4, $5 FROM (
     SELECT stream_id FROM {schema}.streams WHERE name = $1 AND version >= $2 AND forgotten < $2 FOR SHARE
 ) AS found
-ON CONFLICT (stream_id, version) DO UPDATE SET schema = excluded.schema, data = excluded.data;
+ON CONFLICT (stream_id, version) DO UPDATE SET schema = excluded.schema, mark = excluded.mark,
+                                                data = excluded.data;
 
 -- name: snapshot
-SELECT n.version, n.data, n.schema FROM {schema}.snapshots n
+SELECT n.version, n.schema, n.mark, n.data FROM {schema}.snapshots n
 WHERE n.stream_id = (SELECT stream_id FROM {schema}.streams WHERE name = $1)
   AND ($2::bigint IS NULL OR n.version <= $2)
 ORDER BY n.version DESC LIMIT 1;

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 from zlib import crc32
 
-from dashflow.errors import CorruptEventError
-from dashflow.log.base import Record
+from dashflow.errors import CorruptBlobError, CorruptEventError, MissingBlobError
+from dashflow.log.base import Record, Snapshot
+from dashflow.log.packing import PACKED, restored
 from dashflow.log.postgres.connections import Connections, Row
 
 
@@ -47,9 +48,46 @@ class Reader:
         page = self.records("read_all", after, head, category, list(types), correlation, limit)
         return page, page[-1].position if page and len(page) >= limit else head
 
+    def blob(self, key: bytes) -> bytes:
+        """A large value.
+
+        Raises:
+            MissingBlobError, CorruptBlobError: It is not there, or not what was written.
+        """
+        rows = self.rows("blob", key)
+        if not rows:
+            raise MissingBlobError(self._connections.where, key)
+        try:
+            return restored(*rows[0])
+        except ValueError as problem:
+            raise CorruptBlobError(self._connections.where, key, str(problem)) from problem
+
+    def snapshot(self, stream: str, upto: int | None) -> Snapshot | None:
+        """The latest whole snapshot up to a version; a damaged one is as good as none."""
+        while rows := self.rows("snapshot", stream, upto):
+            version, schema, mark, data = rows[0]
+            try:
+                return Snapshot(version, restored(mark, data), schema)
+            except ValueError as problem:
+                import logging  # rarely needed, and slow to load
+
+                logging.getLogger(__name__).warning(
+                    "the snapshot of %r at version %s is damaged (%s); an earlier one is used, or the events",
+                    stream,
+                    version,
+                    problem,
+                )
+                upto = version - 1
+        return None
+
 
 def _record(row: Row) -> Record:
-    record = Record(*row)
-    if crc32(record.data) != record.checksum:
-        raise CorruptEventError(record.stream, record.version, "its data does not match its checksum")
-    return record
+    *envelope, mark, data = row
+    if crc32(data) != mark:
+        # Packed, or damaged: the mark of packed data is larger than any checksum.
+        try:
+            data = restored(mark, data)
+        except ValueError as problem:
+            raise CorruptEventError(row[1], row[2], str(problem)) from problem
+    fields: Row = (*envelope, mark & ~PACKED, data)
+    return Record(*fields)

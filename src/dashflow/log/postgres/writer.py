@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Any, Final
 
 import psycopg
@@ -27,7 +26,7 @@ from dashflow.log.base import ANY, Append, Appended
 from dashflow.log.commits import Pending
 from dashflow.log.postgres import faults
 from dashflow.log.postgres.batch import order_of, parameters_of
-from dashflow.log.postgres.connections import Connections, Row, fetch
+from dashflow.log.postgres.connections import Connections, Row, fetched
 
 _UNFIT: Final = (ValueError, TypeError, OverflowError, struct.error)
 """What comes of packing an append that PostgreSQL cannot take."""
@@ -50,7 +49,7 @@ class Writer:
         self._instance = instance
         self._lease = lease_seconds
         self._busy = busy_seconds
-        self._connection: psycopg.Connection[Row] | None = None
+        self._cursor: psycopg.Cursor[Row] | None = None
         self._claims: set[str] = set()
         self._unsure = False  # the last call may have been made without our being told
 
@@ -99,9 +98,9 @@ class Writer:
 
     def close(self) -> None:
         """Close the connection."""
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        if self._cursor is not None:
+            self._cursor.connection.close()
+            self._cursor = None
 
     def _together(self, group: Sequence[Pending]) -> None:
         """The usual way: all in one call."""
@@ -221,16 +220,14 @@ class Writer:
         return rows
 
     def _call(self, query: str, *parameters: Any) -> list[Row]:
-        connection = self._connection
-        if connection is None or connection.closed:
-            with suppress(psycopg.Error):
-                self.close()
-            connection = self._connection = self._connections.connect()
+        cursor = self._cursor
+        if cursor is None or cursor.connection.closed:
+            cursor = self._cursor = self._connections.connect().cursor(binary=True)
         try:
-            return fetch(connection, self._sql[query], parameters)
+            return fetched(cursor, self._sql[query], parameters)
         except psycopg.Error as error:
             if faults.is_passing(error):
-                connection.close()
+                cursor.connection.close()
             elif query == "append":
                 self._unsure = False  # it was refused as a whole
             raise

@@ -34,7 +34,8 @@ CREATE TABLE {schema}.instances (
 ) WITH (fillfactor = 60);
 
 -- The events, in the global order. Positions are drawn under a lock that is held until the commit can be
--- seen, so that they are in the order of commits. `checksum` is the CRC-32 of `data`.
+-- seen, so that they are in the order of commits. `mark` is the CRC-32 of the data, plus 2^32 when `data` holds
+-- a zstd frame of it.
 CREATE SEQUENCE {schema}.positions AS bigint;
 CREATE TABLE {schema}.events (
     position       bigint PRIMARY KEY,
@@ -42,7 +43,7 @@ CREATE TABLE {schema}.events (
     version        bigint NOT NULL,
     at             bigint NOT NULL,
     epoch          bigint NOT NULL,
-    checksum       bigint NOT NULL,
+    mark           bigint NOT NULL,
     schema         integer NOT NULL,
     event_id       uuid NOT NULL,
     causation_id   uuid,
@@ -52,14 +53,20 @@ CREATE TABLE {schema}.events (
     data           bytea NOT NULL
 );
 
+-- What can be packed was packed before it came here.
+ALTER TABLE {schema}.events ALTER COLUMN data SET STORAGE EXTERNAL;
+
 -- Reads of one stream.
 CREATE UNIQUE INDEX events_by_stream ON {schema}.events (stream_id, version);
 
 -- An event is in the log once. UUIDv7 ids grow, so that this index is written at its end.
 CREATE UNIQUE INDEX events_by_id ON {schema}.events (event_id);
 
+-- What belongs together, in its order.
+CREATE INDEX events_by_correlation ON {schema}.events (correlation_id, position) WHERE correlation_id <> '';
+
 -- For people with a shell; the program does not use it.
 CREATE VIEW {schema}.log AS
 SELECT e.position, s.name AS stream, e.version, s.category, e.type, e.schema, e.event_id, e.correlation_id,
-       e.causation_id, to_timestamp(e.at / 1e9) AS at, e.epoch, e.fingerprint, e.checksum, e.data
+       e.causation_id, to_timestamp(e.at / 1e9) AS at, e.epoch, e.fingerprint, e.mark, e.data
 FROM {schema}.events e JOIN {schema}.streams s USING (stream_id);

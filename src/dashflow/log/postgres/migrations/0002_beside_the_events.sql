@@ -1,8 +1,9 @@
 -- What stands beside the events: large values, snapshots, views.
 
--- Large values by the hash of their content. Not compressed here: whoever made them did that if it helps.
+-- Large values by the hash of their content; `mark` and `data` as in `events`.
 CREATE TABLE {schema}.blobs (
     key  bytea PRIMARY KEY,
+    mark bigint NOT NULL,
     data bytea NOT NULL
 );
 ALTER TABLE {schema}.blobs ALTER COLUMN data SET STORAGE EXTERNAL;
@@ -20,9 +21,11 @@ CREATE TABLE {schema}.snapshots (
     stream_id bigint NOT NULL,
     version   bigint NOT NULL,
     schema    integer NOT NULL,
+    mark      bigint NOT NULL,
     data      bytea NOT NULL,
     PRIMARY KEY (stream_id, version)
 );
+ALTER TABLE {schema}.snapshots ALTER COLUMN data SET STORAGE EXTERNAL;
 
 -- Views by name, how far each has seen the log, and its entries.
 CREATE TABLE {schema}.views (

@@ -29,8 +29,8 @@ CREATE FUNCTION {schema}.append(
     names text[], expecteds bigint[], owners text[], epochs bigint[], asks bigint[], forgets bigint[],
     counts bigint[], starts bigint[],
     appends bigint[], types text[], schemas bigint[], ids uuid[], correlations text[], causes uuid[],
-    ats bigint[], fingerprints text[], checksums bigint[], datas bytea[],
-    blob_events bigint[], blob_keys bytea[], blob_datas bytea[]
+    ats bigint[], fingerprints text[], marks bigint[], datas bytea[],
+    blob_events bigint[], blob_keys bytea[], blob_marks bigint[], blob_datas bytea[]
 ) RETURNS TABLE (
     r_outcome text, r_version bigint, r_position bigint, r_epoch bigint, r_owner text
 ) LANGUAGE plpgsql AS $$
@@ -151,21 +151,22 @@ BEGIN
     END LOOP;
 
     INSERT INTO {schema}.events (
-        position, stream_id, version, at, epoch, checksum, schema, event_id, causation_id, type,
+        position, stream_id, version, at, epoch, mark, schema, event_id, causation_id, type,
         correlation_id, fingerprint, data
     )
     SELECT before + e.n, stream_ids[e.append], bases[e.append] + e.n - starts[e.append], e.at,
-           now_epochs[e.append], e.checksum, e.schema, e.id, e.cause, e.type, e.correlation, e.fingerprint,
+           now_epochs[e.append], e.mark, e.schema, e.id, e.cause, e.type, e.correlation, e.fingerprint,
            e.data
-    FROM unnest(appends, types, schemas, ids, correlations, causes, ats, fingerprints, checksums, datas)
+    FROM unnest(appends, types, schemas, ids, correlations, causes, ats, fingerprints, marks, datas)
          WITH ORDINALITY AS e (
-             append, type, schema, id, correlation, cause, at, fingerprint, checksum, data, n
+             append, type, schema, id, correlation, cause, at, fingerprint, mark, data, n
          )
     WHERE bases[e.append] IS NOT NULL;
 
     IF cardinality(blob_events) > 0 THEN
-        INSERT INTO {schema}.blobs AS b (key, data)
-        SELECT k.key, k.data FROM unnest(blob_events, blob_keys, blob_datas) AS k (event, key, data)
+        INSERT INTO {schema}.blobs AS b (key, mark, data)
+        SELECT k.key, k.mark, k.data
+        FROM unnest(blob_events, blob_keys, blob_marks, blob_datas) AS k (event, key, mark, data)
         WHERE bases[appends[k.event]] IS NOT NULL
         ON CONFLICT DO NOTHING;
         INSERT INTO {schema}.blob_uses (position, key)
