@@ -7,10 +7,9 @@ from typing import Any
 
 from dashflow._util.langchain import RunnableConfig
 from dashflow.checkpoint.base.checkpoint import ChannelVersions, Checkpoint, CheckpointMetadata
-from dashflow.checkpoint.postgres.logs import check_kind, log_of
+from dashflow.checkpoint.postgres.logs import check_kind, log_of, opened
 from dashflow.checkpoint.saver import LogSaver
 from dashflow.checkpoint.serde.base import SerializerProtocol, UntypedSerializerProtocol
-from dashflow.log.postgres import PostgresLog
 from dashflow.log.postgres.statements import scripts
 
 __all__ = ("BasePostgresSaver",)
@@ -44,7 +43,7 @@ class BasePostgresSaver(LogSaver):
     ) -> None:
         close: Callable[[], None] | None = None
         if isinstance(conn, str):
-            log = PostgresLog(conn, schema=schema)
+            log = opened(conn, schema)
             close = log.close
         else:
             check_kind(type(self).__name__, conn, *kinds)

@@ -14,9 +14,10 @@ from typing import Any, Final
 
 from psycopg import AsyncConnection, Connection
 
+from dashflow.checkpoint.postgres.foreign import warn_of_others_threads
 from dashflow.log.postgres import PostgresLog
 
-__all__ = ("check_kind", "log_of")
+__all__ = ("check_kind", "log_of", "opened")
 
 _LOGS: Final[weakref.WeakKeyDictionary[Any, dict[str | None, PostgresLog]]] = weakref.WeakKeyDictionary()
 """By connection or pool, then by schema."""
@@ -36,6 +37,21 @@ def check_kind(saver: str, conn: object, *kinds: type) -> None:
             f"{saver} takes a psycopg {names}, or a connection string, not a {type(conn).__name__}. "
             f"{saver}.from_conn_string(...) is the usual way."
         )
+
+
+def opened(where: Any, schema: str | None) -> PostgresLog:
+    """A log, and a warning if there are threads beside it that it does not show.
+
+    Raises:
+        NotALogError, LogFormatError, StorageUnavailableError: See ``PostgresLog``.
+    """
+    log = PostgresLog(where, schema=schema)
+    try:
+        warn_of_others_threads(log, where)
+    except BaseException:
+        log.close()
+        raise
+    return log
 
 
 def log_of(conn: Any, schema: str | None = None) -> PostgresLog:
@@ -58,7 +74,7 @@ def log_of(conn: Any, schema: str | None = None) -> PostgresLog:
             _end_with(conn, logs)
         log = logs.get(schema)
         if log is None:
-            log = logs[schema] = PostgresLog(conn, schema=schema)
+            log = logs[schema] = opened(conn, schema)
         return log
 
 
