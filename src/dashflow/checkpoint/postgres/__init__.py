@@ -1,98 +1,10 @@
-"""PostgresSaver: threads in a PostgreSQL database, for many machines. Its twin for asyncio is in ``aio``."""
-
-from __future__ import annotations
-
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any, ParamSpec, Self, TypeVar
-
-from psycopg import Connection, Pipeline
-from psycopg_pool import ConnectionPool
+"""Savers in PostgreSQL databases, for many machines. Those for asyncio are in ``aio``."""
 
 from dashflow.checkpoint.postgres.base import BasePostgresSaver
-from dashflow.checkpoint.serde.base import SerializerProtocol, UntypedSerializerProtocol
+from dashflow.checkpoint.postgres.saver import Conn, PostgresSaver
+from dashflow.checkpoint.postgres.shallow import ShallowPostgresSaver
 
 __all__ = ("BasePostgresSaver", "Conn", "PostgresSaver", "ShallowPostgresSaver")
 
-P = ParamSpec("P")
-R = TypeVar("R")
-
-Conn = Connection[dict[str, Any]] | ConnectionPool[Connection[dict[str, Any]]]
-
-_NOT_ASYNC = (
-    "The PostgresSaver does not support async methods. Consider using AsyncPostgresSaver instead:\n"
-    "from dashflow.checkpoint.postgres.aio import AsyncPostgresSaver"
-)
-
-
-class PostgresSaver(BasePostgresSaver):
-    """Threads in a PostgreSQL database.
-
-    Graphs may run on it from asyncio too; only its own methods are not for asyncio.
-
-    Args:
-        conn: A connection string; or a connection or pool of psycopg, whose address is used, in which case
-            the log is closed when the program closes that.
-        pipe: A pipeline of the connection; nothing of it is used.
-        serde: Makes bytes of values that are put in by hand, and reads them.
-        schema: The schema that the log has to itself; ``dashflow`` unless told.
-
-    Attributes:
-        conn: See above.
-        pipe: See above.
-
-    Raises:
-        LogFormatError: The tables were made by a newer DashFlow.
-        NotALogError: The schema holds something else.
-        StorageUnavailableError: The server is away, or refuses.
-        TypeError: ``conn`` is none of these.
-        UsageError: The string is no connection string.
-        ValueError: A pool has a pipeline.
-    """
-
-    drives_log = True
-
-    def __init__(
-        self,
-        conn: Conn | Connection[Any] | ConnectionPool[Any] | str,
-        pipe: Pipeline | None = None,
-        serde: SerializerProtocol | UntypedSerializerProtocol | None = None,
-        *,
-        schema: str | None = None,
-    ) -> None:
-        super().__init__(conn, (Connection, ConnectionPool), pipe, serde, schema)
-
-    @classmethod
-    @contextmanager
-    def from_conn_string(cls, conn_string: str, *, pipeline: bool = False) -> Iterator[Self]:
-        """A saver on a database, closed at the end of the ``with`` block.
-
-        Args:
-            conn_string: A URI, in which ``?schema=name`` may name the log's schema, or libpq's list of
-                parameters.
-            pipeline: Without effect: statements are pipelined.
-        """
-        saver = cls(conn_string)
-        try:
-            yield saver
-        finally:
-            saver.close()
-
-    def setup(self) -> None:
-        """Nothing to do: the tables were made when the log was opened. LangGraph's programs call it."""
-
-    def close(self) -> None:
-        """Commit what is on its way and close the log; with a connection of the program, its end does so."""
-        if self._close is not None:
-            self._close()
-
-    async def _apart(self, call: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
-        raise NotImplementedError(_NOT_ASYNC)
-
-
-def __getattr__(name: str) -> Any:
-    if name == "ShallowPostgresSaver":
-        from dashflow.checkpoint.postgres.shallow import ShallowPostgresSaver
-
-        return ShallowPostgresSaver
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+# Pickles and error messages name the public module.
+PostgresSaver.__module__ = __name__

@@ -10,9 +10,9 @@ from typing import Any
 
 from dashflow._util.langchain import RunnableConfig
 from dashflow.checkpoint.base.checkpoint import ChannelVersions, Checkpoint, CheckpointMetadata
-from dashflow.checkpoint.postgres import PostgresSaver
-from dashflow.checkpoint.postgres.aio import AsyncPostgresSaver
+from dashflow.checkpoint.postgres.async_saver import AsyncPostgresSaver
 from dashflow.checkpoint.postgres.base import BasePostgresSaver
+from dashflow.checkpoint.postgres.saver import PostgresSaver
 from dashflow.checkpoint.thread import stream_of
 from dashflow.checkpoint.view import places
 
