@@ -42,9 +42,7 @@ class PostgresServer:
 
     def start(self) -> None:
         """Start it again, over what it left."""
-        self._control(
-            "-w", "-l", str(self._folder / "data" / "log"), "-o", f'-h "" -k {self.socket}', "start"
-        )
+        self._running.ensure_postgres_running()
 
     def close(self) -> None:
         """Stop it for good and remove its files."""

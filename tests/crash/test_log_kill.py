@@ -7,69 +7,34 @@ at a random one.
 import random
 import signal
 import sqlite3
-import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from dashflow.errors import OwnershipConflictError
-from dashflow.log.base import Append, EventLog
+from dashflow.log.base import Append
 from dashflow.log.sqlite import SqliteLog
 from dashflow.testing.log_case import new_events
+from tests.crash.log_children import (
+    APPENDER,
+    FORGETTER,
+    SLEEPER,
+    WRITER,
+    Start,
+    check_forgetful,
+    check_stream,
+    children,
+    kill,
+    said,
+)
 
 pytestmark = [
     pytest.mark.feature("LOG-01", "PERSIST-000"),
     pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals"),
 ]
-
-# Without pytest, which takes longer to load than everything else.
-EVENTS = """
-import os, sys, threading
-from dashflow.errors import FencedError, VersionConflictError
-from dashflow.log.base import ANY, Append, NewEvent
-from dashflow.log.sqlite import SqliteLog
-
-def new_events(count):
-    return [NewEvent("TaskCompleted", str(n).encode(), os.urandom(16), 1) for n in range(count)]
-"""
-
-WRITER = """
-path, mode, stream = sys.argv[1:]
-log = SqliteLog(path, lease_seconds=10_000)
-owner = log.instance + "/r"
-claim = Append(stream, owner=owner, claim=True)
-first = log.append(claim)
-print("owns", flush=True)
-
-def acknowledge(name, version):
-    sys.stdout.write(f"{name} {version}\\n")
-    sys.stdout.flush()
-
-def alone(name, owner="", epoch=0):
-    version = log.version(name)
-    while True:
-        append = Append(name, new_events(3), version, owner=owner, epoch=epoch)
-        version = log.append(append).version
-        acknowledge(name, version)
-
-if mode == "append":
-    alone(stream, owner, first.epoch)
-elif mode == "submit":
-    version, tickets = first.version, []
-    while True:
-        append = Append(stream, new_events(3), version, owner=owner, epoch=first.epoch)
-        tickets.append(log.submit(append))
-        version += 3
-        if len(tickets) == 64:
-            acknowledge(stream, tickets.pop(0).wait().version)
-else:
-    for number in range(4):
-        threading.Thread(target=alone, args=(f"{stream}.{number}",), daemon=True).start()
-    threading.Event().wait()
-"""
 
 
 @pytest.fixture
@@ -78,26 +43,9 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def start() -> Iterator[Callable[..., "subprocess.Popen[str]"]]:
-    """Starts children, and sees to it that none outlives the test."""
-    children: list[subprocess.Popen[str]] = []
-
-    def starting(program: str, *arguments: object) -> "subprocess.Popen[str]":
-        command = [sys.executable, "-c", EVENTS + program, *map(str, arguments)]
-        child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        children.append(child)
-        return child
-
-    yield starting
-    for child in children:
-        child.kill()
-        child.communicate()
-
-
-def said(child: "subprocess.Popen[str]") -> str:
-    """The next line of a child."""
-    assert child.stdout is not None
-    return child.stdout.readline().strip()
+def start() -> Iterator[Start]:
+    with children() as starting:
+        yield starting
 
 
 def check_file(path: Path) -> None:
@@ -106,32 +54,17 @@ def check_file(path: Path) -> None:
     connection.close()
 
 
-def check_stream(log: EventLog, stream: str, acknowledged: int) -> None:
-    """Everything acknowledged is there, whole appends only, without gaps."""
-    records = log.read(stream)
-    assert len(records) >= acknowledged
-    assert [record.version for record in records] == list(range(1, len(records) + 1))
-    assert [record.data for record in records] == [b"0", b"1", b"2"] * (len(records) // 3)
-
-
-def one_round(
-    path: Path, start: Callable[..., "subprocess.Popen[str]"], number: int, chance: random.Random
-) -> None:
+def one_round(path: Path, start: Start, number: int, chance: random.Random) -> None:
     """A child writes, is killed at a random acknowledgement, and another process takes its stream."""
     mode = ("append", "submit", "threads")[number % 3]
     stream = f"run-{number % 2}"
-    child = start(WRITER, path, mode, stream)
+    child = start(WRITER, path, mode, stream, 10_000)
     acknowledged: dict[str, int] = {}
     assert said(child) == "owns"
     for _ in range(chance.randrange(1, 300)):
         name, version = said(child).split()
         acknowledged[name] = int(version)
-    child.send_signal(signal.SIGKILL)
-    rest, _ = child.communicate()
-    for line in rest.splitlines(keepends=True):
-        if line.endswith("\n"):  # the last one may be torn
-            name, version = line.split()
-            acknowledged[name] = int(version)
+    kill(child, acknowledged)
     log = SqliteLog(path)
     try:
         for name, version in acknowledged.items():
@@ -146,28 +79,24 @@ def one_round(
     assert not path.with_name("log.db.owners").exists()
 
 
-def test_what_was_acknowledged_survives_kill(
-    path: Path, start: Callable[..., "subprocess.Popen[str]"]
-) -> None:
+def test_what_was_acknowledged_survives_kill(path: Path, start: Start) -> None:
     chance = random.Random(20_240_117)
     for number in range(8):
         one_round(path, start, number, chance)
 
 
 @pytest.mark.soak
-def test_what_was_acknowledged_survives_kill_200_times(
-    path: Path, start: Callable[..., "subprocess.Popen[str]"]
-) -> None:
+def test_what_was_acknowledged_survives_kill_200_times(path: Path, start: Start) -> None:
     chance = random.Random()
     for number in range(200):
         one_round(path, start, number, chance)
 
 
-def test_killed_while_others_go_on(path: Path, start: Callable[..., "subprocess.Popen[str]"]) -> None:
-    survivor = start(WRITER, path, "append", "run-s")
+def test_killed_while_others_go_on(path: Path, start: Start) -> None:
+    survivor = start(WRITER, path, "append", "run-s", 10_000)
     assert said(survivor) == "owns"
     for number in range(4):
-        child = start(WRITER, path, ("submit", "threads")[number % 2], f"run-{number}")
+        child = start(WRITER, path, ("submit", "threads")[number % 2], f"run-{number}", 10_000)
         assert said(child) == "owns"
         acknowledged: dict[str, int] = {}
         for _ in range(40):
@@ -189,26 +118,10 @@ def test_killed_while_others_go_on(path: Path, start: Callable[..., "subprocess.
     check_file(path)
 
 
-APPENDER = """
-log = SqliteLog(sys.argv[1])
-for number in range(100):
-    log.append(Append("run-any", new_events(2), ANY))
-    while True:
-        try:
-            log.append(Append("run-exact", new_events(1), log.version("run-exact")))
-            break
-        except VersionConflictError:
-            continue
-log.close()
-"""
-
-
-def test_several_processes_append_to_one_file(
-    path: Path, start: Callable[..., "subprocess.Popen[str]"]
-) -> None:
+def test_several_processes_append_to_one_file(path: Path, start: Start) -> None:
     log = SqliteLog(path)
     follow = log.subscribe(category="run")
-    children = [start(APPENDER, path) for _ in range(3)]
+    children = [start(APPENDER, path, 100) for _ in range(3)]
     seen = []
     while len(seen) < 900:
         seen += follow.poll()
@@ -220,23 +133,7 @@ def test_several_processes_append_to_one_file(
     check_file(path)
 
 
-SLEEPER = """
-log = SqliteLog(sys.argv[1], lease_seconds=0.2)
-owner = log.instance + "/r"
-epoch = log.append(Append("run-1", new_events(1), owner=owner, claim=True)).epoch
-print("owns", flush=True)
-sys.stdin.readline()
-try:
-    log.append(Append("run-1", new_events(1), 1, owner=owner, epoch=epoch))
-except FencedError as error:
-    print(error.code, error.data["epoch"], error.data["current"], flush=True)
-log.close()
-"""
-
-
-def test_an_owner_that_was_stopped_past_its_lease_is_fenced(
-    path: Path, start: Callable[..., "subprocess.Popen[str]"]
-) -> None:
+def test_an_owner_that_was_stopped_past_its_lease_is_fenced(path: Path, start: Start) -> None:
     child = start(SLEEPER, path)
     assert said(child) == "owns"
     child.send_signal(signal.SIGSTOP)
@@ -253,3 +150,30 @@ def test_an_owner_that_was_stopped_past_its_lease_is_fenced(
     assert log.append(Append("run-1", new_events(1), 2, owner=owner, epoch=epoch)).version == 3
     assert log.streams()[0].owner == owner
     log.close()
+
+
+@pytest.mark.feature("LOG-04", "LOG-05", "LOG-06")
+def test_killed_while_it_forgets(path: Path, start: Start) -> None:
+    chance = random.Random(7)
+    last = 0
+    for _ in range(5):
+        child = start(FORGETTER, path, 10_000)
+        assert said(child) == "owns"
+        for _ in range(chance.randrange(3, 40)):
+            last = int(said(child))
+        child.kill()
+        child.communicate()
+        log = SqliteLog(path)
+        # At once, although the lease has hours to run.
+        assert [info.stream for info in log.abandoned()] == ["run-1"]
+        kept = check_forgetful(log, last)
+        owner = log.instance + "/next"
+        epoch = log.append(Append("run-1", owner=owner, claim=True)).epoch
+        log.append(Append("run-1", owner=owner, epoch=epoch, release=True))
+        assert log.abandoned() == []
+        log.close()
+        check = sqlite3.connect(path)
+        assert check.execute("SELECT count(*) FROM blobs").fetchone() == (kept,)
+        assert check.execute("SELECT count(DISTINCT blob_id) FROM needs").fetchone() == (kept,)
+        check.close()
+        check_file(path)

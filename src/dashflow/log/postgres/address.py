@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from typing import Any, Final
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import unquote, urlencode
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
@@ -79,10 +79,11 @@ def _taken_apart(where: object) -> tuple[dict[str, Any], str]:
         return {**parameters, **{key: more[key] for key in more if key in _LIBPQ}}, ""
     head, mark, query = where.partition("?")
     if mark and "://" in head:
-        pairs = parse_qsl(query, keep_blank_values=True)
-        named = dict(pairs).get("schema", "")
-        query = urlencode([(key, value) for key, value in pairs if key != "schema"])
-        where = f"{head}?{query}" if query else head
+        # The rest stays as it is: libpq reads it in its own way, a "+" as a plus for example.
+        pairs = [pair.partition("=") for pair in query.split("&")]
+        named = next((unquote(value) for key, _, value in pairs if key == "schema"), "")
+        rest = "&".join("".join(pair) for pair in pairs if pair[0] != "schema")
+        where = f"{head}?{rest}" if rest else head
     return _parsed(where), named
 
 
