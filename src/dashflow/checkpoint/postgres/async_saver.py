@@ -11,6 +11,7 @@ from psycopg import AsyncConnection, AsyncPipeline
 from psycopg_pool import AsyncConnectionPool
 
 from dashflow.checkpoint.postgres.base import BasePostgresSaver
+from dashflow.checkpoint.postgres.logs import OPTIONS, conninfo, told
 from dashflow.checkpoint.serde.base import SerializerProtocol, UntypedSerializerProtocol
 
 __all__ = ("AsyncPostgresSaver", "Conn")
@@ -70,6 +71,8 @@ class AsyncPostgresSaver(BasePostgresSaver):
     ) -> AsyncIterator[Self]:
         """A saver on a database, closed at the end of the ``async with`` block.
 
+        Its ``conn`` is a connection that programs may use; the log does not.
+
         Args:
             conn_string: A URI, in which ``?schema=name`` may name the log's schema, or libpq's list of
                 parameters.
@@ -78,7 +81,10 @@ class AsyncPostgresSaver(BasePostgresSaver):
         """
         saver = await asyncio.to_thread(cls, conn_string, serde=serde)
         try:
-            yield saver
+            with told(saver.log.where):
+                saver.conn = await AsyncConnection.connect(conninfo(conn_string), **OPTIONS)
+            async with saver.conn:
+                yield saver
         finally:
             await saver.aclose()
 

@@ -9,15 +9,24 @@ from __future__ import annotations
 import asyncio
 import threading
 import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
 from inspect import iscoroutinefunction
 from typing import Any, Final
 
+import psycopg
 from psycopg import AsyncConnection, Connection
+from psycopg.rows import dict_row
 
 from dashflow.checkpoint.postgres.foreign import warn_of_others_threads
 from dashflow.log.postgres import PostgresLog
+from dashflow.log.postgres.address import Address
+from dashflow.log.postgres.faults import fault
 
-__all__ = ("check_kind", "log_of", "opened")
+__all__ = ("OPTIONS", "check_kind", "conninfo", "log_of", "opened", "told")
+
+OPTIONS: Final[dict[str, Any]] = {"autocommit": True, "prepare_threshold": None, "row_factory": dict_row}
+"""Of connections that savers open for programs."""
 
 _LOGS: Final[weakref.WeakKeyDictionary[Any, dict[str | None, PostgresLog]]] = weakref.WeakKeyDictionary()
 """By connection or pool, then by schema."""
@@ -52,6 +61,28 @@ def opened(where: Any, schema: str | None) -> PostgresLog:
         log.close()
         raise
     return log
+
+
+def conninfo(string: str) -> str:
+    """A connection string for psycopg: without the log's schema.
+
+    Raises:
+        UsageError: It is none.
+    """
+    return Address(string).conninfo
+
+
+@contextmanager
+def told(where: str) -> Iterator[None]:
+    """Errors of a server that is away, as ours.
+
+    Raises:
+        StorageUnavailableError: It is.
+    """
+    try:
+        yield
+    except psycopg.Error as error:
+        raise fault(where, error) from error
 
 
 def log_of(conn: Any, schema: str | None = None) -> PostgresLog:

@@ -10,6 +10,7 @@ from psycopg import Connection, Pipeline
 from psycopg_pool import ConnectionPool
 
 from dashflow.checkpoint.postgres.base import BasePostgresSaver
+from dashflow.checkpoint.postgres.logs import OPTIONS, conninfo, told
 from dashflow.checkpoint.serde.base import SerializerProtocol, UntypedSerializerProtocol
 
 __all__ = ("Conn", "PostgresSaver")
@@ -67,6 +68,8 @@ class PostgresSaver(BasePostgresSaver):
     def from_conn_string(cls, conn_string: str, *, pipeline: bool = False) -> Iterator[Self]:
         """A saver on a database, closed at the end of the ``with`` block.
 
+        Its ``conn`` is a connection that programs may use; the log does not.
+
         Args:
             conn_string: A URI, in which ``?schema=name`` may name the log's schema, or libpq's list of
                 parameters.
@@ -74,7 +77,10 @@ class PostgresSaver(BasePostgresSaver):
         """
         saver = cls(conn_string)
         try:
-            yield saver
+            with told(saver.log.where):
+                saver.conn = Connection.connect(conninfo(conn_string), **OPTIONS)
+            with saver.conn:
+                yield saver
         finally:
             saver.close()
 
