@@ -1,5 +1,6 @@
-"""The store in PostgreSQL when its server is away: at the start, in the middle, for one connection."""
+"""The store in PostgreSQL when its server is away, or when a pooler of transactions is in between."""
 
+import asyncio
 from contextlib import closing, contextmanager
 
 import psycopg
@@ -7,9 +8,11 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from dashflow.errors import StorageUnavailableError, UsageError
-from dashflow.store.base import GetOp, PutOp
+from dashflow.store.base import GetOp, PutOp, SearchOp
 from dashflow.store.postgres import AsyncPostgresStore, PostgresStore
-from tests.postgres import Place, start_server
+from dashflow.testing.store_case import letters
+from tests.pooler import pooled
+from tests.postgres import GIVEN, Place, start_server
 
 pytestmark = pytest.mark.feature("PERSIST-000")
 
@@ -97,3 +100,38 @@ def test_a_server_that_goes_away_in_the_middle_and_comes_back():
         assert store.get(("n",), "k").value == {"v": 3}
         with pytest.raises(StorageUnavailableError):  # the program's own: only it can open another
             of_program.get(("n",), "k")
+
+
+@pytest.fixture
+def pooler(postgres: Place):
+    """A pooler of transactions before a database of the test's own."""
+    if GIVEN:
+        pytest.skip("the pooler of these tests knows sockets in a folder only")
+    name = f"d_{postgres.schema}"
+    postgres.execute(f"CREATE DATABASE {name}")
+    with pooled(postgres.dsn.replace("/postgres?", f"/{name}?")) as pooler:
+        yield pooler
+    postgres.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.mark.parametrize("pool", [None, {"min_size": 2, "max_size": 2}])
+async def test_a_pooler_of_transactions_may_be_in_between(pooler, pool):
+    index = {"dims": 26, "embed": letters, "fields": ["text"]}
+    options = {"pool_config": pool, "index": index, "ttl": {"refresh_on_read": True}}
+    with opened(pooler.dsn, **options) as store:
+        for count in range(12):
+            store.batch(
+                [
+                    PutOp(("n",), str(count), {"text": "a" * count}, ttl=5),
+                    GetOp(("n",), "0"),
+                    SearchOp(("n",)),
+                ]
+            )
+            assert store.get(("n",), str(count)).value["text"] == "a" * count
+        assert len(store.search(("n",), query="a", limit=12)) == 12
+    async with AsyncPostgresStore.from_conn_string(pooler.dsn, **options) as store:
+        await store.setup()
+        await asyncio.gather(*(store.aput(("m", str(count)), "k", {"text": "b"}) for count in range(12)))
+        assert len(await store.alist_namespaces(prefix=("m",))) == 12
+        assert (await store.asearch((), query="b", limit=1))[0].score == pytest.approx(1, abs=1e-5)
+    assert pooler.served > 24
