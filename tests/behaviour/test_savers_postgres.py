@@ -173,6 +173,18 @@ def test_a_connection_of_the_other_kind_is_refused(postgres):
         AsyncPostgresSaver(connection)
 
 
+def test_what_leads_nowhere_is_refused(postgres):
+    with psycopg.connect(postgres.dsn) as connection:
+        pass
+    with pytest.raises(UsageError, match="connection that is closed"):
+        PostgresSaver(connection)
+    with (
+        ConnectionPool(lambda: postgres.dsn, min_size=1, open=False) as pool,
+        pytest.raises(UsageError, match="address is a function"),
+    ):
+        PostgresSaver(pool)
+
+
 def test_a_pipeline_beside_a_pool_is_refused(postgres):
     with (
         ConnectionPool(postgres.dsn, min_size=1, open=False) as pool,

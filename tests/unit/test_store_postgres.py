@@ -166,6 +166,13 @@ def test_what_is_no_connection_is_refused(bad):
         PostgresStore(bad)
 
 
+def test_a_connection_that_is_closed_is_refused(dsn):
+    with psycopg.connect(dsn) as connection:
+        pass
+    with pytest.raises(UsageError, match="connection is closed"):
+        PostgresStore(connection)
+
+
 def test_nothing_of_a_session_is_used(dsn):
     """As behind a pooler of transactions: no prepared statement stays, no setting is changed."""
     with psycopg.connect(dsn, autocommit=True, prepare_threshold=0) as connection:

@@ -19,6 +19,7 @@ from psycopg import AsyncConnection, Connection
 from psycopg.rows import dict_row
 
 from dashflow.checkpoint.postgres.foreign import warn_of_others_threads
+from dashflow.errors import UsageError
 from dashflow.log.postgres import PostgresLog
 from dashflow.log.postgres.address import Address
 from dashflow.log.postgres.faults import fault
@@ -39,12 +40,20 @@ def check_kind(saver: str, conn: object, *kinds: type) -> None:
 
     Raises:
         TypeError: ``conn`` is of none of these kinds.
+        UsageError: It is closed, or nothing tells where it leads.
     """
     if not isinstance(conn, kinds):
         names = " or ".join(kind.__name__ for kind in kinds)
         raise TypeError(
             f"{saver} takes a psycopg {names}, or a connection string, not a {type(conn).__name__}. "
             f"{saver}.from_conn_string(...) is the usual way."
+        )
+    if isinstance(conn, Connection | AsyncConnection) and conn.closed:
+        raise UsageError(f"{saver} got a PostgreSQL connection that is closed; open another.")
+    if not isinstance(getattr(conn, "conninfo", ""), str):
+        raise UsageError(
+            f"{saver} got a pool whose address is a function, which a log cannot ask; give it the connection "
+            "string."
         )
 
 

@@ -196,6 +196,8 @@ class AsyncConnections:
 
 def _where(conn: Any) -> str:
     if isinstance(conn, Connection | AsyncConnection):
+        if conn.closed:
+            raise UsageError("The PostgreSQL connection is closed; open another.")
         return address(conn.info.dsn)
     return address(conn.conninfo) if isinstance(conn.conninfo, str) else "the pool's database"
 
