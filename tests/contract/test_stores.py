@@ -6,12 +6,15 @@ from contextlib import asynccontextmanager, contextmanager
 
 import aiosqlite
 import pytest
+from psycopg.conninfo import make_conninfo
 
 from dashflow.store.base import BaseStore, Op, Result
 from dashflow.store.base.batch import AsyncBatchedBaseStore
 from dashflow.store.memory import InMemoryStore
+from dashflow.store.postgres import AsyncPostgresStore, PostgresStore
 from dashflow.store.sqlite import AsyncSqliteStore, SqliteStore
 from dashflow.testing.store_contract import StoreContract
+from tests.postgres import Place
 
 pytestmark = pytest.mark.feature("PERSIST-000", "PERSIST-006")
 
@@ -56,6 +59,36 @@ class TestSqliteOverAiosqlite(StoreContract):
     async def open_store(self, place, **options):
         async with aiosqlite.connect(place / "store.db") as connection:
             yield AsyncSqliteStore(connection, **options)
+
+
+class InPostgres(StoreContract):
+    """In a schema of a PostgreSQL database that is the test's own."""
+
+    @pytest.fixture(autouse=True)
+    def _place(self, postgres: Place) -> None:
+        postgres.execute("CREATE SCHEMA {schema}")
+        # Making it takes longer than a test.
+        postgres.execute("CREATE EXTENSION IF NOT EXISTS vector SCHEMA public")
+        self.dsn = make_conninfo(postgres.dsn, options=f"-c search_path={postgres.schema},public")
+
+
+class TestPostgres(InPostgres):
+    @contextmanager
+    def open_store(self, place, **options):
+        with PostgresStore.from_conn_string(self.dsn, **options) as store:
+            store.setup()
+            yield store
+
+
+class TestPostgresAsyncPool(InPostgres):
+    is_async = True
+
+    @asynccontextmanager
+    async def open_store(self, place, **options):
+        pool = {"min_size": 1, "max_size": 2}
+        async with AsyncPostgresStore.from_conn_string(self.dsn, pool_config=pool, **options) as store:
+            await store.setup()
+            yield store
 
 
 class FromAThread:

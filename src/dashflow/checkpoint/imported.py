@@ -196,11 +196,20 @@ class Imports:
         stored = self.table(stream).values_of(event, versions)
         return {channel: self.loads(value) for channel, value in stored.items()}
 
+    def sends_before(self, stream: str, event: CheckpointImported, told: Mapping[str, Any]) -> list[Any]:
+        """Packets of an old layout that are among the writes of the checkpoint before it, in their order."""
+        if told.get("v", 4) >= 4 or told.get("pending_sends") or not event.parent:
+            return []
+        writes = sorted(self.table(stream).writes_of(event.parent), key=lambda write: write[0])
+        return [self.loads(value) for _, channel, value in writes if channel == TASKS]
+
     def understood(self, stream: str, put: Put, at: int) -> CheckpointImported:
         """An imported checkpoint with what it says; ``at`` is its time if it does not tell a valid one."""
         event = put.event
         try:
             told, metadata = self.raw(event), dict(self.metadata(event))
+            if sends := self.sends_before(stream, event, told):
+                told["pending_sends"] = sends
             versions = dict(told.get("channel_versions") or {})
             content = content_of(told, metadata, self.values(stream, event, versions), versions, at)
         except (KeyError, AttributeError) as problem:
@@ -225,7 +234,7 @@ def content_of(
     if layout < 4 and (sends := told.get("pending_sends")):
         # Packets had a place of their own; now they are a channel's value.
         values[TASKS] = list(sends)
-        versions[TASKS] = max(versions.values())
+        versions[TASKS] = version_of_sends(versions)
     number = numbering([*versions.values(), *(v for known in seen.values() for v in known.values())])
     numbered = {channel: number[label] for channel, label in versions.items()}
     return Content(
@@ -240,6 +249,11 @@ def content_of(
         labels={channel: (numbered[channel], label) for channel, label in versions.items()},
         layout=layout,
     )
+
+
+def version_of_sends(versions: Mapping[str, Any]) -> Any:
+    """The version of the channel of packets beside those of the others: as late as any of them."""
+    return max(versions.values(), default=f"{1:032}.0")
 
 
 def numbering(labels: Iterable[Any]) -> dict[Any, int]:

@@ -26,6 +26,7 @@ from dashflow._util.reserved import (
     PULL,
     PUSH,
     RESUME,
+    TASKS,
 )
 from dashflow.checkpoint.base.checkpoint import (
     WRITES_IDX_MAP,
@@ -36,7 +37,7 @@ from dashflow.checkpoint.base.checkpoint import (
     PendingWrite,
     writes_sort_key,
 )
-from dashflow.checkpoint.imported import Put, Table
+from dashflow.checkpoint.imported import Put, Table, version_of_sends
 from dashflow.checkpoint.thread import ThreadReader, stream_of, thread_of
 from dashflow.checkpoint.visible import visible
 from dashflow.constants import START
@@ -129,7 +130,11 @@ def _shown(
     if state.id and (put := table.checkpoints.get(identifier)) is not None:
         imports = reader.imports
         told = imports.raw(put.event)
-        told["channel_values"] = imports.values(stream, put.event, told.get("channel_versions") or {})
+        versions = told.get("channel_versions") or {}
+        told["channel_values"] = imports.values(stream, put.event, versions)
+        if sends := imports.sends_before(stream, put.event, told):
+            told["channel_values"][TASKS] = sends
+            told["channel_versions"] = {**versions, TASKS: version_of_sends(versions)}
         return cast(Checkpoint, told), imports.metadata(put.event)
     checkpoint: Checkpoint = {
         "v": FORMAT,

@@ -151,9 +151,9 @@ class StorageUnavailableError(LogError):
 
     code = "STORAGE_UNAVAILABLE"
 
-    def __init__(self, where: str, problem: str) -> None:
+    def __init__(self, where: str, problem: str, *, what: str = "log") -> None:
         super().__init__(
-            f"The log at {where!r} cannot be used: {problem}. What was recorded before is safe; "
+            f"The {what} at {where!r} cannot be used: {problem}. What was recorded before is safe; "
             "free the cause and resume.",
             where=where,
             problem=problem,

@@ -4,6 +4,7 @@ import pytest
 from langgraph.checkpoint.conformance import checkpointer_test, validate
 from langgraph.checkpoint.conformance.report import ProgressCallbacks
 from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 
 pytestmark = pytest.mark.feature("MIGRATE-002", "RUN-16")
@@ -20,8 +21,19 @@ async def sqlite():
         yield saver
 
 
-@pytest.mark.parametrize("saver", [memory, sqlite], ids=["memory", "sqlite"])
-async def test_every_capability_conforms(saver):
+@pytest.fixture
+def savers(postgres):
+    @checkpointer_test(name="postgres")
+    async def in_postgres():
+        async with AsyncPostgresSaver.from_conn_string(postgres.log) as saver:
+            yield saver
+
+    return {"memory": memory, "sqlite": sqlite, "postgres": in_postgres}
+
+
+@pytest.mark.parametrize("kind", ["memory", "sqlite", "postgres"])
+async def test_every_capability_conforms(savers, kind):
+    saver = savers[kind]
     report = await validate(saver, progress=ProgressCallbacks.quiet())
     assert report.passed_all(), report.to_dict()
     assert report.conformance_level() == "FULL"

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import sqlite3
-import weakref
 from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import asynccontextmanager, suppress
-from types import TracebackType
+from contextlib import asynccontextmanager
 from typing import Any, Self, TypeVar
 
 from dashflow._util.database import connect
@@ -16,16 +13,14 @@ from dashflow.store.base import Op, Result, TTLConfig
 from dashflow.store.base.batch import AsyncBatchedBaseStore
 from dashflow.store.index import NO_VECTORS
 from dashflow.store.sqlite.base import BaseSqliteStore, Deserializer, SqliteIndexConfig
-from dashflow.store.sweeper import interval_seconds
+from dashflow.store.task_sweeper import SweptByTask
 
 __all__ = ("AsyncSqliteStore",)
-
-_logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
 
-class AsyncSqliteStore(AsyncBatchedBaseStore, BaseSqliteStore):
+class AsyncSqliteStore(SweptByTask, AsyncBatchedBaseStore, BaseSqliteStore):
     """Items in a SQLite file, for asyncio; the disk is waited for in a thread.
 
     Belongs to the event loop in which it was made.
@@ -61,8 +56,6 @@ class AsyncSqliteStore(AsyncBatchedBaseStore, BaseSqliteStore):
             )
         super().__init__()
         self.conn = conn
-        self._stop = asyncio.Event()
-        self._sweeping: asyncio.Task[None] | None = None
         self._configure(deserializer, index, ttl)
 
     @classmethod
@@ -120,60 +113,3 @@ class AsyncSqliteStore(AsyncBatchedBaseStore, BaseSqliteStore):
     async def sweep_ttl(self) -> int:
         """Delete the items whose life is over; how many that were."""
         return await self._apart(self._sweep)
-
-    async def start_ttl_sweeper(self, sweep_interval_minutes: float | None = None) -> asyncio.Task[None]:
-        """Sweep every so many minutes, in a task.
-
-        Args:
-            sweep_interval_minutes: Between two sweeps; None: as the store was told, else 5.
-
-        Returns:
-            The task; cancelling it stops the sweeper.
-        """
-        if self.ttl_config is None:
-            return asyncio.create_task(asyncio.sleep(0))
-        if self._sweeping is None or self._sweeping.done():
-            self._stop = asyncio.Event()
-            seconds = interval_seconds(self.ttl_config, sweep_interval_minutes)
-            self._sweeping = asyncio.create_task(
-                _sweep(weakref.ref(self), seconds, self._stop), name="ttl_sweeper"
-            )
-        return self._sweeping
-
-    async def stop_ttl_sweeper(self, timeout: float | None = None) -> bool:  # noqa: ASYNC109 - LangGraph's
-        """Stop the sweeper; whether it has stopped within ``timeout`` seconds."""
-        if self._sweeping is None:
-            return True
-        self._stop.set()
-        await asyncio.wait({self._sweeping}, timeout=timeout)
-        if not self._sweeping.done():
-            return False
-        self._sweeping = None
-        return True
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc_val: BaseException | None,
-        exc_tb: TracebackType | None,
-    ) -> None:
-        self._stop.set()
-
-
-async def _sweep(where: weakref.ReferenceType[AsyncSqliteStore], seconds: float, stop: asyncio.Event) -> None:
-    while True:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await stop.wait()
-            return
-        store = where()
-        if store is None:
-            return
-        try:
-            await store.sweep_ttl()
-        except Exception:
-            _logger.exception("A sweep of expired items failed; the next is in %g s", seconds)
-        del store

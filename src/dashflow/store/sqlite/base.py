@@ -12,11 +12,11 @@ from typing import Any, Literal, Self, TypeVar
 from dashflow._util.database import connect, transaction
 from dashflow._util.langchain import Embeddings
 from dashflow.store.base import BaseStore, IndexConfig, Op, PutOp, Result, TTLConfig, validate_op_namespace
+from dashflow.store.encoding import encoded
 from dashflow.store.index import NO_VECTORS, TextIndex, Vectors
 from dashflow.store.sqlite import tables
 from dashflow.store.sqlite.rows import Rows
 from dashflow.store.sqlite.scores import score_of
-from dashflow.store.sqlite.values import encoded
 from dashflow.store.sweeper import SweptByThread, ThreadSweeper
 
 __all__ = ("MIGRATIONS", "VECTOR_MIGRATIONS", "BaseSqliteStore", "SqliteIndexConfig", "SqliteStore")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import orjson
@@ -14,7 +14,6 @@ from dashflow.store.base.namespaces import matches
 from dashflow.store.index import NO_VECTORS, Vectors
 from dashflow.store.sqlite.conditions import Condition, of_filter, under, where
 from dashflow.store.sqlite.scores import packed
-from dashflow.store.sqlite.values import time_text
 
 __all__ = ("Rows",)
 
@@ -195,3 +194,8 @@ class Rows:
             return self._deserializer(stored.encode() if isinstance(stored, str) else stored)
         value: dict[str, Any] = orjson.loads(stored)
         return value
+
+
+def time_text(time: datetime) -> str:
+    """A time in UTC, as text whose order is that of times, also among LangGraph's without fractions."""
+    return time.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")

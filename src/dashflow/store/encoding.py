@@ -1,14 +1,13 @@
-"""Values of items as JSON, and times as a store's file has them."""
+"""Values of items as JSON, for stores that keep them so."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 
-__all__ = ("encoded", "time_text")
+__all__ = ("encoded",)
 
 
 def encoded(value: Mapping[str, Any], namespace: tuple[str, ...], key: str) -> str:
@@ -41,8 +40,3 @@ def _culprit(value: Any, path: str) -> tuple[str, str]:
         except TypeError:
             return _culprit(part, f"{path}[{name!r}]")
     return path, f"is of type {type(value).__name__}"
-
-
-def time_text(time: datetime) -> str:
-    """A time in UTC, as text whose order is that of times, also among LangGraph's without fractions."""
-    return time.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
