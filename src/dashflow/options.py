@@ -58,6 +58,8 @@ class RunOptions(msgspec.Struct, frozen=True):
         step_timeout: Seconds that a superstep may take; None: any.
         finished: Told the name of every node that is done: ``configurable["__pregel_node_finished"]``.
         tracer: Follows the run (``dashflow.pregel.tracing``); None when nobody does.
+        asked: What the caller asked for and the graph does not say, as ``RunStarted.options`` has it.
+        attempt: Of a run that is taken over from an owner that died: how often that happened; else 0.
     """
 
     thread: str
@@ -75,6 +77,8 @@ class RunOptions(msgspec.Struct, frozen=True):
     step_timeout: float | None = None
     finished: Callable[[str], object] | None = None
     tracer: Any = None
+    asked: Mapping[str, Any] = {}
+    attempt: int = 0
 
     @property
     def metadata(self) -> dict[str, Any]:
@@ -141,10 +145,12 @@ def parse_options(
     context: Any = None,
     interrupt_before: Sequence[str] | str | None = None,
     interrupt_after: Sequence[str] | str | None = None,
+    breakpoints: tuple[Sequence[str] | str, Sequence[str] | str] = ((), ()),
     control: RunControl | None = None,
     step_timeout: float | None = None,
 ) -> RunOptions:
-    """Parse config dicts (defaults first) and keyword arguments.
+    """Parse config dicts (defaults first) and keyword arguments; ``breakpoints`` are the graph's own, before
+    and after nodes, for a caller who names none.
 
     Raises:
         ValueError: ``recursion_limit`` is below 1.
@@ -160,6 +166,16 @@ def parse_options(
         raise ValueError("recursion_limit must be at least 1")
     if durability not in (None, "sync", "async", "exit"):
         raise UsageError(f"durability must be 'sync', 'async' or 'exit', not {durability!r}.")
+    asked: dict[str, Any] = {}
+    if limit != DEFAULT_RECURSION_LIMIT:
+        asked["limit"] = limit
+    if interrupt_before:
+        asked["before"] = interrupt_before if interrupt_before == "*" else [*interrupt_before]
+    if interrupt_after:
+        asked["after"] = interrupt_after if interrupt_after == "*" else [*interrupt_after]
+    concurrency = config.get("max_concurrency")
+    if concurrency is not None:
+        asked["concurrency"] = concurrency
     if durability is not None:  # graphs inside find it here
         configurable[CONFIG_KEY_DURABILITY] = durability
     thread = configurable.get("thread_id")
@@ -173,14 +189,15 @@ def parse_options(
         checkpoint=checkpoint,
         recursion_limit=limit,
         durability=cast("Durability", durability or configurable.get(CONFIG_KEY_DURABILITY) or "async"),
-        max_concurrency=config.get("max_concurrency"),
+        max_concurrency=concurrency,
         config=config,
         context=context,
-        interrupt_before=interrupt_before or (),
-        interrupt_after=interrupt_after or (),
+        interrupt_before=interrupt_before or breakpoints[0],
+        interrupt_after=interrupt_after or breakpoints[1],
         around=around,
         strict_resume=bool(configurable.get(CONFIG_KEY_STRICT_RESUME)),
         control=control,
         step_timeout=step_timeout,
         finished=configurable.get(CONFIG_KEY_NODE_FINISHED),
+        asked=asked,
     )

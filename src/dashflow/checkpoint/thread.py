@@ -87,7 +87,7 @@ class ThreadReader:
             return EMPTY
         if known is not None and known.version < version:
             tail = self.log.read(stream, after=known.version, upto=version)
-            events = [(r, self._event(r)) for r in tail]
+            events = [(r, self.event(r)) for r in tail]
             if all(_base(e, r.version) in (None, r.version - 1) for r, e in events):
                 state = known
                 for record, event in events:
@@ -144,7 +144,7 @@ class ThreadReader:
         """The state at each version of the stream, on whatever branch; index 0 is before the first."""
         states = [EMPTY]
         for record in self.log.read(stream_of(thread, ns)):
-            event = self._event(record)
+            event = self.event(record)
             base = _base(event, record.version)
             before = states[record.version - 1 if base is None else base]
             states.append(self._fold(before, event, record))
@@ -159,7 +159,13 @@ class ThreadReader:
         found = (thread_of(info.stream) for info in self.log.streams(category=SUB_CATEGORY))
         return ["", *(ns for owner, ns in found if owner == thread)]
 
-    def _event(self, record: Record) -> Event:
+    def event(self, record: Record) -> Event:
+        """The event in a record of a thread.
+
+        Raises:
+            CorruptEventError: It cannot be read.
+            ValueCodecError: A value's class is not registered.
+        """
         if record.type in IMPORTS:
             return self.imports.event(record)
         return from_record(record, self.registry, unknown=self._unknown)
@@ -180,10 +186,10 @@ class ThreadReader:
             path.append(record)
             wanted = record.version - 1
             if record.type in OPENERS:
-                base = _base(self._event(record), record.version)
+                base = _base(self.event(record), record.version)
                 wanted = record.version - 1 if base is None else base
         for record in reversed(path):
-            yield record, self._event(record)
+            yield record, self.event(record)
 
 
 def _base(event: Event, version: int) -> int | None:

@@ -18,7 +18,16 @@ from rich.text import Text
 from rich.tree import Tree
 
 from dashflow.cli.streams import Stream, clean
-from dashflow.cli.views import EventView, RunList, RunsView, RunView, StateView, TaskView
+from dashflow.cli.views import (
+    DeadLetterList,
+    EventView,
+    RunList,
+    RunsView,
+    RunView,
+    StateView,
+    TaskView,
+    WorkView,
+)
 
 _WIDE = 10_000
 """Columns where no terminal bounds them: a pipe gets whole lines, so that grep finds what it looks for."""
@@ -39,6 +48,9 @@ _MARKS: dict[str, tuple[str, str, str]] = {
     "cancelled": ("⊘", "/", "dim"),
 }
 """By state: a glyph, the same in ASCII, and a colour."""
+
+_WORK = {"finished": "green", "failed": "red", "dead letter": "red", "left": "yellow", "trouble": "yellow"}
+"""Colours of what a worker tells."""
 
 _WORDS = {"needs_clarification": "asks", "waiting": "waiting for an answer"}
 """States that people know under another name."""
@@ -314,6 +326,27 @@ def _event(view: EventView, form: str, unicode: bool) -> RenderableType:
     return Group(line)  # alone, rich would copy it without these two
 
 
+def _work(view: WorkView, form: str, unicode: bool) -> RenderableType:
+    line = Text.assemble((f"{view.kind} {view.name} ".lstrip(), ""), (view.what, _WORK.get(view.what, "")))
+    if view.attempt > 1:
+        line.append(f", attempt {view.attempt}")
+    if view.text:
+        line.append(": ").append_text(plain(view.text))
+    return line
+
+
+def _dead_letters(view: DeadLetterList, form: str, unicode: bool) -> RenderableType:
+    if not view.dead_letters:
+        return Text.assemble("No dead letters in ", plain(view.log), ".")
+    lines: list[RenderableType] = []
+    for row in view.dead_letters:
+        line = Text.assemble(mark("failed", unicode), " ", (row.thread, "bold"))
+        line.append(f"  {row.graph}  " if row.graph else "  ").append(_local_time(row.at), "dim")
+        lines += [line, Text("  ").append_text(plain(row.reason))]
+    lines += [Text(), Text.assemble("try again  ", (view.next, "cyan"))]
+    return Group(*lines)
+
+
 def _fields(fields: dict[str, Any]) -> str:
     shown = []
     for name, value in fields.items():
@@ -342,4 +375,6 @@ _RENDERERS: dict[type, Callable[[Any, str, bool], RenderableType]] = {
     RunList: _list,
     EventView: _event,
     StateView: _state,
+    WorkView: _work,
+    DeadLetterList: _dead_letters,
 }

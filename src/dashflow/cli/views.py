@@ -154,6 +154,38 @@ class StateView(msgspec.Struct, frozen=True):
     state: Any
 
 
+class WorkView(msgspec.Struct, frozen=True):
+    """What a worker did or came upon; fields as in ``dashflow.worker.Report``."""
+
+    what: str
+    kind: str
+    name: str
+    run: str
+    graph: str
+    attempt: int
+    text: str
+
+
+class DeadLetterRow(msgspec.Struct, frozen=True):
+    """A run that is not tried any more."""
+
+    thread: str
+    run: str
+    graph: str
+    attempts: int
+    reason: str
+    at: str
+
+
+class DeadLetterList(msgspec.Struct, frozen=True):
+    """The dead letters of a log, the oldest in front; ``next`` is a command to give the first a new try."""
+
+    schema: int
+    log: str
+    dead_letters: tuple[DeadLetterRow, ...]
+    next: str
+
+
 def timestamp(nanoseconds: int) -> str:
     """Nanoseconds since the Unix epoch as ISO 8601 in UTC, to the millisecond."""
     moment = datetime.fromtimestamp(nanoseconds // 1_000_000 / 1000, UTC)

@@ -24,6 +24,10 @@ Reader = Callable[[Channels, Progress], Any]
 """Builds a node's input from the channels (and how far the run is); an empty channel is left out."""
 
 
+UNNAMED = "LangGraph"
+"""Name of a graph that was given none."""
+
+
 class NodePolicies(msgspec.Struct, frozen=True):
     """How the engine treats a node: see the classes of its attributes.
 

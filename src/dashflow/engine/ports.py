@@ -59,7 +59,7 @@ class Crew(Protocol):
         ...
 
     async def next(self, within: float | None = None) -> Done | Posted:
-        """The next thing that happened. Must not be called with nothing pending.
+        """The next thing that happened. Must not be called with nothing pending, but to wait for a while.
 
         Args:
             within: Seconds to wait at most.

@@ -6,7 +6,7 @@ caller sees goes through the parts; this file decides only in which order.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from typing import Any
 
@@ -21,7 +21,7 @@ from dashflow.core.events import (
     StepCompleted,
 )
 from dashflow.core.fold import EMPTY, ThreadState
-from dashflow.core.plan import GraphPlan
+from dashflow.core.plan import UNNAMED, GraphPlan
 from dashflow.core.superstep import Task, apply, next_tasks, read, revive, stops_at
 from dashflow.core.written import tell
 from dashflow.engine.accept import Terms, accept, told
@@ -41,6 +41,7 @@ from dashflow.errors import (
     GraphRecursionError,
     LogError,
     ParentCommand,
+    VersionConflictError,
     create_error_message,
 )
 from dashflow.options import RunOptions
@@ -49,8 +50,15 @@ from dashflow.types.commands import Command
 _UNKNOWN = Change()
 
 
+def _nobody_waits() -> None:
+    """Called when a run is accepted and nobody wants to know."""
+
+
 class GraphRun(Step):
     """One run: from accepting its input to its end, pause or failure.
+
+    ``expects`` is the version of the thread's stream that it was decided on; None: whatever it is at.
+    ``begun`` is called once it is accepted, before any node runs.
 
     Args:
         host: The world.
@@ -81,6 +89,8 @@ class GraphRun(Step):
     ) -> None:
         super().__init__(host, plan, options, parts, history, store, outer, namespace, cache=cache)
         self._given = given
+        self.expects: int | None = None
+        self.begun: Callable[[], None] = _nobody_waits
         self._changes: Changes | None = None
         self._held: tuple[str, list[str]] = ("", [])
         self._shown = False
@@ -98,6 +108,7 @@ class GraphRun(Step):
         ending: tuple[Event, ...] = ()
         try:
             await self._begin()
+            self.begun()
             happening = self._leased() if self.plan.resources else self._loop()
             async with aclosing(happening) as steps:  # work of a step ends before the run does
                 async for part in steps:
@@ -229,15 +240,7 @@ class GraphRun(Step):
         terms, travels = self._terms(state, place)
         changes = self._changes = Changes(self.plan, state.values) if history and history.diffs else None
         replays = travels or place.superseded
-        base = RunStarted(
-            self.id,
-            base=state.version,
-            durability=options.durability,
-            meta=options.metadata,
-            replay=travels,
-            parents=self.around,
-            deltas=self.plan.deltas,
-        )
+        base = self._started(state, travels)
         accepted = accept(self.plan, live, state, self._given, terms, changes=changes, base=base)
         started = accepted.started
         if state.checkpoint:
@@ -261,6 +264,22 @@ class GraphRun(Step):
             if options.tracer is not None:
                 await options.tracer.resumed(self.checkpoint_id, self.namespace)
 
+    def _started(self, state: ThreadState, travels: bool) -> RunStarted:
+        """The run's first event, to be completed: what it says whatever is accepted."""
+        options = self.options
+        return RunStarted(
+            self.id,
+            base=state.version,
+            durability=options.durability,
+            meta=options.metadata,
+            replay=travels,
+            parents=self.around,
+            deltas=self.plan.deltas,
+            graph="" if self.plan.name == UNNAMED else self.plan.name,
+            attempt=options.attempt,
+            options=dict(options.asked) if self.outer is None else {},
+        )
+
     def _restore(self, place: Place) -> ThreadState:
         """Let the channels be what they were at ``place``, and name tasks and checkpoints as there."""
         live = self.live
@@ -282,7 +301,10 @@ class GraphRun(Step):
         replay, options = self.replay, self.options
         checkpoint = options.checkpoint if self.outer is None else options.around.get(self.namespace)
         if checkpoint is not None or replay is None:
-            return await history.locate(checkpoint)
+            place = await history.locate(checkpoint)
+            if self.expects is not None and place.end != self.expects:
+                raise VersionConflictError(self._named, self.expects, place.end)
+            return place
         self.resuming = None  # it takes its input anew, so that what woke its nodes does so again
         before = replay.checkpoint if replay.first_visit(self.namespace) else None
         return await history.locate(None, before)
@@ -305,7 +327,9 @@ class GraphRun(Step):
         if self.outer is None:
             self.resuming = resumes
         strict = self.outer is None and options.strict_resume and not place.superseded
-        return Terms(resumes, forks, strict, self.outer is not None, place.superseded), travels
+        if self.outer is None:
+            self.unseen = options.attempt > 0
+        return Terms(resumes, forks, strict, self.outer is not None, place.superseded, self.unseen), travels
 
     def _goes_on(self, state: ThreadState) -> bool:
         """Whether the caller's run is the one that is recorded: it comes back to it."""

@@ -61,6 +61,7 @@ class Surroundings(Protocol):
     replay: Replay | None
     resuming: bool | None
     stopping: bool
+    unseen: bool
 
     @property
     def control(self) -> RunControl:

@@ -105,6 +105,8 @@ class SimulatedCrew:
 
     def _next(self) -> Done | Posted:
         if not self._results:
+            if not self._waiting:
+                raise Overdue  # nothing can happen any more, however long one waits
             window = len(self._waiting) if self._limit is None else min(self._limit, len(self._waiting))
             key, work, context = self._waiting.pop(self._host.pick(window))
             try:

@@ -90,8 +90,9 @@ def options_of(
         config,
         durability=durability,
         context=_as_schema(graph.context_schema, context),
-        interrupt_before=interrupt_before or graph.interrupt_before_nodes,
-        interrupt_after=interrupt_after or graph.interrupt_after_nodes,
+        interrupt_before=interrupt_before,
+        interrupt_after=interrupt_after,
+        breakpoints=(graph.interrupt_before_nodes, graph.interrupt_after_nodes),
         control=control,
         step_timeout=graph.step_timeout,
     )
