@@ -15,6 +15,9 @@ from dashflow._util.reserved import CONFIG_KEY_DURABILITY, CONFIG_KEY_NODE_FINIS
 from dashflow.errors import UsageError
 from dashflow.runtime import RunControl
 
+STRATEGIES = ("reject", "enqueue", "interrupt", "rollback")
+"""What may become of a new input for a thread whose run is going on."""
+
 DEFAULT_RECURSION_LIMIT = int(os.environ.get("LANGGRAPH_DEFAULT_RECURSION_LIMIT", "10007"))
 Durability = Literal["sync", "async", "exit"]
 UNLISTED = frozenset(
@@ -23,6 +26,7 @@ UNLISTED = frozenset(
         "checkpoint_id",
         "checkpoint_ns",
         "checkpoint_map",
+        "multitask_strategy",
         "langgraph_step",
         "langgraph_node",
         "langgraph_triggers",
@@ -59,6 +63,8 @@ class RunOptions(msgspec.Struct, frozen=True):
         finished: Told the name of every node that is done: ``configurable["__pregel_node_finished"]``.
         tracer: Follows the run (``dashflow.pregel.tracing``); None when nobody does.
         asked: What the caller asked for and the graph does not say, as ``RunStarted.options`` has it.
+        strategy: What becomes of a new input while a run of the thread is going on: ``reject``, ``enqueue``,
+            ``interrupt`` or ``rollback``; ``configurable["multitask_strategy"]``.
         attempt: Of a run that is taken over from an owner that died: how often that happened; else 0.
     """
 
@@ -79,6 +85,7 @@ class RunOptions(msgspec.Struct, frozen=True):
     tracer: Any = None
     asked: Mapping[str, Any] = {}
     attempt: int = 0
+    strategy: str = "enqueue"
 
     @property
     def metadata(self) -> dict[str, Any]:
@@ -139,6 +146,25 @@ def _merge_callbacks(known: Any, more: Any) -> Any:
     return known.merge(more)
 
 
+def _asked(
+    limit: int,
+    concurrency: int | None,
+    before: Sequence[str] | str | None,
+    after: Sequence[str] | str | None,
+) -> dict[str, Any]:
+    """See ``RunOptions.asked``."""
+    asked: dict[str, Any] = {}
+    if limit != DEFAULT_RECURSION_LIMIT:
+        asked["limit"] = limit
+    if concurrency is not None:
+        asked["concurrency"] = concurrency
+    if before:
+        asked["before"] = before if before == "*" else [*before]
+    if after:
+        asked["after"] = after if after == "*" else [*after]
+    return asked
+
+
 def parse_options(
     *configs: Mapping[str, Any] | None,
     durability: str | None = None,
@@ -148,13 +174,14 @@ def parse_options(
     breakpoints: tuple[Sequence[str] | str, Sequence[str] | str] = ((), ()),
     control: RunControl | None = None,
     step_timeout: float | None = None,
+    strategy: str | None = None,
 ) -> RunOptions:
     """Parse config dicts (defaults first) and keyword arguments; ``breakpoints`` are the graph's own, before
     and after nodes, for a caller who names none.
 
     Raises:
         ValueError: ``recursion_limit`` is below 1.
-        UsageError: ``durability`` is none of ``sync``, ``async``, ``exit``.
+        UsageError: ``durability`` is none of ``sync``, ``async``, ``exit``; or the strategy is none.
     """
     config = merge_configs(*configs)
     configurable = config.setdefault("configurable", {})
@@ -166,16 +193,10 @@ def parse_options(
         raise ValueError("recursion_limit must be at least 1")
     if durability not in (None, "sync", "async", "exit"):
         raise UsageError(f"durability must be 'sync', 'async' or 'exit', not {durability!r}.")
-    asked: dict[str, Any] = {}
-    if limit != DEFAULT_RECURSION_LIMIT:
-        asked["limit"] = limit
-    if interrupt_before:
-        asked["before"] = interrupt_before if interrupt_before == "*" else [*interrupt_before]
-    if interrupt_after:
-        asked["after"] = interrupt_after if interrupt_after == "*" else [*interrupt_after]
+    strategy = strategy or configurable.get("multitask_strategy") or "enqueue"
+    if strategy not in STRATEGIES:
+        raise UsageError(f"multitask_strategy must be one of {', '.join(STRATEGIES)}, not {strategy!r}.")
     concurrency = config.get("max_concurrency")
-    if concurrency is not None:
-        asked["concurrency"] = concurrency
     if durability is not None:  # graphs inside find it here
         configurable[CONFIG_KEY_DURABILITY] = durability
     thread = configurable.get("thread_id")
@@ -199,5 +220,6 @@ def parse_options(
         control=control,
         step_timeout=step_timeout,
         finished=configurable.get(CONFIG_KEY_NODE_FINISHED),
-        asked=asked,
+        asked=_asked(limit, concurrency, interrupt_before, interrupt_after),
+        strategy=strategy,
     )

@@ -10,12 +10,16 @@ from typing import Any, Literal
 import msgspec
 
 from dashflow.core.events import EVENTS, SCHEMA, Event, StepCompleted
+from dashflow.core.inbox import EVENTS as INBOX_EVENTS
+from dashflow.core.inbox import InboxEvent
 from dashflow.errors import CorruptEventError, ValueCodecError
 from dashflow.log.base import NewEvent, Record
 from dashflow.log.codec import Registry, decode, encode
 
 Unknown = Literal["raise", "opaque"]
 """What becomes of values of unregistered classes: an error, or an ``Opaque``."""
+
+_OURS = frozenset({"dashflow.core.events", "dashflow.core.inbox"})
 
 _FIELDS: dict[type, tuple[tuple[str, Any], ...]] = {}
 """Names and defaults of the fields of our own structs met so far."""
@@ -36,7 +40,7 @@ def _plain(value: Any) -> Any:
     if fields is None:
         if kind is list and value and isinstance(value[0], msgspec.Struct):
             return [_plain(part) for part in value]
-        if not isinstance(value, msgspec.Struct) or kind.__module__ != "dashflow.core.events":
+        if not isinstance(value, msgspec.Struct) or kind.__module__ not in _OURS:
             return value
         fields = _learn(kind)
     out: dict[str, Any] = {}
@@ -47,7 +51,7 @@ def _plain(value: Any) -> Any:
     return out
 
 
-def _told(event: Event) -> Any:
+def _told(event: Event | InboxEvent) -> Any:
     """``_plain`` of an event; the one that every step makes without asking its class for its fields."""
     if type(event) is not StepCompleted:
         return _plain(event)
@@ -66,7 +70,9 @@ def _told(event: Event) -> Any:
     return {"step": event.step, "ran": event.ran, "change": told}
 
 
-def to_new(event: Event, event_id: bytes, at: int, run: str, causation: bytes, fingerprint: str) -> NewEvent:
+def to_new(
+    event: Event | InboxEvent, event_id: bytes, at: int, run: str, causation: bytes, fingerprint: str
+) -> NewEvent:
     """The event, ready to be appended.
 
     Raises:
@@ -96,7 +102,17 @@ def from_record(record: Record, registry: Registry, *, unknown: Unknown = "raise
         CorruptEventError: Its data cannot be read as that type of event.
         ValueCodecError: A value's class is not registered.
     """
-    kind = EVENTS.get(record.type)
+    event: Event = _read(record, EVENTS.get(record.type), registry, unknown)
+    return event
+
+
+def inbox_event(record: Record, registry: Registry, *, unknown: Unknown = "raise") -> InboxEvent:
+    """The event in a record of an inbox, or of a process that waits or works; see ``from_record``."""
+    event: InboxEvent = _read(record, INBOX_EVENTS.get(record.type), registry, unknown)
+    return event
+
+
+def _read(record: Record, kind: Any, registry: Registry, unknown: Unknown) -> Any:
     if kind is None or record.schema > SCHEMA:
         raise CorruptEventError(
             record.stream,

@@ -57,6 +57,10 @@ class ThreadReader:
         imports: What was put into the threads by hand.
         left: By stream, the owner of a run that ended and could not give the stream back, since the log
             could not be written. Whoever comes next does it.
+        holders: By stream, what runs it here: see ``Host.here``.
+        empty_inboxes: By thread, a version of its inbox at which nothing waited.
+        lines: By thread, those of this process who wait for it.
+        present: Whether this process has said that it is there, for who waits.
     """
 
     def __init__(
@@ -71,6 +75,10 @@ class ThreadReader:
         self.registry = registry
         self.imports = Imports(log, loads)
         self.left: dict[str, str] = {}
+        self.holders: dict[str, Any] = {}
+        self.empty_inboxes: dict[str, int] = {}
+        self.lines: dict[str, Any] = {}
+        self.present = False
         self._unknown = unknown
         self._heads: OrderedDict[str, ThreadState] = OrderedDict()
         self._lock = threading.Lock()

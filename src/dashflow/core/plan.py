@@ -28,6 +28,11 @@ UNNAMED = "LangGraph"
 """Name of a graph that was given none."""
 
 
+def recorded_name(plan: GraphPlan) -> str:
+    """A graph's name as events have it; "" when it was given none."""
+    return "" if plan.name == UNNAMED else plan.name
+
+
 class NodePolicies(msgspec.Struct, frozen=True):
     """How the engine treats a node: see the classes of its attributes.
 

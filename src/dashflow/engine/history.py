@@ -14,6 +14,8 @@ from dashflow.core.fold import ThreadState
 from dashflow.core.plan import GraphPlan
 from dashflow.core.superstep import Live
 from dashflow.engine.ports import Host
+from dashflow.engine.turn import Turn
+from dashflow.options import RunOptions
 
 Writes = Sequence[tuple[str, Any]]
 
@@ -140,6 +142,10 @@ class History(Protocol):
         self, *, before: str | None, matching: Mapping[str, Any] | None, limit: int | None
     ) -> Sequence[ThreadState]:
         """The states at all checkpoints, newest first."""
+        ...
+
+    def turn(self, plan: GraphPlan, options: RunOptions, given: Any) -> Turn | None:
+        """What a new input waits its turn with, and goes on from here by; None: it does not wait."""
         ...
 
     def pen(self, plan: GraphPlan, place: Place, run: str, durability: str) -> Pen:

@@ -11,14 +11,17 @@ from dashflow.checkpoint.thread import ThreadReader, stream_of
 from dashflow.checkpoint.view import as_shown, checkpoints, config_of, mapped, name_of, places
 from dashflow.core.events import StateEdited
 from dashflow.core.fold import EMPTY, ThreadState
-from dashflow.core.plan import GraphPlan
+from dashflow.core.plan import GraphPlan, recorded_name
 from dashflow.core.superstep import Live
 from dashflow.engine.history import Place, Worker, Writes
 from dashflow.engine.journal import Journal, give_back
 from dashflow.engine.ports import Host
+from dashflow.engine.turn import Turn
 from dashflow.errors import UnknownCheckpointError
 from dashflow.log.base import Append
 from dashflow.log.ids import EventIds
+from dashflow.options import RunOptions
+from dashflow.types.commands import Command
 
 
 class LogHistory:
@@ -38,6 +41,7 @@ class LogHistory:
         self.reader = reader
         self.thread = thread
         self.ns = ns
+        self._turn: Turn | None = None
 
     def nested(self, ns: str, host: Host, plan: GraphPlan) -> LogHistory:
         """See ``History.nested``."""
@@ -47,7 +51,16 @@ class LogHistory:
         self, checkpoint: str | None, before: str | None = None, *, looking: bool = False
     ) -> Place:
         """See ``History.locate``."""
-        return await self.host.read(lambda: self._locate(checkpoint, before, looking))
+        turn = self._turn
+        if turn is None:
+            return await self.host.read(lambda: self._locate(checkpoint, before, looking))
+        return await self.host.read(lambda: self._look(turn, checkpoint))
+
+    def _look(self, turn: Turn, checkpoint: str | None) -> Place:
+        """Where a new input goes on, if it is its turn."""
+        place = self._locate(checkpoint, None, False)
+        turn.check(self.reader.head(self.thread, self.ns), place.end)
+        return place
 
     def _locate(self, checkpoint: str | None, before: str | None, looking: bool) -> Place:
         reader = self.reader
@@ -80,10 +93,22 @@ class LogHistory:
 
         return await self.host.read(every)
 
+    def turn(self, plan: GraphPlan, options: RunOptions, given: Any) -> Turn | None:
+        """See ``History.turn``."""
+        if given is None or isinstance(given, Command) or options.strategy == "reject":
+            return None
+        return self.take_turn(Turn(self.host, self.reader, recorded_name(plan), options, given))
+
+    def take_turn(self, turn: Turn) -> Turn:
+        """Go on only when it is this one's turn."""
+        self._turn = turn
+        return turn
+
     def pen(self, plan: GraphPlan, place: Place, run: str, durability: str) -> Journal:
         """See ``History.pen``."""
+        seizes = self._turn is not None and self._turn.seizes
         return Journal(self.host, self.reader, thread=self.thread, ns=self.ns, run=run,
-                       version=place.end, durability=durability)  # fmt: skip
+                       version=place.end, durability=durability, force=seizes)  # fmt: skip
 
     async def edit(
         self,

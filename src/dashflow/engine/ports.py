@@ -177,6 +177,10 @@ class Host(Protocol):
         """Whether somebody asked for the work that runs here to be cancelled."""
         ...
 
+    def here(self) -> Hashable:
+        """Who runs this: what waits here for something that must happen here first waits for ever."""
+        ...
+
     async def sleep(self, seconds: float) -> None:
         """Wait, before a retry and for nothing else; in a simulation only the clock moves."""
         ...

@@ -21,7 +21,7 @@ from dashflow.core.events import (
     StepCompleted,
 )
 from dashflow.core.fold import EMPTY, ThreadState
-from dashflow.core.plan import UNNAMED, GraphPlan
+from dashflow.core.plan import GraphPlan, recorded_name
 from dashflow.core.superstep import Task, apply, next_tasks, read, revive, stops_at
 from dashflow.core.written import tell
 from dashflow.engine.accept import Terms, accept, told
@@ -33,6 +33,7 @@ from dashflow.engine.ports import Host
 from dashflow.engine.replay import Replay
 from dashflow.engine.step import Step
 from dashflow.engine.task import Scope
+from dashflow.engine.turn import Turn
 from dashflow.errors import (
     ErrorCode,
     GraphBubbleUp,
@@ -57,6 +58,7 @@ def _nobody_waits() -> None:
 class GraphRun(Step):
     """One run: from accepting its input to its end, pause or failure.
 
+    ``turn`` is a new input's, on a thread that may be busy.
     ``expects`` is the version of the thread's stream that it was decided on; None: whatever it is at.
     ``begun`` is called once it is accepted, before any node runs.
 
@@ -90,6 +92,7 @@ class GraphRun(Step):
         super().__init__(host, plan, options, parts, history, store, outer, namespace, cache=cache)
         self._given = given
         self.expects: int | None = None
+        self.turn: Turn | None = None
         self.begun: Callable[[], None] = _nobody_waits
         self._changes: Changes | None = None
         self._held: tuple[str, list[str]] = ("", [])
@@ -233,6 +236,15 @@ class GraphRun(Step):
         return tasks
 
     async def _begin(self) -> None:
+        """Be accepted; a new input waits for its turn where the thread is busy."""
+        if self.turn is None and self._history is not None and self.outer is None:
+            self.turn = self._history.turn(self.plan, self.options, self._given)
+        if self.turn is None:
+            await self._accept()
+        else:
+            await self.turn.take(self._accept)
+
+    async def _accept(self) -> None:
         """Find where to go on, accept the input, make that durable."""
         history, options, live = self._history, self.options, self.live
         place = Place(EMPTY, 0) if history is None else await self._locate(history)
@@ -275,14 +287,16 @@ class GraphRun(Step):
             replay=travels,
             parents=self.around,
             deltas=self.plan.deltas,
-            graph="" if self.plan.name == UNNAMED else self.plan.name,
+            graph=recorded_name(self.plan),
             attempt=options.attempt,
             options=dict(options.asked) if self.outer is None else {},
+            ticket="" if self.turn is None else self.turn.ticket,
         )
 
     def _restore(self, place: Place) -> ThreadState:
         """Let the channels be what they were at ``place``, and name tasks and checkpoints as there."""
         live = self.live
+        live.updated = None
         state = upcast(place.state, self.plan.nodes, self.plan.follows)
         live.versions = dict(state.versions)
         live.seen = {name: dict(versions) for name, versions in state.seen.items()}

@@ -24,7 +24,9 @@ from dashflow.core.superstep import Live
 from dashflow.engine.history import Place, Worker, Writes
 from dashflow.engine.ports import Host
 from dashflow.engine.saver_pen import SaverPen
+from dashflow.engine.turn import Turn
 from dashflow.errors import UnknownCheckpointError
+from dashflow.options import RunOptions
 
 
 class SaverHistory:
@@ -187,6 +189,10 @@ class SaverHistory:
         return rebuilt
 
     # -- writing ---------------------------------------------------------------------------------
+
+    def turn(self, plan: GraphPlan, options: RunOptions, given: Any) -> Turn | None:
+        """See ``History.turn``: savers of others know of no owner, so nothing waits."""
+        return None
 
     def pen(self, plan: GraphPlan, place: Place, run: str, durability: str) -> SaverPen:
         """See ``History.pen``."""

@@ -23,6 +23,7 @@ Imports nothing of DashFlow, except that the deprecated ``NodeInterrupt`` is fou
     │       ├── VersionConflictError      expected version is not the stream's version
     │       ├── OwnershipConflictError    somebody else owns this stream and is alive
     │       ├── FencedError               this owner lost the stream to a later one
+    │       │   └── SupersededError       ... to a newer input
     │       ├── DuplicateEventError       an event's id is used by another event already
     │       ├── NotALogError              the file is no DashFlow log
     │       ├── LogFormatError            the log's format is newer than this program
@@ -86,6 +87,7 @@ from dashflow.errors.log import (
     NotALogError,
     OwnershipConflictError,
     StorageUnavailableError,
+    SupersededError,
     ValueCodecError,
     VersionConflictError,
 )
@@ -141,6 +143,7 @@ __all__ = (
     "RunStateError",
     "StorageUnavailableError",
     "StructuredOutputError",
+    "SupersededError",
     "TaskNotFound",
     "UnknownCheckpointError",
     "UnknownDependencyError",

@@ -285,6 +285,10 @@ class SimulatedHost:
         """See ``Host.cancelling``: never, nothing here can be cancelled."""
         return False
 
+    def here(self) -> Hashable:
+        """See ``Host.here``: there is one place only."""
+        return self
+
     async def sleep(self, seconds: float) -> None:
         """See ``Host.sleep``: only the clock moves."""
 

@@ -75,6 +75,7 @@ def options_of(
     interrupt_after: Sequence[str] | str | None = None,
     durability: str | None = None,
     control: RunControl | None = None,
+    strategy: str | None = None,
 ) -> tuple[RunOptions, Scope | None]:
     """What a call's arguments come to; and the task it is made from."""
     outer = scope_of(config)
@@ -95,6 +96,7 @@ def options_of(
         breakpoints=(graph.interrupt_before_nodes, graph.interrupt_after_nodes),
         control=control,
         step_timeout=graph.step_timeout,
+        strategy=strategy,
     )
     return options, outer
 
