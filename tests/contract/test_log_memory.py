@@ -21,6 +21,10 @@ class TestMemoryLog(EventLogContract):
     def open_log(self, place: Path) -> EventLog:
         return MemoryLog(self.store)
 
+    def kill(self, log: EventLog) -> None:
+        assert isinstance(log, MemoryLog)
+        log.abandon()
+
 
 class Clock:
     def __init__(self) -> None:

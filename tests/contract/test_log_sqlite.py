@@ -1,6 +1,7 @@
 """The log in SQLite keeps the contract: in a file, in memory, and over a connection it was given."""
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,12 +14,34 @@ from dashflow.testing.log_contract import EventLogContract
 pytestmark = pytest.mark.feature("LOG-01", "PERSIST-000")
 
 
-class TestSqliteFile(EventLogContract):
+class Clock:
+    """The machine's clock and what a test adds to it."""
+
+    ahead = 0
+
+    def __call__(self) -> int:
+        return time.time_ns() + self.ahead
+
+
+class SqliteContract(EventLogContract):
+    """Leases so long that only the test's clock can end them, for no heartbeat falls into a test."""
+
+    lease_seconds = 3600
+
+    @pytest.fixture(autouse=True)
+    def _clock(self) -> None:
+        self.clock = Clock()
+
+    def kill(self, log: EventLog) -> None:
+        self.clock.ahead += 2 * self.lease_seconds * 1_000_000_000
+
+
+class TestSqliteFile(SqliteContract):
     def open_log(self, place: Path) -> EventLog:
-        return SqliteLog(place / "log.db")
+        return SqliteLog(place / "log.db", lease_seconds=self.lease_seconds, clock=self.clock)
 
 
-class TestSqliteMemory(EventLogContract):
+class TestSqliteMemory(SqliteContract):
     """One connection in memory, given to every log: what two checkpointers on one connection do."""
 
     @pytest.fixture(autouse=True)
@@ -30,4 +53,4 @@ class TestSqliteMemory(EventLogContract):
         self.connection.close()
 
     def open_log(self, place: Path) -> EventLog:
-        return SqliteLog(self.connection)
+        return SqliteLog(self.connection, lease_seconds=self.lease_seconds, clock=self.clock)

@@ -26,6 +26,10 @@ from dashflow.testing.log_case import new_event, new_events
 pytestmark = pytest.mark.feature("PERSIST-000")
 
 
+NOISE = os.urandom(9000)
+"""Cannot be packed, so that it takes the room that it seems to take."""
+
+
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "log.db"
@@ -78,19 +82,18 @@ def test_a_full_disk_refuses_whole_appends_and_the_log_goes_on_when_there_is_roo
     assert len(log.read("run-1")) == count > 0
     check(path)
     with pytest.raises(StorageUnavailableError):
-        log.append(Append("run-1", [new_event(data=b"y" * 5000) for _ in range(3)], expected=count))
+        log.append(Append("run-1", [new_event(data=NOISE) for _ in range(3)], expected=count))
     log._database.writer.execute("PRAGMA max_page_count=100000")
-    append = Append("run-1", [new_event(data=b"y" * 5000) for _ in range(3)], expected=count)
+    append = Append("run-1", [new_event(data=NOISE) for _ in range(3)], expected=count)
     assert log.append(append).version == count + 3
-    assert log.read("run-1")[-1].data == b"y" * 5000
+    assert log.read("run-1")[-1].data == NOISE
     check(path)
 
 
 def test_what_is_submitted_to_a_full_disk_fails_in_order(log: SqliteLog, path: Path) -> None:
     count = fill(log)
     tickets = [
-        log.submit(Append("run-1", [new_event(data=b"z" * 9000)], expected=count + number))
-        for number in range(50)
+        log.submit(Append("run-1", [new_event(data=NOISE)], expected=count + number)) for number in range(50)
     ]
     outcomes = []
     for ticket in tickets:
@@ -114,7 +117,7 @@ def test_a_full_disk_lets_go_of_nothing_that_is_owned(log: SqliteLog) -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a limit on the size of files")
 def test_a_write_error_of_the_file_system(path: Path) -> None:
     program = """
-import resource, sys
+import os, resource, sys
 from dashflow.errors import StorageUnavailableError
 from dashflow.log.base import Append
 from dashflow.log.sqlite import SqliteLog
@@ -125,7 +128,7 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, hard))
 count = 0
 try:
     while True:
-        log.append(Append("run-1", [new_event(data=b"x" * 5000)], expected=count))
+        log.append(Append("run-1", [new_event(data=os.urandom(5000))], expected=count))
         count += 1
 except StorageUnavailableError as error:
     assert log.version("run-1") == count, count

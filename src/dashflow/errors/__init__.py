@@ -28,6 +28,8 @@ Imports nothing of DashFlow, except that the deprecated ``NodeInterrupt`` is fou
     │       ├── NotALogError              the file is no DashFlow log
     │       ├── LogFormatError            the log's format is newer than this program
     │       ├── CorruptEventError         a stored event does not match its checksum
+    │       ├── CorruptBlobError          a stored large value does not match its checksum
+    │       ├── MissingBlobError          a large value that an event needs is not there
     │       ├── StorageUnavailableError   disk full, I/O error, server away
     │       ├── LogClosedError            used after close()
     │       └── ValueCodecError           a value that cannot be stored or revived
@@ -77,6 +79,7 @@ from dashflow.errors.graph import (
     is_invalid_resume,
 )
 from dashflow.errors.log import (
+    CorruptBlobError,
     CorruptEventError,
     DuplicateEventError,
     FencedError,
@@ -113,6 +116,7 @@ __all__ = (
     "INVALID_RESUME",
     "AliasInstallError",
     "AliasMissingError",
+    "CorruptBlobError",
     "CorruptEventError",
     "DashFlowError",
     "DuplicateEventError",

@@ -142,6 +142,21 @@ class MissingBlobError(LogError):
         )
 
 
+class CorruptBlobError(LogError):
+    """A stored large value is not what was written."""
+
+    code = "CORRUPT_BLOB"
+
+    def __init__(self, where: str, key: bytes, problem: str) -> None:
+        super().__init__(
+            f"The value with the key {key.hex()} in the log at {where!r} is damaged: {problem}. "
+            "Restore the log from a backup.",
+            where=where,
+            key=key.hex(),
+            problem=problem,
+        )
+
+
 class StorageUnavailableError(LogError):
     """The store refused a write or a read for a reason outside the program; nothing was half written."""
 

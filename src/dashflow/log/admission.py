@@ -28,7 +28,7 @@ def admit(append: Append, *, version: int, owner: str, epoch: int, held: bool) -
         VersionConflictError: The stream is not at the expected version.
     """
     if append.claim:
-        if held:
+        if held and not append.force:
             raise OwnershipConflictError(append.stream, owner)
         granted = epoch + 1
     else:
@@ -46,8 +46,9 @@ def check_append(append: Append, instance: str) -> None:
     """Refuse an append that no state of the log could make right.
 
     Raises:
-        UsageError: No stream name, a claim or release without an owner, or a claim for an owner of
-            another log instance, whose life this one could not vouch for.
+        UsageError: No stream name, a claim or release without an owner, a claim for an owner of
+            another log instance, whose life this one could not vouch for, force without a claim, or
+            a negative version to forget up to.
     """
     if not append.stream:
         raise UsageError("An append needs the name of a stream, for example 'run-1'.")
@@ -61,6 +62,17 @@ def check_append(append: Append, instance: str) -> None:
     if append.release and not append.owner:
         raise UsageError(
             f"Releasing {append.stream!r} needs the owner that gives it up.", stream=append.stream
+        )
+    if append.force and not append.claim:
+        raise UsageError(
+            f"Only a claim can be made by force; the append to {append.stream!r} does not claim.",
+            stream=append.stream,
+        )
+    if append.forget < 0:
+        raise UsageError(
+            f"{append.stream!r} can be forgotten up to a version from 1 on, or EVERYTHING; "
+            f"got {append.forget}.",
+            stream=append.stream,
         )
 
 

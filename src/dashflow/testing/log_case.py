@@ -10,7 +10,7 @@ from typing import Any, Final, TypeVar
 
 import pytest
 
-from dashflow.log.base import EventLog, NewEvent
+from dashflow.log.base import EventLog, NewEvent, Record
 from dashflow.log.ids import EventIds
 
 Open = Callable[[], EventLog]
@@ -27,6 +27,14 @@ class LogCase:
 
     def open_log(self, place: Path) -> EventLog:
         """Open the log at ``place``, an empty folder at first; again: as another process would."""
+        raise NotImplementedError
+
+    def kill(self, log: EventLog) -> None:
+        """Have the other logs of the test take the owners of ``log`` for dead, without closing it.
+
+        As if its process had been killed, or its leases had run out: whatever is quick and real in the
+        backend, for example a clock that the test moves on. ``log`` is closed at the end as usual.
+        """
         raise NotImplementedError
 
     @pytest.fixture
@@ -56,6 +64,16 @@ def new_event(kind: str = "TaskCompleted", data: bytes = b"payload", at: int = A
 def new_events(count: int) -> list[NewEvent]:
     """Events that can be told apart by their data: ``b"0"``, ``b"1"``, ..."""
     return [new_event(data=str(number).encode()) for number in range(count)]
+
+
+def owner_of(log: EventLog, run: str = "r") -> str:
+    """The name of an owner that ``log`` may claim for."""
+    return f"{log.instance}/{run}"
+
+
+def versions(records: Sequence[Record]) -> list[int]:
+    """The versions of records, in their order."""
+    return [record.version for record in records]
 
 
 def in_threads(jobs: Sequence[Callable[[], T]]) -> list[T]:

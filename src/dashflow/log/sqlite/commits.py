@@ -155,6 +155,10 @@ class CommitQueue:
             self._beat_due = monotonic() + self._beat_seconds
             self._call_thread()
 
+    def alone(self, work: Callable[[], None]) -> None:
+        """Do ``work`` while nobody commits, in turn with those who do."""
+        self._lead(work)
+
     def close(self, last: Callable[[], None]) -> None:
         """Commit what is queued, end the thread, and do ``last`` while nobody can commit."""
         with self._starting:

@@ -9,7 +9,8 @@ import os
 import sqlite3
 import stat
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -137,6 +138,34 @@ class Database:
             ) from error
         raise StorageUnavailableError(self.where, "another file was put in its place since it was opened")
 
+    def empty_wal(self) -> bool:
+        """Bring the WAL's pages into the file and cut it to nothing: it holds old ones until then.
+
+        False when somebody is still reading what was there before; then it was not cut.
+        """
+        if self.path is None:
+            return True
+        with self.lock:
+            try:
+                return not _pragma(self.writer, "wal_checkpoint(TRUNCATE)")
+            except sqlite3.Error as error:
+                if not is_busy(error):
+                    import logging  # rarely needed, and slow to load
+
+                    # What was to be committed is; the next append meets the same problem and tells.
+                    logging.getLogger(__name__).warning("the WAL of %r stays: %s", self.where, error)
+                return False
+
+    @contextmanager
+    def unhurried(self) -> Iterator[None]:
+        """Commits of the writer in this block do not wait for the disk; the next one after it does."""
+        self.writer.execute("PRAGMA synchronous=NORMAL")
+        try:
+            yield
+        finally:
+            roll_back(self.writer)  # inside a transaction the setting would be ignored
+            self.writer.execute("PRAGMA synchronous=FULL")
+
     def patiently(self, work: Callable[[], T]) -> T:
         """Do ``work`` again while other processes are in the way.
 
@@ -180,6 +209,7 @@ class Database:
         connection.execute("PRAGMA checkpoint_fullfsync=ON")
         connection.execute(f"PRAGMA wal_autocheckpoint={_WAL_PAGES}")
         connection.execute(f"PRAGMA journal_size_limit={_WAL_KEPT}")
+        connection.execute("PRAGMA secure_delete=ON")  # what is forgotten is overwritten, not only let go
 
     def _create(self, connection: sqlite3.Connection) -> None:
         """Make the tables in an empty database. In the rollback journal, before the switch to WAL, so

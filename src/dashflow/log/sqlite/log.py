@@ -7,13 +7,14 @@ import sqlite3
 import threading
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
 from dashflow.errors import LogClosedError, LogError, UsageError
 from dashflow.log.admission import category_of
-from dashflow.log.base import Append, Appended, Record, StreamInfo, Subscription, Ticket
+from dashflow.log.base import Append, Appended, Record, Snapshot, StreamInfo, Subscription, Ticket
+from dashflow.log.sqlite import snapshots, views
 from dashflow.log.sqlite.commits import CommitQueue
 from dashflow.log.sqlite.database import Database
 from dashflow.log.sqlite.owners import Owners
@@ -127,10 +128,18 @@ class SqliteLog:
             _EVERYTHING if limit is None else max(limit, 0),
         )
 
-    def read_all(self, *, after: int = 0, category: str | None = None, limit: int = 1000) -> list[Record]:
+    def read_all(
+        self,
+        *,
+        after: int = 0,
+        category: str | None = None,
+        types: Sequence[str] = (),
+        correlation: str = "",
+        limit: int = 1000,
+    ) -> list[Record]:
         """See ``EventLog.read_all``."""
         self._check_open()
-        return self._page(after, category, max(limit, 0))[0]
+        return self._page(after, max(limit, 0), category, _listed(types), correlation)[0]
 
     def version(self, stream: str) -> int:
         """See ``EventLog.version``."""
@@ -140,50 +149,133 @@ class SqliteLog:
     def streams(self, *, category: str | None = None) -> list[StreamInfo]:
         """See ``EventLog.streams``."""
         self._check_open()
+        alive = self._owners.alive
         return [
-            StreamInfo(
-                stream=name,
-                category=of,
-                version=version,
-                created_at=created_at,
-                updated_at=updated_at,
-                owner=owner if owner and self._owners.alive(owner, lease) else "",
-            )
-            for name, of, version, created_at, updated_at, owner, lease in self._reader.rows(
+            StreamInfo(name, of, version, created, updated, owner if owner and alive(owner, lease) else "")
+            for name, of, version, created, updated, owner, lease in self._reader.rows(
                 "streams", category, category
             )
         ]
 
+    def abandoned(self, *, category: str | None = None) -> list[StreamInfo]:
+        """See ``EventLog.abandoned``."""
+        self._check_open()
+        return [
+            StreamInfo(name, of, version, created, updated, owner)
+            for name, of, version, created, updated, owner, lease in self._reader.rows(
+                "owned", category, category
+            )
+            if not self._owners.alive(owner, lease)
+        ]
+
     def subscribe(
-        self, *, after: int = 0, stream: str | None = None, category: str | None = None
+        self,
+        *,
+        after: int = 0,
+        stream: str | None = None,
+        category: str | None = None,
+        types: Sequence[str] = (),
+        correlation: str = "",
     ) -> Subscription:
         """See ``EventLog.subscribe``."""
         self._check_open()
+        kinds = _listed(types)
         if stream is None:
             return PagedSubscription(
-                lambda cursor, limit: self._page(cursor, category, limit), after, self._bell
+                lambda cursor, limit: self._page(cursor, limit, category, kinds, correlation),
+                after,
+                self._bell,
             )
 
         def fetch(cursor: int, limit: int) -> tuple[list[Record], int]:
             if category not in (None, category_of(stream)):
                 return [], cursor
-            page = self.read(stream, after=cursor, limit=limit)
-            return page, page[-1].version if page else cursor
+            return self._page_of(stream, cursor, limit, kinds, correlation)
 
         # Within a stream the cursor is the version: its index finds the page at once.
         return PagedSubscription(fetch, self._reader.number("version_at", stream, after), self._bell)
 
-    def _page(self, after: int, category: str | None, limit: int) -> tuple[list[Record], int]:
+    def _page(
+        self, after: int, limit: int, category: str | None, kinds: str | None, correlation: str
+    ) -> tuple[list[Record], int]:
         """Records after a position, and how far the log was looked at."""
         self._check_open()
         head = self._reader.number("head")
         if head <= after:
             return [], after
-        if category is None:
-            page = self._reader.records("read_all", after, head, limit)
+        find = self._reader.records
+        if correlation:
+            page = find("read_correlated", correlation, after, head, kinds, kinds, category, category, limit)
+        elif kinds is not None:
+            page = find("read_types", after, head, kinds, category, category, limit)
+        elif category is None:
+            page = find("read_all", after, head, limit)
         else:
-            page = self._reader.records("read_category", after, head, category, limit)
+            page = find("read_category", after, head, category, limit)
         return page, page[-1].position if len(page) == limit and page else head
+
+    def _page_of(
+        self, stream: str, after: int, limit: int, kinds: str | None, correlation: str
+    ) -> tuple[list[Record], int]:
+        """Records of a stream after a version, and how far the stream was looked at."""
+        if kinds is None and not correlation:
+            page = self.read(stream, after=after, limit=limit)
+            return page, page[-1].version if page else after
+        self._check_open()
+        end = self._reader.number("version", stream)
+        if end <= after:
+            return [], after
+        belonging = correlation or None
+        page = self._reader.records(
+            "read_stream_filtered", stream, after, end, kinds, kinds, belonging, belonging, limit
+        )
+        return page, page[-1].version if len(page) == limit and page else end
+
+    # -- beside the events ----------------------------------------------------------------------
+
+    def blob(self, key: bytes) -> bytes:
+        """See ``EventLog.blob``."""
+        self._check_open()
+        return self._reader.blob(key)
+
+    def keep_snapshot(self, stream: str, snapshot: Snapshot) -> None:
+        """See ``EventLog.keep_snapshot``."""
+        self._beside(lambda cursor: snapshots.keep(cursor, stream, snapshot))
+
+    def snapshot(self, stream: str, *, upto: int | None = None) -> Snapshot | None:
+        """See ``EventLog.snapshot``."""
+        self._check_open()
+        return snapshots.latest(self._reader, stream, _LAST if upto is None else upto)
+
+    def project(
+        self, view: str, position: int, changes: Mapping[str, bytes | None], *, expected: int
+    ) -> None:
+        """See ``EventLog.project``."""
+        self._beside(lambda cursor: views.project(cursor, view, position, changes, expected))
+
+    def view_position(self, view: str) -> int:
+        """See ``EventLog.view_position``."""
+        self._check_open()
+        return sum(position for _, position in self._reader.rows("view_by_name", view))
+
+    def view(
+        self, view: str, *, prefix: str = "", after: str = "", limit: int | None = None
+    ) -> dict[str, bytes]:
+        """See ``EventLog.view``."""
+        self._check_open()
+        start, without = max(prefix, after), after or None
+        most = _EVERYTHING if limit is None else max(limit, 0)
+        end = views.end_of(prefix)
+        return dict(self._reader.rows("entries", view, start, without, without, end, most))
+
+    def drop_view(self, view: str) -> None:
+        """See ``EventLog.drop_view``."""
+        self._beside(lambda cursor: views.drop(cursor, view))
+
+    def _beside(self, work: Callable[[sqlite3.Cursor], None]) -> None:
+        """Change what stands beside the events, in turn with the appends."""
+        self._check_open()
+        self._commits.alone(lambda: self._writer.beside(work))
 
     # -- the end ------------------------------------------------------------------------------
 
@@ -229,6 +321,7 @@ def _shut(
     def last() -> None:
         with suppress(LogError):  # otherwise the end of the own lock tells the same
             writer.give_up()
+        writer.tidy()
         database.unhear(bell)
         (watcher or bell).close()
         reader.close()
@@ -249,3 +342,12 @@ _INHERITED: list[Any] = []
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
+
+
+def _listed(types: Sequence[str]) -> str | None:
+    """Types as the statements take them; None for all."""
+    if not types:
+        return None
+    import json  # only those who look for types need it
+
+    return json.dumps(list(types))

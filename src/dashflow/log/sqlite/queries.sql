@@ -2,8 +2,9 @@
 -- COMMIT, SAVEPOINT and PRAGMAs.
 
 -- name: head
--- The last position of the log.
-SELECT coalesce(max(position), 0) FROM events;
+-- The last position that the log has used; that of a forgotten event stands in `meta`.
+SELECT max(coalesce((SELECT max(position) FROM events), 0),
+           coalesce((SELECT value FROM meta WHERE key = 'head'), 0));
 
 -- name: stream_by_name
 -- What a writer must know of a stream.
@@ -31,13 +32,17 @@ UPDATE streams SET lease = ? WHERE stream_id = ? AND owner = ? AND epoch = ?;
 UPDATE streams SET owner = '' WHERE stream_id = ? AND owner = ? AND epoch = ?;
 
 -- name: word_by_text
-SELECT word_id FROM words WHERE text = ?;
+SELECT word_id, lasting FROM words WHERE text = ?;
 
 -- name: word_by_id
 SELECT text FROM words WHERE word_id = ?;
 
 -- name: add_word
-INSERT INTO words (text) VALUES (?);
+INSERT INTO words (text, lasting) VALUES (?, ?);
+
+-- name: keep_word
+-- A correlation id that an event has as its type or fingerprint, too.
+UPDATE words SET lasting = 1 WHERE word_id = ?;
 
 -- name: add_events
 -- One row; the writer repeats the last line to insert many at once, which costs a third less.
@@ -80,6 +85,43 @@ SELECT e.position, e.stream_id, e.version, e.type, e.schema, e.event_id, e.corre
 FROM events e CROSS JOIN streams s ON s.stream_id = e.stream_id
 WHERE e.position > ? AND e.position <= ? AND s.category = ? ORDER BY e.position LIMIT ?;
 
+-- name: read_types
+-- The same for some types (a JSON list), of one category or (NULL, twice) of all. The types are not
+-- looked up in an index: one would make every insert dearer by a fifth, and passing over a million
+-- events takes a tenth of a second.
+SELECT e.position, e.stream_id, e.version, e.type, e.schema, e.event_id, e.correlation_id,
+       e.causation_id, e.at, e.epoch, e.fingerprint, e.checksum, e.data
+FROM events e
+WHERE e.position > ? AND e.position <= ?
+  AND e.type IN (SELECT word_id FROM words WHERE text IN (SELECT value FROM json_each(?)))
+  AND (? IS NULL OR (SELECT category FROM streams s WHERE s.stream_id = e.stream_id) = ?)
+ORDER BY e.position LIMIT ?;
+
+-- name: read_correlated
+-- What belongs together, in the global order; some types (a JSON list) or (NULL, twice) all of them, one
+-- category or (NULL, twice) all. The condition that says nothing new is that of the index.
+SELECT e.position, e.stream_id, e.version, e.type, e.schema, e.event_id, e.correlation_id,
+       e.causation_id, e.at, e.epoch, e.fingerprint, e.checksum, e.data
+FROM events e INDEXED BY events_by_correlation
+WHERE e.correlation_id = (SELECT word_id FROM words WHERE text = ?) AND e.correlation_id <> 0
+  AND e.position > ? AND e.position <= ?
+  AND (? IS NULL
+       OR e.type IN (SELECT word_id FROM words WHERE text IN (SELECT value FROM json_each(?))))
+  AND (? IS NULL OR (SELECT category FROM streams s WHERE s.stream_id = e.stream_id) = ?)
+ORDER BY e.position LIMIT ?;
+
+-- name: read_stream_filtered
+-- A stream's events up to a version, of some types (a JSON list) or (NULL, twice) all of them, belonging
+-- to something or (NULL, twice) to anything.
+SELECT position, stream_id, version, type, schema, event_id, correlation_id, causation_id, at, epoch,
+       fingerprint, checksum, data
+FROM events
+WHERE stream_id = (SELECT stream_id FROM streams WHERE name = ?) AND version > ? AND version <= ?
+  AND (? IS NULL
+       OR type IN (SELECT word_id FROM words WHERE text IN (SELECT value FROM json_each(?))))
+  AND (? IS NULL OR +correlation_id = (SELECT word_id FROM words WHERE text = ?))
+ORDER BY version LIMIT ?;
+
 -- name: version_at
 -- The version of a stream at a position of the log.
 SELECT coalesce(max(version), 0) FROM events
@@ -87,8 +129,101 @@ WHERE stream_id = (SELECT stream_id FROM streams WHERE name = ?) AND position <=
 
 -- name: streams
 -- Streams with events, most recently written first; NULL (given twice) stands for every category.
-SELECT name, category, version, created_at, updated_at, owner, lease FROM streams
-WHERE version > 0 AND (? IS NULL OR category = ?) ORDER BY position DESC;
+SELECT name, category, version, created_at, updated_at, owner, lease FROM streams s
+WHERE version > 0 AND (? IS NULL OR category = ?)
+  AND EXISTS (SELECT 1 FROM events e WHERE e.stream_id = s.stream_id)
+ORDER BY position DESC;
+
+-- name: owned
+-- The same of those that have an owner, alive or dead; those that were written longest ago first.
+SELECT name, category, version, created_at, updated_at, owner, lease FROM streams s
+WHERE owner <> '' AND version > 0 AND (? IS NULL OR category = ?)
+  AND EXISTS (SELECT 1 FROM events e WHERE e.stream_id = s.stream_id)
+ORDER BY position;
+
+-- name: blob
+SELECT checksum, data FROM blobs WHERE key = ?;
+
+-- name: blob_number
+SELECT blob_id FROM blobs WHERE key = ?;
+
+-- name: add_blob
+INSERT INTO blobs (key, checksum, data) VALUES (?, ?, ?);
+
+-- name: need_blob
+-- Versions grow, so the latest one that needs it is this one.
+INSERT OR REPLACE INTO needs (stream_id, blob_id, version) VALUES (?, ?, ?);
+
+-- name: forgettable_words
+-- What events belong to that are about to be forgotten.
+SELECT DISTINCT correlation_id FROM events
+WHERE stream_id = ? AND version <= ? AND +correlation_id <> 0;
+
+-- name: forget_events
+DELETE FROM events WHERE stream_id = ? AND version <= ?;
+
+-- name: forget_word
+-- Unless another event belongs to it, or it is a type.
+UPDATE words SET text = CAST(word_id AS BLOB)
+WHERE word_id = ? AND NOT lasting
+  AND NOT EXISTS (SELECT 1 FROM events e INDEXED BY events_by_correlation
+                  WHERE e.correlation_id = words.word_id AND e.correlation_id <> 0);
+
+-- name: forgettable_blobs
+-- What no later event of the stream needs.
+SELECT blob_id FROM needs WHERE stream_id = ? AND version <= ?;
+
+-- name: forget_needs
+DELETE FROM needs WHERE stream_id = ? AND version <= ?;
+
+-- name: forget_blob
+-- Unless another stream needs it.
+DELETE FROM blobs
+WHERE blob_id = ? AND NOT EXISTS (SELECT 1 FROM needs n WHERE n.blob_id = blobs.blob_id);
+
+-- name: forget_snapshots
+DELETE FROM snapshots WHERE stream_id = ? AND version <= ?;
+
+-- name: keep_snapshot
+-- Only of a version that is there: neither to come nor forgotten.
+INSERT OR REPLACE INTO snapshots (stream_id, version, schema, checksum, data)
+SELECT e.stream_id, e.version, ?, ?, ? FROM events e
+WHERE e.stream_id = (SELECT stream_id FROM streams WHERE name = ?) AND e.version = ?;
+
+-- name: snapshots
+-- Those up to a version, the latest first.
+SELECT version, schema, checksum, data FROM snapshots
+WHERE stream_id = (SELECT stream_id FROM streams WHERE name = ?) AND version <= ?
+ORDER BY version DESC LIMIT 1;
+
+-- name: view_by_name
+SELECT view_id, position FROM views WHERE name = ?;
+
+-- name: add_view
+INSERT INTO views (name, position) VALUES (?, ?);
+
+-- name: move_view
+UPDATE views SET position = ? WHERE view_id = ?;
+
+-- name: drop_view
+DELETE FROM views WHERE view_id = ?;
+
+-- name: put_entry
+INSERT OR REPLACE INTO entries (view_id, key, data) VALUES (?, ?, ?);
+
+-- name: remove_entry
+DELETE FROM entries WHERE view_id = ? AND key = ?;
+
+-- name: remove_entries
+DELETE FROM entries WHERE view_id = ?;
+
+-- name: entries
+-- A view's entries in key order: from one key on, without one (NULL, twice: with all), before another. A
+-- blob comes after every text.
+SELECT key, data FROM entries
+WHERE view_id = (SELECT view_id FROM views WHERE name = ?)
+  AND key >= ? AND (? IS NULL OR key <> ?) AND key < ?
+ORDER BY key LIMIT ?;
 
 -- name: set_meta
 INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?);

@@ -1,4 +1,4 @@
--- Format 1 of the log in SQLite. A fresh file gets this; an older one is brought here by migrations/.
+-- Format 2 of the log in SQLite. A fresh file gets this; an older one is brought here by migrations/.
 
 -- name: tables
 -- What the file is, for programs that come later.
@@ -8,10 +8,13 @@ CREATE TABLE meta (
 ) WITHOUT ROWID;
 
 -- Texts that come back in event after event (types, correlation ids, fingerprints), kept once.
--- Number 0 is the empty text and has no row.
+-- Number 0 is the empty text and has no row. `lasting`: used as a type or a fingerprint; any other one
+-- is forgotten with the last event that belongs to it. A number is never given to a second text, so the
+-- row of a forgotten one stays, with its number (a blob, which no text equals) in the text's place.
 CREATE TABLE words (
     word_id INTEGER PRIMARY KEY,
-    text    TEXT NOT NULL UNIQUE
+    text    TEXT NOT NULL UNIQUE,
+    lasting INTEGER NOT NULL DEFAULT 0
 );
 
 -- One row per stream: where it ends and who owns it. `epoch` counts claims and never goes back, so
@@ -31,7 +34,8 @@ CREATE TABLE streams (
 );
 
 -- The events, in the global order. One transaction writes at a time (BEGIN IMMEDIATE), so positions
--- are the order of commits. `checksum` is the CRC-32 of `data`.
+-- are the order of commits. `checksum` is the CRC-32 of the data, plus 2^32 when `data` is a zstd frame
+-- that holds it.
 CREATE TABLE events (
     position       INTEGER PRIMARY KEY,
     stream_id      INTEGER NOT NULL,
@@ -54,13 +58,60 @@ CREATE UNIQUE INDEX events_by_stream ON events (stream_id, version);
 -- An event is in the log once. UUIDv7 ids grow, so that this index is written at its end.
 CREATE UNIQUE INDEX events_by_id ON events (event_id);
 
+-- What belongs together, over all streams. Events that belong to nothing cost nothing here.
+CREATE INDEX events_by_correlation ON events (correlation_id) WHERE correlation_id <> 0;
+
+-- Large values of events, by the key that their writer chose. `checksum` as in `events`.
+CREATE TABLE blobs (
+    blob_id  INTEGER PRIMARY KEY,
+    key      BLOB NOT NULL UNIQUE,
+    checksum INTEGER NOT NULL,
+    data     BLOB NOT NULL
+);
+
+-- Which stream needs a blob, and the last version of it that does. History is forgotten from its
+-- beginning, so that earlier versions need no row.
+CREATE TABLE needs (
+    stream_id INTEGER NOT NULL,
+    blob_id   INTEGER NOT NULL,
+    version   INTEGER NOT NULL,
+    PRIMARY KEY (stream_id, blob_id)
+) WITHOUT ROWID;
+
+CREATE INDEX needs_by_blob ON needs (blob_id);
+
+-- What folding a stream came to; can be made again from its events.
+CREATE TABLE snapshots (
+    stream_id INTEGER NOT NULL,
+    version   INTEGER NOT NULL,
+    schema    INTEGER NOT NULL,
+    checksum  INTEGER NOT NULL,
+    data      BLOB NOT NULL,
+    PRIMARY KEY (stream_id, version)
+);
+
+-- What readers of the whole log made of it up to `position`; can be made again from its events.
+CREATE TABLE views (
+    view_id  INTEGER PRIMARY KEY,
+    name     TEXT NOT NULL UNIQUE,
+    position INTEGER NOT NULL
+);
+
+CREATE TABLE entries (
+    view_id INTEGER NOT NULL,
+    key     TEXT NOT NULL,
+    data    BLOB NOT NULL,
+    PRIMARY KEY (view_id, key)
+) WITHOUT ROWID;
+
 -- For people with a SQLite shell; the program does not use it.
 CREATE VIEW log AS
 SELECT e.position, s.name AS stream, e.version, s.category, t.text AS type, e.schema,
        lower(hex(e.event_id)) AS event_id, coalesce(c.text, '') AS correlation_id,
        lower(hex(e.causation_id)) AS causation_id,
        strftime('%Y-%m-%dT%H:%M:%fZ', e.at / 1e9, 'unixepoch') AS at,
-       e.epoch, coalesce(f.text, '') AS fingerprint, e.checksum, e.data
+       e.epoch, coalesce(f.text, '') AS fingerprint, e.checksum & 0xFFFFFFFF AS checksum,
+       e.checksum >> 32 AS packed, e.data
 FROM events e
 JOIN streams s USING (stream_id)
 LEFT JOIN words t ON t.word_id = e.type

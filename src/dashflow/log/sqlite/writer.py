@@ -10,16 +10,19 @@ import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from zlib import crc32
 
 from dashflow._util.database import plain_cursor, roll_back
 from dashflow.errors import DashFlowError, DuplicateEventError
 from dashflow.log.admission import admit, category_of, check_append
 from dashflow.log.base import ANY, Append, Appended
+from dashflow.log.packing import PACK_FROM, stored
 from dashflow.log.sqlite import faults
+from dashflow.log.sqlite.blobs import keep_blobs
 from dashflow.log.sqlite.commits import Pending
 from dashflow.log.sqlite.database import Database
+from dashflow.log.sqlite.forgetting import forget
 from dashflow.log.sqlite.owners import Owners
 from dashflow.log.sqlite.statements import queries
 
@@ -40,6 +43,8 @@ _UNFIT: Final = (
 
 _REMEMBERED: Final = 10_000
 """Streams and words kept in memory; then all are forgotten and read again when needed."""
+
+T = TypeVar("T")
 
 
 class _Stream:
@@ -75,8 +80,11 @@ class Writer:
         self._sql = queries()
         self._known_as: tuple[int, int] | None = None
         self._streams: dict[str, _Stream] = {}
+        # Texts by number: types and fingerprints, which stay, and correlation ids, which may go.
         self._words: dict[str, int] = {"": 0}
+        self._correlations: dict[str, int] = {"": 0}
         self._head = 0
+        self._forgot = False
         self._rows: list[Any] = []
         self._changed: dict[str, _Stream] = {}
         self._lease_until = 0
@@ -97,8 +105,26 @@ class Writer:
                 self._together(group)
             except _UNFIT:
                 # One append holds what the tables do not take. Find out which; the rest goes on.
-                self._forget()
+                self._undo()
                 self._one_by_one(group)
+        self.tidy()
+
+    def tidy(self) -> None:
+        """After something was forgotten: see to it that the WAL does not keep it."""
+        if self._forgot:
+            self._forgot = not self._database.empty_wal()
+
+    def beside(self, work: Callable[[sqlite3.Cursor], T]) -> T:
+        """Do ``work`` in a transaction of its own, for what can be made again from the events.
+
+        It is whole or not at all after a crash, and never ahead of the events that it was made from, but
+        nobody waits for the disk: the flush of the next append takes it along.
+        """
+        with self._transaction(), self._database.unhurried():
+            self._begin()
+            result = work(self._cursor)
+            self._end()
+            return result
 
     def renew(self) -> None:
         """Move the leases of all claims; those that a later owner has are dropped."""
@@ -170,7 +196,14 @@ class Writer:
         stream = self._streams.get(append.stream) or self._load(append.stream)
         owner = append.owner
         try:
-            if append.claim or append.unowned or append.release or not append.stream:
+            if (
+                append.claim
+                or append.unowned
+                or append.release
+                or append.forget
+                or append.force
+                or not append.stream
+            ):
                 check_append(append, self._owners.instance)
                 held = stream.owner not in ("", owner) and self._owners.alive(stream.owner, stream.lease)
             else:
@@ -181,6 +214,7 @@ class Writer:
             if earlier is None:
                 raise
             return earlier
+        before = stream.version
         if append.claim:
             self._owners.show_alive()
         if append.events or owner:
@@ -190,24 +224,32 @@ class Writer:
                 self._line_up(stream, append, epoch)
             self._changed[stream.name] = stream
         if owner:
-            stream.owner = "" if append.release else owner
-            stream.epoch = epoch
-            stream.lease = self._lease_until
-            if append.claim or append.release:
-                self._claimed.append((stream.number, stream.owner, epoch))
+            self._hand_over(stream, append, epoch)
+        if append.forget and stream.number:
+            self._forget(stream, min(append.forget, before))
         return Appended(stream.version, stream.position, epoch)
+
+    def _hand_over(self, stream: _Stream, append: Append, epoch: int) -> None:
+        """Write down who has the stream after an owner's append."""
+        stream.owner = "" if append.release else append.owner
+        stream.epoch = epoch
+        stream.lease = self._lease_until
+        if append.claim or append.release:
+            self._claimed.append((stream.number, stream.owner, epoch))
 
     def _line_up(self, stream: _Stream, append: Append, epoch: int) -> None:
         """Make the rows of the events and move the stream's end and the log's head."""
-        words = self._words
+        words, correlations = self._words, self._correlations
         number, version, position = stream.number, stream.version, self._head
         rows: list[Any] = []
         for event in append.events:
             version += 1
             position += 1
             kind = words.get(event.type)
-            correlation = words.get(event.correlation_id)
+            correlation = correlations.get(event.correlation_id)
             fingerprint = words.get(event.fingerprint)
+            data = event.data
+            checksum, data = stored(data) if len(data) >= PACK_FROM else (crc32(data), data)
             rows += (
                 position,
                 number,
@@ -215,14 +257,16 @@ class Writer:
                 self._word(event.type) if kind is None else kind,
                 event.schema,
                 event.event_id,
-                self._word(event.correlation_id) if correlation is None else correlation,
+                self._correlation(event.correlation_id) if correlation is None else correlation,
                 event.causation_id,
                 event.at,
                 epoch,
                 self._word(event.fingerprint) if fingerprint is None else fingerprint,
-                crc32(event.data),
-                event.data,
+                checksum,
+                data,
             )
+            if event.blobs:
+                keep_blobs(self._cursor, number, version, event.blobs)
         self._rows += rows
         self._head = stream.position = position
         if not stream.version:
@@ -282,15 +326,34 @@ class Writer:
         self._streams[stream.name] = stream
 
     def _word(self, text: str) -> int:
-        """The number of a text that comes back in many events."""
+        """The number of a type or a fingerprint."""
         row = self._one("word_by_text", text)
         if row is None:
-            self._cursor.execute(self._sql["add_word"], (text,))
+            self._cursor.execute(self._sql["add_word"], (text, 1))
             number = self._cursor.lastrowid or 0
         else:
-            number = row[0]
+            number, lasting = row
+            if not lasting:
+                self._cursor.execute(self._sql["keep_word"], (number,))
         self._words[text] = number
         return number
+
+    def _correlation(self, text: str) -> int:
+        """The number of a correlation id."""
+        row = self._one("word_by_text", text)
+        if row is None:
+            self._cursor.execute(self._sql["add_word"], (text, 0))
+            row = (self._cursor.lastrowid or 0, 0)
+        number: int = row[0]
+        self._correlations[text] = number
+        return number
+
+    def _forget(self, stream: _Stream, upto: int) -> None:
+        """Drop a stream's beginning, once everything before is in its place."""
+        self._flush()
+        forget(self._cursor, stream.number, upto, head=self._head)
+        self._correlations = {"": 0}
+        self._forgot = True
 
     def _flush(self) -> None:
         """Write what is lined up."""
@@ -333,10 +396,10 @@ class Writer:
             try:
                 yield
             except sqlite3.Error as error:
-                self._forget()
+                self._undo()
                 raise faults.fault(self._database.where, error) from error
             except BaseException:
-                self._forget()
+                self._undo()
                 raise
 
     def _begin(self) -> None:
@@ -346,7 +409,8 @@ class Writer:
             roll_back(self._database.writer)  # left open only if an undoing was interrupted
         self._database.patiently(lambda: self._cursor.execute("BEGIN IMMEDIATE"))
         now = (self._cursor.execute("PRAGMA data_version").fetchone()[0], self._database.writer.total_changes)
-        if now != self._known_as or len(self._streams) + len(self._words) > _REMEMBERED:
+        known = len(self._streams) + len(self._words) + len(self._correlations)
+        if now != self._known_as or known > _REMEMBERED:
             self._reload()
         self._known_as = now
         self._claimed = []
@@ -369,7 +433,7 @@ class Writer:
         self._clear()
         self._head = self._one("head")[0]
 
-    def _forget(self) -> None:
+    def _undo(self) -> None:
         """Undo an unfinished transaction, in the file and in memory."""
         self._known_as = None
         self._clear()
@@ -379,6 +443,7 @@ class Writer:
     def _clear(self) -> None:
         self._streams.clear()
         self._words = {"": 0}
+        self._correlations = {"": 0}
         self._rows = []
         self._changed = {}
 

@@ -1,4 +1,4 @@
-"""The log in memory: the reference that durable backends are compared with, and what tests run on.
+"""``MemoryLog``: the port over a store in memory.
 
 Nothing survives the process. An append is done when ``submit`` returns. May not import another
 backend.
@@ -7,51 +7,20 @@ backend.
 from __future__ import annotations
 
 import os
-import weakref
-from bisect import bisect_right
-from collections.abc import Callable
-from operator import attrgetter
-from threading import Lock
+from collections.abc import Callable, Mapping, Sequence
 from zlib import crc32
 
-from dashflow.errors import DashFlowError, DuplicateEventError, LogClosedError
+from dashflow.errors import (
+    DashFlowError,
+    DuplicateEventError,
+    LogClosedError,
+    MissingBlobError,
+    VersionConflictError,
+)
 from dashflow.log.admission import admit, category_of, check_append
-from dashflow.log.base import ANY, Append, Appended, NewEvent, Record, StreamInfo, Subscription
+from dashflow.log.base import ANY, Append, Appended, NewEvent, Record, Snapshot, StreamInfo, Subscription
+from dashflow.log.memory.store import MemoryStore, Stream, View, filter_of, page_after
 from dashflow.log.subscriptions import Bell, PagedSubscription
-
-_position = attrgetter("position")
-
-
-class _Stream:
-    """One stream: its records and who owns it. ``lease`` is the clock's time at which it ends."""
-
-    __slots__ = ("category", "epoch", "lease", "name", "owner", "records")
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.category = category_of(name)
-        self.records: list[Record] = []
-        self.owner = ""
-        self.epoch = 0
-        self.lease = 0
-
-    @property
-    def end(self) -> tuple[int, int]:
-        """Version and position of the last record."""
-        return (len(self.records), self.records[-1].position) if self.records else (0, 0)
-
-
-class MemoryStore:
-    """What several ``MemoryLog`` objects share, as several processes share a file."""
-
-    def __init__(self) -> None:
-        self.lock = Lock()
-        self.records: list[Record] = []
-        self.streams: dict[str, _Stream] = {}
-        self.categories: dict[str, list[Record]] = {}
-        self.ids: dict[bytes, Record] = {}
-        self.bells: tuple[Bell, ...] = ()
-        self.open: weakref.WeakValueDictionary[str, MemoryLog] = weakref.WeakValueDictionary()
 
 
 class _Settled:
@@ -128,7 +97,7 @@ class MemoryLog:
             if self._closed:
                 raise LogClosedError(self.where)
             check_append(append, self._instance)
-            stream = self.store.streams.get(append.stream) or _Stream(append.stream)
+            stream = self.store.streams.get(append.stream) or Stream(append.stream)
             try:
                 appended = self._write(stream, append)
             except DashFlowError:
@@ -140,33 +109,29 @@ class MemoryLog:
             bell.ring()
         return appended
 
-    def _write(self, stream: _Stream, append: Append) -> Appended:
+    def _write(self, stream: Stream, append: Append) -> Appended:
         """Everything or, with an error, nothing."""
-        store = self.store
+        before = stream.version
         epoch = admit(
             append,
-            version=len(stream.records),
+            version=before,
             owner=stream.owner,
             epoch=stream.epoch,
             held=stream.owner != append.owner and self._alive(stream),
         )
-        records = self._records(stream, append, epoch)
-        store.streams[stream.name] = stream
-        store.records += records
-        store.categories.setdefault(stream.category, []).extend(records)
-        stream.records += records
-        store.ids.update((record.event_id, record) for record in records)
+        self.store.add(stream, append.events, self._records(stream, append, epoch))
+        if append.forget:
+            self.store.forget(stream, min(append.forget, before))
         if append.owner:
             stream.owner = "" if append.release else append.owner
             stream.epoch = epoch
             stream.lease = self._now() + self._lease
-        version, position = stream.end
-        return Appended(version, position, epoch)
+        return Appended(stream.version, stream.position, epoch)
 
-    def _records(self, stream: _Stream, append: Append, epoch: int) -> list[Record]:
+    def _records(self, stream: Stream, append: Append, epoch: int) -> list[Record]:
         """The records that the events become."""
         records: list[Record] = []
-        position, version = len(self.store.records), len(stream.records)
+        position, version = self.store.head, stream.version
         seen: set[bytes] = set()
         for number, event in enumerate(append.events, 1):
             known = self.store.ids.get(event.event_id)
@@ -177,7 +142,7 @@ class MemoryLog:
             records.append(_record(event, position + number, version + number, stream, epoch))
         return records
 
-    def _already(self, stream: _Stream, append: Append) -> Appended | None:
+    def _already(self, stream: Stream, append: Append) -> Appended | None:
         """The result of the same append, if it was made before."""
         if not append.events:
             return None
@@ -187,7 +152,7 @@ class MemoryLog:
             if known is None or known.stream != stream.name:
                 return None
             first = known.version
-        there = stream.records[first - 1 : first - 1 + len(append.events)]
+        there = stream.between(first - 1, first - 1 + len(append.events))
         if [record.event_id for record in there] != [event.event_id for event in append.events]:
             return None
         return Appended(there[-1].version, there[-1].position, there[-1].epoch)
@@ -201,50 +166,71 @@ class MemoryLog:
         self._check_open()
         with self.store.lock:
             known = self.store.streams.get(stream)
-            records = known.records[max(after, 0) : upto if upto is None else max(upto, 0)] if known else []
+            records = known.between(after, upto) if known else []
         return records if limit is None else records[: max(limit, 0)]
 
-    def read_all(self, *, after: int = 0, category: str | None = None, limit: int = 1000) -> list[Record]:
+    def read_all(
+        self,
+        *,
+        after: int = 0,
+        category: str | None = None,
+        types: Sequence[str] = (),
+        correlation: str = "",
+        limit: int = 1000,
+    ) -> list[Record]:
         """See ``EventLog.read_all``."""
         self._check_open()
         with self.store.lock:
             records = self.store.records if category is None else self.store.categories.get(category, [])
-            return _after(records, after, limit)
+            return page_after(records, after, limit, filter_of(types, correlation))
 
     def version(self, stream: str) -> int:
         """See ``EventLog.version``."""
         self._check_open()
         with self.store.lock:
             known = self.store.streams.get(stream)
-            return len(known.records) if known else 0
+            return known.version if known else 0
 
     def streams(self, *, category: str | None = None) -> list[StreamInfo]:
         """See ``EventLog.streams``."""
         self._check_open()
         with self.store.lock:
-            found = [
-                stream
-                for stream in self.store.streams.values()
-                if stream.records and category in (None, stream.category)
-            ]
-            found.sort(key=lambda stream: stream.end[1], reverse=True)
             return [
-                StreamInfo(
-                    stream=stream.name,
-                    category=stream.category,
-                    version=len(stream.records),
-                    created_at=stream.records[0].at,
-                    updated_at=stream.records[-1].at,
-                    owner=stream.owner if self._alive(stream) else "",
-                )
-                for stream in found
+                stream.info(stream.owner if self._alive(stream) else "")
+                for stream in reversed(self._in_order(category))
             ]
 
+    def abandoned(self, *, category: str | None = None) -> list[StreamInfo]:
+        """See ``EventLog.abandoned``."""
+        self._check_open()
+        with self.store.lock:
+            return [
+                stream.info(stream.owner)
+                for stream in self._in_order(category)
+                if stream.owner and not self._alive(stream)
+            ]
+
+    def _in_order(self, category: str | None) -> list[Stream]:
+        """Streams that have events, those first that were not written for the longest time."""
+        found = [
+            stream
+            for stream in self.store.streams.values()
+            if stream.records and category in (None, stream.category)
+        ]
+        return sorted(found, key=lambda stream: stream.position)
+
     def subscribe(
-        self, *, after: int = 0, stream: str | None = None, category: str | None = None
+        self,
+        *,
+        after: int = 0,
+        stream: str | None = None,
+        category: str | None = None,
+        types: Sequence[str] = (),
+        correlation: str = "",
     ) -> Subscription:
         """See ``EventLog.subscribe``."""
         self._check_open()
+        matches = filter_of(types, correlation)
 
         def fetch(cursor: int, limit: int) -> tuple[list[Record], int]:
             self._check_open()
@@ -256,12 +242,84 @@ class MemoryLog:
                     source = self.store.categories.get(category, [])
                 else:
                     source = self.store.records
-                page = _after(source, cursor, limit)
-            return page, page[-1].position if page else cursor
+                page = page_after(source, cursor, limit, matches)
+                # The page is not full: everything up to the head was looked at.
+                return page, page[-1].position if page and len(page) >= limit else max(
+                    self.store.head, cursor
+                )
 
         if stream is not None and category not in (None, category_of(stream)):
             return PagedSubscription(lambda cursor, _limit: ([], cursor), after, self._bell)
         return PagedSubscription(fetch, after, self._bell)
+
+    # -- beside the events ----------------------------------------------------------------------
+
+    def blob(self, key: bytes) -> bytes:
+        """See ``EventLog.blob``."""
+        self._check_open()
+        with self.store.lock:
+            found = self.store.blobs.get(key)
+        if found is None:
+            raise MissingBlobError(self.where, key)
+        return found
+
+    def keep_snapshot(self, stream: str, snapshot: Snapshot) -> None:
+        """See ``EventLog.keep_snapshot``."""
+        with self.store.lock:
+            self._check_open()
+            known = self.store.streams.get(stream)
+            if known is not None and known.forgotten < snapshot.version <= known.version:
+                known.snapshots[snapshot.version] = snapshot
+
+    def snapshot(self, stream: str, *, upto: int | None = None) -> Snapshot | None:
+        """See ``EventLog.snapshot``."""
+        self._check_open()
+        with self.store.lock:
+            known = self.store.streams.get(stream)
+            fit = [at for at in known.snapshots if upto is None or at <= upto] if known else []
+            return known.snapshots[max(fit)] if known and fit else None
+
+    def project(
+        self, view: str, position: int, changes: Mapping[str, bytes | None], *, expected: int
+    ) -> None:
+        """See ``EventLog.project``."""
+        with self.store.lock:
+            self._check_open()
+            known = self.store.views.get(view) or View()
+            if known.position != expected:
+                raise VersionConflictError(view, expected, known.position)
+            for key, value in changes.items():
+                if value is None:
+                    known.entries.pop(key, None)
+                else:
+                    known.entries[key] = value
+            known.position = position
+            self.store.views[view] = known
+
+    def view_position(self, view: str) -> int:
+        """See ``EventLog.view_position``."""
+        self._check_open()
+        with self.store.lock:
+            known = self.store.views.get(view)
+            return known.position if known else 0
+
+    def view(
+        self, view: str, *, prefix: str = "", after: str = "", limit: int | None = None
+    ) -> dict[str, bytes]:
+        """See ``EventLog.view``."""
+        self._check_open()
+        with self.store.lock:
+            known = self.store.views.get(view) or View()
+            keys = sorted(
+                key for key in known.entries if key.startswith(prefix) and (not after or key > after)
+            )
+            return {key: known.entries[key] for key in (keys if limit is None else keys[: max(limit, 0)])}
+
+    def drop_view(self, view: str) -> None:
+        """See ``EventLog.drop_view``."""
+        with self.store.lock:
+            self._check_open()
+            self.store.views.pop(view, None)
 
     # -- the end ------------------------------------------------------------------------------
 
@@ -295,7 +353,7 @@ class MemoryLog:
     def _now(self) -> int:
         return 0 if self._clock is None else self._clock()
 
-    def _alive(self, stream: _Stream) -> bool:
+    def _alive(self, stream: Stream) -> bool:
         """Whether the stream's owner is: an open log here, and within the lease if of another one."""
         instance = stream.owner.partition("/")[0]
         if not instance or instance not in self.store.open:
@@ -303,7 +361,7 @@ class MemoryLog:
         return instance == self._instance or self._clock is None or self._clock() < stream.lease
 
 
-def _record(event: NewEvent, position: int, version: int, stream: _Stream, epoch: int) -> Record:
+def _record(event: NewEvent, position: int, version: int, stream: Stream, epoch: int) -> Record:
     return Record(
         position=position,
         stream=stream.name,
@@ -320,9 +378,3 @@ def _record(event: NewEvent, position: int, version: int, stream: _Stream, epoch
         checksum=crc32(event.data),
         data=event.data,
     )
-
-
-def _after(records: list[Record], position: int, limit: int) -> list[Record]:
-    """At most ``limit`` records with a larger position; records are in the order of positions."""
-    start = bisect_right(records, position, key=_position)
-    return records[start : start + max(limit, 0)]
