@@ -5,16 +5,17 @@ Its counterpart for plans is in ``dashflow.planner.core``. Values pass through `
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
 from dashflow.core.events import EVENTS, SCHEMA, Event, StepCompleted
-from dashflow.core.inbox import EVENTS as INBOX_EVENTS
-from dashflow.core.inbox import InboxEvent
 from dashflow.errors import CorruptEventError, ValueCodecError
 from dashflow.log.base import NewEvent, Record
 from dashflow.log.codec import Registry, decode, encode
+
+if TYPE_CHECKING:
+    from dashflow.core.inbox import InboxEvent
 
 Unknown = Literal["raise", "opaque"]
 """What becomes of values of unregistered classes: an error, or an ``Opaque``."""
@@ -102,17 +103,12 @@ def from_record(record: Record, registry: Registry, *, unknown: Unknown = "raise
         CorruptEventError: Its data cannot be read as that type of event.
         ValueCodecError: A value's class is not registered.
     """
-    event: Event = _read(record, EVENTS.get(record.type), registry, unknown)
+    event: Event = read_as(record, EVENTS.get(record.type), registry, unknown)
     return event
 
 
-def inbox_event(record: Record, registry: Registry, *, unknown: Unknown = "raise") -> InboxEvent:
-    """The event in a record of an inbox, or of a process that waits or works; see ``from_record``."""
-    event: InboxEvent = _read(record, INBOX_EVENTS.get(record.type), registry, unknown)
-    return event
-
-
-def _read(record: Record, kind: Any, registry: Registry, unknown: Unknown) -> Any:
+def read_as(record: Record, kind: Any, registry: Registry, unknown: Unknown) -> Any:
+    """What a record holds, as an event of a kind; see ``from_record``. No kind: nobody knows the type."""
     if kind is None or record.schema > SCHEMA:
         raise CorruptEventError(
             record.stream,

@@ -1,26 +1,36 @@
-"""Inboxes in the log: what waits for a busy thread, who of the waiting lives, and the line of those here.
+"""Inboxes in the log: what waits for a busy thread, and who of the waiting lives.
 
 Reads the log, and says what is to be appended; appends nothing.
 """
 
 from __future__ import annotations
 
-import threading
-from bisect import insort
 from collections.abc import Sequence
-from concurrent.futures import Future
 from typing import Final
 
-from dashflow.checkpoint.events import inbox_event
+from dashflow.checkpoint.events import read_as
 from dashflow.checkpoint.thread import ThreadReader, stream_of
 from dashflow.core.events import RunDeadLettered, RunFailed, RunFinished, RunPaused, RunStarted
-from dashflow.core.inbox import InputQueued, ProcessReady, waiting
+from dashflow.core.inbox import EVENTS, InboxEvent, InputQueued, ProcessReady, waiting
+from dashflow.log.base import Record
+from dashflow.log.codec import Registry
 
 INBOX: Final = "inbox"
 WAITER: Final = "waiter"
 WORKER: Final = "worker"
 
 _ENDS: Final = (RunFinished.type, RunPaused.type, RunFailed.type, RunDeadLettered.type)
+
+
+def inbox_event(record: Record, registry: Registry) -> InboxEvent:
+    """The event in a record of an inbox, or of a process that waits or works.
+
+    Raises:
+        CorruptEventError: Its data cannot be read as that type of event.
+        ValueCodecError: A value's class is not registered.
+    """
+    event: InboxEvent = read_as(record, EVENTS.get(record.type), registry, "raise")
+    return event
 
 
 def inbox_of(thread: str) -> str:
@@ -39,16 +49,19 @@ class Inbox:
     @property
     def empty(self) -> bool:
         """Whether nothing waits; one question to the log, where nothing happened since it was empty."""
-        version = self._reader.log.version(self.stream)
-        return version == self._reader.empty_inboxes.get(self.thread, 0) or not self.waiting()[0]
+        version, left = self._reader.inboxes.get(self.thread, (0, ()))
+        return not left if version == self._reader.log.version(self.stream) else not self.waiting()[0]
 
-    def waiting(self) -> tuple[list[InputQueued], int]:
-        """What waits, in the order of turns; and the stream's version."""
-        records = self._reader.log.read(self.stream)
-        left = waiting(inbox_event(record, self._reader.registry) for record in records)
-        version = records[-1].version if records else self._reader.log.version(self.stream)
-        if not left:
-            self._reader.empty_inboxes[self.thread] = version
+    def waiting(self) -> tuple[Sequence[InputQueued], int]:
+        """What waits, in the order of turns; and the stream's version. Reads only what is new."""
+        reader = self._reader
+        version, left = reader.inboxes.get(self.thread, (0, ()))
+        records = reader.log.read(self.stream, after=version)
+        if records:
+            version = records[-1].version
+            news = (inbox_event(record, reader.registry) for record in records)
+            left = tuple(waiting([*left, *news]))
+            reader.inboxes[self.thread] = (version, left)
         return left, version
 
     def position(self, version: int) -> int:
@@ -98,42 +111,6 @@ def has_worker(reader: ThreadReader, graph: str) -> bool:
             if isinstance(event, ProcessReady) and graph in event.graphs:
                 return True
     return False
-
-
-class Place:
-    """Somebody of this process who waits; ``turn`` is done when nobody here is before them."""
-
-    def __init__(self, order: tuple[bool, int]) -> None:
-        self.order = order
-        self.turn: Future[None] = Future()
-
-
-class Line:
-    """Those of this process who wait for one thread. Only the first one watches the log."""
-
-    def __init__(self) -> None:
-        self._places: list[Place] = []
-        self._lock = threading.Lock()
-
-    def enter(self, order: tuple[bool, int]) -> Place:
-        """Take a place; ``order`` says who comes first."""
-        place = Place(order)
-        with self._lock:
-            insort(self._places, place, key=lambda one: one.order)
-            self._call()
-        return place
-
-    def leave(self, place: Place) -> bool:
-        """Leave, and call the next one; whether nobody is left."""
-        with self._lock:
-            self._places.remove(place)
-            self._call()
-            return not self._places
-
-    def _call(self) -> None:
-        places = self._places
-        if places and not places[0].turn.done():
-            places[0].turn.set_result(None)
 
 
 def others(before: Sequence[InputQueued], ticket: str) -> list[InputQueued] | None:

@@ -58,7 +58,7 @@ class ThreadReader:
         left: By stream, the owner of a run that ended and could not give the stream back, since the log
             could not be written. Whoever comes next does it.
         holders: By stream, what runs it here: see ``Host.here``.
-        empty_inboxes: By thread, a version of its inbox at which nothing waited.
+        inboxes: By thread, a version of its inbox and what waited then.
         lines: By thread, those of this process who wait for it.
         present: Whether this process has said that it is there, for who waits.
     """
@@ -76,7 +76,7 @@ class ThreadReader:
         self.imports = Imports(log, loads)
         self.left: dict[str, str] = {}
         self.holders: dict[str, Any] = {}
-        self.empty_inboxes: dict[str, int] = {}
+        self.inboxes: dict[str, tuple[int, tuple[Any, ...]]] = {}
         self.lines: dict[str, Any] = {}
         self.present = False
         self._unknown = unknown

@@ -7,15 +7,17 @@ writes one run. The engine knows only this file of them.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from dashflow.core.events import Event, RunStarted, StateEdited
 from dashflow.core.fold import ThreadState
 from dashflow.core.plan import GraphPlan
 from dashflow.core.superstep import Live
 from dashflow.engine.ports import Host
-from dashflow.engine.turn import Turn
 from dashflow.options import RunOptions
+
+if TYPE_CHECKING:
+    from dashflow.engine.turn import Turn
 
 Writes = Sequence[tuple[str, Any]]
 

@@ -4,7 +4,7 @@ a journal."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dashflow.checkpoint.events import to_new
 from dashflow.checkpoint.thread import ThreadReader, stream_of
@@ -16,12 +16,14 @@ from dashflow.core.superstep import Live
 from dashflow.engine.history import Place, Worker, Writes
 from dashflow.engine.journal import Journal, give_back
 from dashflow.engine.ports import Host
-from dashflow.engine.turn import Turn
 from dashflow.errors import UnknownCheckpointError
 from dashflow.log.base import Append
 from dashflow.log.ids import EventIds
 from dashflow.options import RunOptions
 from dashflow.types.commands import Command
+
+if TYPE_CHECKING:
+    from dashflow.engine.turn import Turn
 
 
 class LogHistory:
@@ -97,6 +99,8 @@ class LogHistory:
         """See ``History.turn``."""
         if given is None or isinstance(given, Command) or options.strategy == "reject":
             return None
+        from dashflow.engine.turn import Turn  # graphs that keep nothing need not load it
+
         return self.take_turn(Turn(self.host, self.reader, recorded_name(plan), options, given))
 
     def take_turn(self, turn: Turn) -> Turn:

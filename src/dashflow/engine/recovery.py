@@ -7,17 +7,20 @@ on, so of several who look at the same time one wins.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final, Literal
 
 import msgspec
 
 from dashflow.checkpoint.events import to_new
+from dashflow.checkpoint.inbox import INBOX, WAITER, WORKER, Inbox, dead, living
 from dashflow.checkpoint.thread import CATEGORY, ThreadReader, stream_of, thread_of
 from dashflow.core.events import Event, RunDeadLettered, RunRequeued, StepCompleted, TaskCompleted
 from dashflow.core.fold import ThreadState
+from dashflow.core.inbox import InputQueued, ProcessReady
 from dashflow.engine.ports import Host
-from dashflow.errors import RunStateError
-from dashflow.log.base import Append
+from dashflow.errors import OwnershipConflictError, RunStateError
+from dashflow.log.base import EVERYTHING, Append
 from dashflow.log.ids import EventIds
 
 MAX_ATTEMPTS: Final = 5
@@ -38,6 +41,13 @@ class Orphan(msgspec.Struct, frozen=True):
     def attempt(self) -> int:
         """Number of the next takeover."""
         return self.state.attempt + 1
+
+
+class Stray(msgspec.Struct, frozen=True):
+    """An input that was accepted and waits, and whose caller is dead."""
+
+    thread: str
+    queued: InputQueued
 
 
 class DeadLetter(msgspec.Struct, frozen=True):
@@ -81,36 +91,87 @@ class Recovery:
         self._host = host
         self._reader = reader
         self._max_attempts = max_attempts
-        self._seen = 0
+        self._presence: Append | None = None
+        self._seen = {CATEGORY: 0, INBOX: 0}
         self._requeued: set[str] = set()
+        self._waited_for: set[str] = set()
 
-    async def orphans(self) -> list[Orphan]:
-        """Threads whose owner died, the oldest first, then those that somebody put back."""
-        return await self._host.read(self._orphans)
+    # -- being there ----------------------------------------------------------------------------
 
-    def _orphans(self) -> list[Orphan]:
+    async def arrive(self, graphs: Sequence[str]) -> None:
+        """Say that a worker is here for these graphs ("" for one without a name), and sweep up behind others
+        that are gone."""
+        host, log = self._host, self._reader.log
+        stream = f"{WORKER}-{log.instance}-{host.entropy():016x}"
+        owner = f"{log.instance}/{stream}"
+        now = host.now()
+        event = to_new(ProcessReady([*graphs]), EventIds(host.entropy(), now).next(), now, "", b"", "")
+        claimed = await host.append(log, Append(stream, (event,), owner=owner, claim=True))
+        self._presence = Append(stream, owner=owner, epoch=claimed.epoch, release=True, forget=EVERYTHING)
+        for gone in await host.read(lambda: dead(self._reader, WORKER)):
+            with suppress(OwnershipConflictError):  # somebody else sweeps
+                await host.append(log, Append(gone, owner=owner, claim=True, release=True, forget=EVERYTHING))
+
+    async def leave(self) -> None:
+        """The worker is gone."""
+        presence, self._presence = self._presence, None
+        if presence is not None:
+            await self._host.append(self._reader.log, presence)
+
+    # -- looking --------------------------------------------------------------------------------
+
+    async def look(self) -> tuple[list[Orphan], list[Stray]]:
+        """Threads whose run lost its owner, the oldest first; and inputs whose caller died, one of each
+        thread that is free for it."""
+        return await self._host.read(self._look)
+
+    def _look(self) -> tuple[list[Orphan], list[Stray]]:
         reader, log = self._reader, self._reader.log
         names = [info.stream for info in log.abandoned(category=CATEGORY)]
-        found = [Orphan(thread, reader.head(thread)) for thread, _ in map(thread_of, names)]
-        self._look_for_requeued()
-        if self._requeued:
-            owned = {info.stream: info.owner for info in log.streams(category=CATEGORY)}
-            for stream in sorted(self._requeued):
-                thread, _ = thread_of(stream)
-                state = reader.head(thread)
-                if state.status != "running":
-                    self._requeued.discard(stream)
-                elif not owned.get(stream) and stream not in names:
-                    found.append(Orphan(thread, state))
+        orphans = [Orphan(thread, reader.head(thread)) for thread, _ in map(thread_of, names)]
+        strays: list[Stray] = []
+        self._requeued.update(self._new_streams(CATEGORY, RunRequeued.type))
+        self._waited_for.update(
+            stream.removeprefix(f"{INBOX}-") for stream in self._new_streams(INBOX, InputQueued.type)
+        )
+        if not (self._requeued or self._waited_for):
+            return orphans, strays
+        owned = {info.stream for info in log.streams(category=CATEGORY) if info.owner} | {*names}
+        for stream in sorted(self._requeued - owned):
+            thread, _ = thread_of(stream)
+            state = reader.head(thread)
+            if state.status == "running":
+                orphans.append(Orphan(thread, state))
+            else:
+                self._requeued.discard(stream)
+        known = {orphan.thread for orphan in orphans}
+        for thread in sorted(self._waited_for - known):
+            if stream_of(thread) not in owned:
+                self._look_into(thread, orphans, strays)
+        return orphans, strays
+
+    def _look_into(self, thread: str, orphans: list[Orphan], strays: list[Stray]) -> None:
+        """What is to be done about the inbox of a thread that nobody owns."""
+        left, _ = Inbox(self._reader, thread).waiting()
+        state = self._reader.head(thread)
+        if not left:
+            self._waited_for.discard(thread)
+        elif state.status == "running":  # its log was closed under it
+            orphans.append(Orphan(thread, state))
+        elif left[0].waiter not in living(self._reader, WAITER):
+            strays.append(Stray(thread, left[0]))
+
+    def _new_streams(self, category: str, kind: str) -> set[str]:
+        """Streams that got an event of a type since the last look."""
+        found: set[str] = set()
+        while page := self._reader.log.read_all(
+            after=self._seen[category], category=category, types=(kind,), limit=_PAGE
+        ):
+            found.update(record.stream for record in page)
+            self._seen[category] = page[-1].position
         return found
 
-    def _look_for_requeued(self) -> None:
-        log = self._reader.log
-        while page := log.read_all(
-            after=self._seen, category=CATEGORY, types=(RunRequeued.type,), limit=_PAGE
-        ):
-            self._requeued.update(record.stream for record in page)
-            self._seen = page[-1].position
+    # -- deciding -------------------------------------------------------------------------------
 
     async def verdict(self, orphan: Orphan) -> Verdict:
         """What is to become of it; what graphs inside of its graph completed counts too."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dashflow.checkpoint.imported_layout import upcast
 from dashflow.core.events import (
@@ -33,7 +33,6 @@ from dashflow.engine.ports import Host
 from dashflow.engine.replay import Replay
 from dashflow.engine.step import Step
 from dashflow.engine.task import Scope
-from dashflow.engine.turn import Turn
 from dashflow.errors import (
     ErrorCode,
     GraphBubbleUp,
@@ -47,6 +46,9 @@ from dashflow.errors import (
 )
 from dashflow.options import RunOptions
 from dashflow.types.commands import Command
+
+if TYPE_CHECKING:
+    from dashflow.engine.turn import Turn
 
 _UNKNOWN = Change()
 

@@ -7,7 +7,7 @@ The guarantees are those of LangGraph: the interface has no compare-and-append, 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -24,9 +24,11 @@ from dashflow.core.superstep import Live
 from dashflow.engine.history import Place, Worker, Writes
 from dashflow.engine.ports import Host
 from dashflow.engine.saver_pen import SaverPen
-from dashflow.engine.turn import Turn
 from dashflow.errors import UnknownCheckpointError
 from dashflow.options import RunOptions
+
+if TYPE_CHECKING:
+    from dashflow.engine.turn import Turn
 
 
 class SaverHistory:

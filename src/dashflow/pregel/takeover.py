@@ -6,15 +6,17 @@ not there any more; a context may be given anew.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import Any
 
 import msgspec
 
 from dashflow.core.fold import ThreadState
+from dashflow.engine.log_history import LogHistory
 from dashflow.engine.ports import Host
-from dashflow.engine.recovery import Orphan
+from dashflow.engine.recovery import Orphan, Stray
 from dashflow.engine.run import GraphRun
+from dashflow.engine.turn import Adopted
 from dashflow.pregel.call import Call
 from dashflow.pregel.main import Pregel
 from dashflow.pregel.tracing import followed
@@ -60,25 +62,82 @@ def take_over(
     return followed(run, None)
 
 
+def adopt(
+    graph: Pregel[Any, Any, Any, Any],
+    host: Host,
+    stray: Stray,
+    *,
+    context: Any = None,
+    control: RunControl | None = None,
+    begun: Callable[[], None] | None = None,
+) -> AsyncGenerator[Any, None]:
+    """Run an input whose caller died while it waited; arguments and errors as for ``take_over``."""
+    queued = stray.queued
+    config = config_as_asked(stray.thread, queued.meta, queued.options)
+    if queued.checkpoint:
+        config["configurable"]["checkpoint_id"] = queued.checkpoint
+    run = _run(
+        graph,
+        host,
+        queued.given,
+        config,
+        asked=queued.options,
+        durability=queued.durability,
+        context=queued.context[0] if queued.context else context,
+        control=control,
+    )
+    run.id = queued.run or run.id
+    history = run.lent
+    if isinstance(history, LogHistory):
+        run.turn = history.take_turn(Adopted(host, history.reader, run.options, queued))
+    if begun is not None:
+        run.begun = begun
+    return followed(run, queued.given)
+
+
 def _made(
     graph: Pregel[Any, Any, Any, Any], host: Host, orphan: Orphan, context: Any, control: RunControl | None
 ) -> GraphRun:
     state: ThreadState = orphan.state
-    asked = state.options
+    run = _run(
+        graph,
+        host,
+        None,
+        config_as_asked(orphan.thread, state.meta, state.options),
+        asked=state.options,
+        durability=state.durability,
+        context=context,
+        control=control,
+    )
+    run.id = state.run or run.id
+    run.expects = state.version
+    run.options = msgspec.structs.replace(run.options, attempt=orphan.attempt)
+    return run
+
+
+def _run(
+    graph: Pregel[Any, Any, Any, Any],
+    host: Host,
+    given: Any,
+    config: dict[str, Any],
+    *,
+    asked: Mapping[str, Any],
+    durability: str,
+    context: Any,
+    control: RunControl | None,
+) -> GraphRun:
+    """A run as its caller asked for it, ready to begin; nobody but the log sees what it does."""
     call = Call(
         graph=graph,
-        input=None,
-        config=config_as_asked(orphan.thread, state.meta, asked),
+        input=given,
+        config=config,
         context=context,
         stream_mode="values",
         output_keys=graph.plan.output,
         interrupt_before=asked.get("before"),
         interrupt_after=asked.get("after"),
-        durability=state.durability,
+        durability=durability,
         control=control,
     )
     run, _ = call.begin(host, quiet=True)
-    run.id = state.run or run.id
-    run.expects = state.version
-    run.options = msgspec.structs.replace(run.options, attempt=orphan.attempt)
     return run

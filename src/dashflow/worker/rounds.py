@@ -5,15 +5,15 @@ Awaits the host port only. Which run may be taken over is decided by the log: wh
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import aclosing
+from collections.abc import Callable, Coroutine, Mapping
+from contextlib import aclosing, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from dashflow._util.drive import drive
 from dashflow.core.plan import UNNAMED
 from dashflow.engine.ports import Crew, Done, Host, Overdue, Posted
-from dashflow.engine.recovery import Orphan, Recovery
+from dashflow.engine.recovery import Orphan, Recovery, Stray
 from dashflow.errors import (
     FencedError,
     GraphDrained,
@@ -22,7 +22,7 @@ from dashflow.errors import (
     OwnershipConflictError,
     VersionConflictError,
 )
-from dashflow.pregel.takeover import take_over
+from dashflow.pregel.takeover import adopt, take_over
 from dashflow.runtime import RunControl
 from dashflow.worker.report import Report
 
@@ -72,7 +72,7 @@ class Rounds:
         self._plans = plans
         self._controls: dict[str, RunControl] = {}
         self._busy: set[str] = set()
-        self._left: set[tuple[str, int]] = set()
+        self._left: set[tuple[str, object]] = set()
         self._stopping = False
         self.crew: Crew = host.crew(concurrency, attentive=True)
 
@@ -83,6 +83,7 @@ class Rounds:
     async def work(self, *, once: bool = False) -> None:
         """Look and work until ``stop``; with ``once`` until there is nothing left to do."""
         crew = self.crew
+        await self._recovery.arrive(["" if name == UNNAMED else name for name in self._graphs])
         try:
             while True:
                 found = 0 if self._stopping else await self._look()
@@ -95,6 +96,8 @@ class Rounds:
         finally:
             self._drain()
             await crew.close()
+            with suppress(LogClosedError):
+                await self._recovery.leave()
 
     async def _wait(self, crew: Crew) -> None:
         """Until the next look: take what ends meanwhile."""
@@ -128,9 +131,11 @@ class Rounds:
     async def _look(self) -> int:
         """Start work on what is found; how much that is, or goes on already."""
         try:
-            orphans = await self._recovery.orphans()
+            orphans, strays = await self._recovery.look()
             for orphan in orphans:
                 await self._consider(orphan)
+            for stray in strays:
+                self._adopt(stray)
             if self._plans is not None:
                 for run in await self._host.read(self._plans.unfinished):
                     self._start(f"plan {run}", partial(self._plan, run), blocking=True)
@@ -153,23 +158,38 @@ class Rounds:
             if verdict == "release":
                 await self._recovery.release(orphan)
             elif (state.graph or UNNAMED) not in self._graphs:
-                if (orphan.thread, state.version) not in self._left:
-                    self._left.add((orphan.thread, state.version))
-                    wanted = repr(state.graph) if state.graph else "without a name"
-                    self._tell(report("left", text=f"no graph {wanted} here"))
+                self._leave_alone(report, state.version)
             elif verdict == "bury":
                 letter = await self._recovery.bury(orphan)
                 self._tell(report("dead letter", text=letter.reason))
             else:
-                self._begin(key, orphan)
+                self._begin(key, partial(self._one, orphan.thread, partial(take_over, orphan=orphan), report))
         except _FASTER:
             return  # another worker had the same idea
 
-    def _begin(self, key: str, orphan: Orphan) -> None:
-        if self._host.asynchronous:
-            self._start(key, partial(self._one, orphan), blocking=False)
+    def _adopt(self, stray: Stray) -> None:
+        """Run an input whose caller died, if its graph is here."""
+        queued = stray.queued
+        report = partial(Report, kind="graph", name=stray.thread, run=queued.run, graph=queued.graph)
+        if (queued.graph or UNNAMED) in self._graphs:
+            work = partial(self._one, stray.thread, partial(adopt, stray=stray), report)
+            self._begin(f"graph {stray.thread}", work)
         else:
-            self._start(key, lambda: drive(self._one(orphan)), blocking=True)
+            self._leave_alone(report, queued.ticket)
+
+    def _leave_alone(self, report: partial[Report], what: object) -> None:
+        """Tell once of something that has no graph here."""
+        told = report("left")
+        if (told.name, what) not in self._left:
+            self._left.add((told.name, what))
+            wanted = repr(told.graph) if told.graph else "without a name"
+            self._tell(report("left", text=f"no graph {wanted} here"))
+
+    def _begin(self, key: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        if self._host.asynchronous:
+            self._start(key, work, blocking=False)
+        else:
+            self._start(key, lambda: drive(work()), blocking=True)
 
     def _start(self, key: str, work: Callable[[], Any], *, blocking: bool) -> None:
         if key not in self._busy:
@@ -178,21 +198,15 @@ class Rounds:
 
     # -- working --------------------------------------------------------------------------------
 
-    async def _one(self, orphan: Orphan) -> None:
-        """Go on with one run to its end, its pause or its failure."""
-        state = orphan.state
-        report = partial(
-            Report, kind="graph", name=orphan.thread, run=state.run, graph=state.graph, attempt=orphan.attempt
-        )
+    async def _one(self, thread: str, go_on: Callable[..., Any], report: partial[Report]) -> None:
+        """Work on one run to its end, its pause or its failure."""
         if self._stopping:
             return
-        control = self._controls[orphan.thread] = RunControl()
+        control = self._controls[thread] = RunControl()
         try:
-            graph = self._graphs[state.graph or UNNAMED]
-            run = take_over(
-                graph,
+            run = go_on(
+                self._graphs[report("taken over").graph or UNNAMED],
                 self._host,
-                orphan,
                 context=self._context,
                 control=control,
                 begun=lambda: self._tell(report("taken over")),
@@ -204,17 +218,17 @@ class Rounds:
             if isinstance(error, FencedError):
                 self._tell(report("lost", text=str(error)))
         except GraphDrained:
-            await self._recovery.put_back(orphan.thread)
+            await self._recovery.put_back(thread)
             self._tell(report("put back"))
         except LogError as error:
             self._tell(report("trouble", text=str(error)))
         except Exception as error:
             self._tell(report("failed", text=f"{type(error).__name__}: {error}"))
         else:
-            paused = await self._recovery.status(orphan.thread) == "paused"
+            paused = await self._recovery.status(thread) == "paused"
             self._tell(report("paused" if paused else "finished"))
         finally:
-            self._controls.pop(orphan.thread, None)
+            self._controls.pop(thread, None)
 
     def _plan(self, run: str) -> None:
         """Go on with one plan run; on a thread of its own."""
