@@ -58,6 +58,8 @@ class Inbox:
         version, left = reader.inboxes.get(self.thread, (0, ()))
         records = reader.log.read(self.stream, after=version)
         if records:
+            if records[0].version != version + 1:  # in between everything was done with, and forgotten
+                left = ()
             version = records[-1].version
             news = (inbox_event(record, reader.registry) for record in records)
             left = tuple(waiting([*left, *news]))
