@@ -1,24 +1,49 @@
 """A log whose events pass through a serialiser: so that what it encrypts is encrypted where it is kept.
 
-Event types, ids and times stay readable; what graphs put into channels does not.
+Event types, ids and times stay readable, and so do the keys of views; what graphs put into channels does
+not, nor do large values, snapshots and the values of views.
+
+Large values are kept under a keyed hash of the key that they were given: that one is a hash of their content,
+by which somebody who has the file could find out whether it holds a text that he knows. The hash's own key
+is made when it is first needed and kept in the log, sealed.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
-from typing import Any
+import os
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import suppress
+from hashlib import blake2b
+from time import time_ns
+from typing import Any, Final
+from uuid import uuid4
+from zlib import crc32
 
 from msgspec.structs import replace
 
 from dashflow.checkpoint.serde.base import SerializerProtocol
 from dashflow.checkpoint.serde.encrypted import EncryptedSerializer
 from dashflow.checkpoint.serde.jsonplus import JsonPlusSerializer
-from dashflow.log.base import Append, Appended, EventLog, NewEvent, Record, StreamInfo, Subscription, Ticket
+from dashflow.errors import MissingBlobError, VersionConflictError
+from dashflow.log.base import (
+    Append,
+    Appended,
+    EventLog,
+    NewEvent,
+    Record,
+    Snapshot,
+    StreamInfo,
+    Subscription,
+    Ticket,
+)
 from dashflow.log.codec import decode, encode
 
 _KEY = "sealed"
 _MARK = encode({_KEY: 0})[:-1]
 """How sealed data begins; what events are by themselves never does."""
+
+_SECRET: Final = "seal-blobs"
+"""The stream whose only event holds the key of the hash."""
 
 
 def sealed(log: EventLog, serde: SerializerProtocol) -> EventLog:
@@ -41,25 +66,63 @@ class SealedLog:
     def __init__(self, inner: EventLog, serde: SerializerProtocol) -> None:
         self.inner = inner
         self._serde = serde
+        self._secret: bytes | None = None
 
-    def _sealed(self, event: NewEvent) -> NewEvent:
-        return replace(event, data=encode({_KEY: [*self._serde.dumps_typed(event.data)]}))
+    # -- sealing ------------------------------------------------------------------------------
 
-    def _opened(self, record: Record) -> Record:
-        """The record as it was before; those from before there was a serialiser are left as they are.
+    def _seal(self, data: bytes) -> bytes:
+        return encode({_KEY: [*self._serde.dumps_typed(data)]})
+
+    def _open(self, data: bytes, what: str) -> bytes:
+        """The data as it was before; what is from before there was a serialiser is left as it is.
 
         Raises:
             ValueError: It was changed, or must be encrypted and is not.
         """
-        if record.data.startswith(_MARK):
-            tag, data = decode(record.data)[_KEY]
-            return replace(record, data=self._serde.loads_typed((tag, data)))
-        if isinstance(self._serde, EncryptedSerializer) and self._serde.require_encryption:
-            raise ValueError(f"Event {record.version} of {record.stream!r} is not encrypted, and must be")
-        return record
+        if data.startswith(_MARK):
+            tag, content = decode(data)[_KEY]
+            opened: bytes = self._serde.loads_typed((tag, content))
+            return opened
+        if self._strict:
+            raise ValueError(f"{what} is not encrypted, and must be")
+        return data
+
+    @property
+    def _strict(self) -> bool:
+        return isinstance(self._serde, EncryptedSerializer) and self._serde.require_encryption
+
+    def _sealed(self, event: NewEvent) -> NewEvent:
+        blobs = event.blobs
+        if blobs:
+            blobs = {self._key_of(key): self._seal(data) for key, data in blobs.items()}
+        return replace(event, data=self._seal(event.data), blobs=blobs)
+
+    def _opened(self, record: Record) -> Record:
+        """The record as it was before; see ``_open``."""
+        data = self._open(record.data, f"Event {record.version} of {record.stream!r}")
+        return record if data is record.data else replace(record, data=data, checksum=crc32(data))
 
     def _append(self, append: Append) -> Append:
         return replace(append, events=[self._sealed(event) for event in append.events])
+
+    def _key_of(self, key: bytes) -> bytes:
+        """The key under which a large value is kept: it tells nothing of the value without the secret."""
+        self._secret = self._secret or self._find_secret() or self._make_secret()
+        return _hash(key, self._secret)
+
+    def _find_secret(self) -> bytes | None:
+        return next((record.data for record in self.read(_SECRET, limit=1)), None)
+
+    def _make_secret(self) -> bytes:
+        secret = NewEvent("SecretMade", os.urandom(32), uuid4().bytes, time_ns())
+        try:
+            self.append(Append(_SECRET, [secret], expected=0))
+        except VersionConflictError:
+            # Somebody else was faster: theirs counts. None left of it is an error, not a reason for another.
+            return next(record.data for record in self.read(_SECRET, limit=1))
+        return secret.data
+
+    # -- events -------------------------------------------------------------------------------
 
     @property
     def instance(self) -> str:
@@ -85,9 +148,20 @@ class SealedLog:
         """Events of a stream."""
         return [*map(self._opened, self.inner.read(stream, after=after, upto=upto, limit=limit))]
 
-    def read_all(self, *, after: int = 0, category: str | None = None, limit: int = 1000) -> list[Record]:
+    def read_all(
+        self,
+        *,
+        after: int = 0,
+        category: str | None = None,
+        types: Sequence[str] = (),
+        correlation: str = "",
+        limit: int = 1000,
+    ) -> list[Record]:
         """Events of the whole log."""
-        return [*map(self._opened, self.inner.read_all(after=after, category=category, limit=limit))]
+        records = self.inner.read_all(
+            after=after, category=category, types=types, correlation=correlation, limit=limit
+        )
+        return [*map(self._opened, records)]
 
     def version(self, stream: str) -> int:
         """The stream's last version."""
@@ -97,11 +171,70 @@ class SealedLog:
         """All streams, most recently written first."""
         return self.inner.streams(category=category)
 
+    def abandoned(self, *, category: str | None = None) -> list[StreamInfo]:
+        """Streams whose owner is dead, oldest first."""
+        return self.inner.abandoned(category=category)
+
     def subscribe(
-        self, *, after: int = 0, stream: str | None = None, category: str | None = None
+        self,
+        *,
+        after: int = 0,
+        stream: str | None = None,
+        category: str | None = None,
+        types: Sequence[str] = (),
+        correlation: str = "",
     ) -> Subscription:
         """Follow the log from a position."""
-        return _Opening(self.inner.subscribe(after=after, stream=stream, category=category), self._opened)
+        inner = self.inner.subscribe(
+            after=after, stream=stream, category=category, types=types, correlation=correlation
+        )
+        return _Opening(inner, self._opened)
+
+    # -- beside the events ----------------------------------------------------------------------
+
+    def blob(self, key: bytes) -> bytes:
+        """A large value; one that was kept before there was a serialiser, too, unless that is forbidden."""
+        self._secret = self._secret or self._find_secret()
+        if self._secret is not None:
+            with suppress(MissingBlobError):  # from before, or not there
+                return self._open(self.inner.blob(_hash(key, self._secret)), f"The value {key.hex()}")
+        if self._strict:
+            raise MissingBlobError(self.where, key)
+        return self.inner.blob(key)
+
+    def keep_snapshot(self, stream: str, snapshot: Snapshot) -> None:
+        """Keep what folding a stream came to."""
+        self.inner.keep_snapshot(stream, replace(snapshot, data=self._seal(snapshot.data)))
+
+    def snapshot(self, stream: str, *, upto: int | None = None) -> Snapshot | None:
+        """The latest snapshot of a stream."""
+        found = self.inner.snapshot(stream, upto=upto)
+        if found is None:
+            return None
+        data = self._open(found.data, f"The snapshot of {stream!r} at version {found.version}")
+        return replace(found, data=data)
+
+    def project(
+        self, view: str, position: int, changes: Mapping[str, bytes | None], *, expected: int
+    ) -> None:
+        """Change a view."""
+        sealed = {key: None if data is None else self._seal(data) for key, data in changes.items()}
+        self.inner.project(view, position, sealed, expected=expected)
+
+    def view_position(self, view: str) -> int:
+        """Up to which position a view has seen the log."""
+        return self.inner.view_position(view)
+
+    def view(
+        self, view: str, *, prefix: str = "", after: str = "", limit: int | None = None
+    ) -> dict[str, bytes]:
+        """Entries of a view."""
+        found = self.inner.view(view, prefix=prefix, after=after, limit=limit)
+        return {key: self._open(data, f"Entry {key!r} of view {view!r}") for key, data in found.items()}
+
+    def drop_view(self, view: str) -> None:
+        """Remove a view whole."""
+        self.inner.drop_view(view)
 
     def close(self) -> None:
         """Commit what was submitted, and close."""
@@ -129,3 +262,7 @@ class _Opening:
     async def __aiter__(self) -> AsyncIterator[Record]:
         async for record in self._inner:
             yield self._opened(record)
+
+
+def _hash(key: bytes, secret: bytes) -> bytes:
+    return blake2b(key, key=secret, digest_size=32).digest()

@@ -10,14 +10,10 @@ from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from operator import attrgetter
 from threading import Lock
-from typing import TYPE_CHECKING
 
 from dashflow.log.admission import category_of
 from dashflow.log.base import NewEvent, Record, Snapshot, StreamInfo
 from dashflow.log.subscriptions import Bell
-
-if TYPE_CHECKING:
-    from dashflow.log.memory.log import MemoryLog
 
 _position = attrgetter("position")
 
@@ -85,7 +81,8 @@ class MemoryStore:
         """How many streams need a blob, by its key."""
         self.views: dict[str, View] = {}
         self.bells: tuple[Bell, ...] = ()
-        self.open: weakref.WeakValueDictionary[str, MemoryLog] = weakref.WeakValueDictionary()
+        self.open: weakref.WeakValueDictionary[str, object] = weakref.WeakValueDictionary()
+        """The logs on this store by their instances, as long as they are open and somebody has them."""
 
     def add(self, stream: Stream, events: Sequence[NewEvent], records: list[Record]) -> None:
         """Put the records that ``events`` became at the end of a stream and of the log."""

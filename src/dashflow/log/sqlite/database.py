@@ -18,7 +18,7 @@ from dashflow._util.database import code_of, is_busy, patiently, plain_cursor, r
 from dashflow.errors import LogError, LogFormatError, NotALogError, StorageUnavailableError, UsageError
 from dashflow.log.base import LOG_FORMAT
 from dashflow.log.sqlite import faults
-from dashflow.log.sqlite.statements import migrations, queries, schema
+from dashflow.log.sqlite.statements import migrations, queries, schema, statements_of
 from dashflow.log.subscriptions import Bell
 
 APPLICATION_ID: Final = 0x44617368
@@ -195,11 +195,11 @@ class Database:
         """Make sure that this is a log of a format we know, and set what holds for a connection."""
         if self.patiently(lambda: _pragma(connection, "application_id")) != APPLICATION_ID:
             self._create(connection)
-        found = self.patiently(lambda: self._format(connection))
+        found = self.patiently(lambda: stored_format(connection, self.where))
         if found > LOG_FORMAT:
             raise LogFormatError(self.where, found, LOG_FORMAT)
         if found < LOG_FORMAT:
-            self._migrate(connection, migrations(found))
+            self._migrate(connection)
         if self.path is not None:
             mode = self.patiently(lambda: _pragma(connection, "journal_mode=WAL"))
             if mode != "wal":
@@ -227,31 +227,35 @@ class Database:
             roll_back(connection)
             raise
 
-    def _format(self, connection: sqlite3.Connection) -> int:
-        """The stored format's number."""
-        try:
-            row = connection.execute(queries()["format"]).fetchone()
-        except sqlite3.OperationalError as error:
-            if code_of(error) != sqlite3.SQLITE_ERROR:
-                raise
-            row = None
-        if row is None or not isinstance(row[0], int):
-            raise NotALogError(self.where, "it does not say which format it has")
-        return int(row[0])
-
-    def _migrate(self, connection: sqlite3.Connection, scripts: list[str]) -> None:
+    def _migrate(self, connection: sqlite3.Connection) -> None:
         """Bring an older log to today's format, all steps or none."""
-        found = self._format(connection)
         self.patiently(lambda: connection.execute("BEGIN IMMEDIATE"))
         try:
-            if self._format(connection) == found:  # nobody else was faster
-                for script in scripts:
-                    _run(connection, script)
-                connection.execute(queries()["set_meta"], ("format", LOG_FORMAT))
+            # Asked again: another process may have been faster, and then there is nothing left to do.
+            for script in migrations(stored_format(connection, self.where)):
+                _run(connection, script)
+            connection.execute(queries()["set_meta"], ("format", LOG_FORMAT))
             self.patiently(lambda: connection.execute("COMMIT"))
         except BaseException:
             roll_back(connection)
             raise
+
+
+def stored_format(connection: sqlite3.Connection, where: str) -> int:
+    """The number of a log's format.
+
+    Raises:
+        NotALogError: It has none.
+    """
+    try:
+        row = plain_cursor(connection).execute(queries()["format"]).fetchone()
+    except sqlite3.OperationalError as error:
+        if code_of(error) != sqlite3.SQLITE_ERROR:
+            raise
+        row = None
+    if row is None or not isinstance(row[0], int):
+        raise NotALogError(where, "it does not say which format it has")
+    return int(row[0])
 
 
 def _pragma(connection: sqlite3.Connection, text: str) -> Any:
@@ -261,9 +265,8 @@ def _pragma(connection: sqlite3.Connection, text: str) -> Any:
 
 def _run(connection: sqlite3.Connection, script: str) -> None:
     """A script's statements one by one: ``executescript`` would commit before it."""
-    for statement in script.split(";\n"):
-        if statement.strip():
-            connection.execute(statement)
+    for statement in statements_of(script)[1]:
+        connection.execute(statement)
 
 
 def _tables(connection: sqlite3.Connection) -> int:
@@ -336,7 +339,7 @@ def _check_header(path: Path) -> None:
         NotALogError: A folder, another kind of file, or another program's database.
         StorageUnavailableError: The file cannot be read or may not be written.
     """
-    problem = _problem_of(path)
+    problem = problem_of(path)
     if problem is not None:
         raise problem
     if path.exists() and not os.access(path, os.W_OK):
@@ -347,7 +350,7 @@ def _check_header(path: Path) -> None:
         )
 
 
-def _problem_of(path: Path) -> LogError | None:
+def problem_of(path: Path) -> LogError | None:
     """Why a path cannot be a log; None for a log, an empty file or none at all."""
     try:
         kind = path.stat().st_mode

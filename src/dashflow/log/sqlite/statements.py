@@ -49,6 +49,18 @@ def migrations(found: int, known: int = LOG_FORMAT) -> list[str]:
     return [scripts[number] for number in range(found + 1, known + 1)]
 
 
+def statements_of(script: str) -> tuple[str, list[str]]:
+    """A script's first comment, as one line, and its statements without comments, in order."""
+    lines = script.splitlines()
+    why: list[str] = []
+    for line in lines:
+        if not line.startswith("--"):
+            break
+        why.append(line.removeprefix("--").strip())
+    code = "\n".join(line.rstrip() for line in lines if line.strip() and not line.lstrip().startswith("--"))
+    return " ".join(why), [statement for statement in code.removesuffix(";").split(";\n") if statement]
+
+
 def _text(name: str) -> str:
     content = get_data(__package__, name)
     assert content is not None
