@@ -38,6 +38,10 @@ def inbox_of(thread: str) -> str:
     return f"{INBOX}-{thread}"
 
 
+class Busy(Exception):
+    """The thread is not free for an input: others wait, or a worker is about to finish a run."""
+
+
 class Inbox:
     """One thread's inbox."""
 

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from dashflow._util.scope import CURRENT
-from dashflow.checkpoint.inbox import Inbox, has_worker
+from dashflow.checkpoint.inbox import Busy, Inbox, has_worker
 from dashflow.checkpoint.thread import ThreadReader, stream_of
 from dashflow.core.fold import ThreadState
 from dashflow.core.inbox import InputQueued, InputTaken, InputWithdrawn
@@ -23,10 +23,6 @@ from dashflow.errors import (
     VersionConflictError,
 )
 from dashflow.options import RunOptions
-
-
-class Busy(Exception):
-    """The thread is not free for this input: others wait, or a worker is about to finish a run."""
 
 
 class Turn:
@@ -101,12 +97,14 @@ class Turn:
         from dashflow.engine.waiting import Waiting  # only those who wait pay for it
 
         waiting = Waiting(self)
-        await waiting.queue()
         try:
+            await waiting.queue()
             await waiting.wait(accept)
         except _STAYS:
             raise
         except BaseException as error:
+            if not self.ticket:
+                raise  # it was not accepted
             await waiting.tell(InputWithdrawn(self.ticket, type(error).__name__))
             raise
 

@@ -9,29 +9,56 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from dashflow.checkpoint.events import to_new
-from dashflow.checkpoint.inbox import WAITER, dead, living, others, waiter_of
+from dashflow.checkpoint.inbox import WAITER, Busy, Inbox, dead, living, others, waiter_of
 from dashflow.checkpoint.line import Line
+from dashflow.checkpoint.thread import ThreadReader
 from dashflow.checkpoint.view import places
 from dashflow.core.events import CheckpointsForgotten, Event, RunPaused, RunStarted
 from dashflow.core.fold import ThreadState
 from dashflow.core.inbox import InboxEvent, InputQueued, InputTaken, ProcessReady
-from dashflow.engine.turn import Busy, Turn
-from dashflow.errors import FencedError, OwnershipConflictError, ValueCodecError, VersionConflictError
+from dashflow.engine.ports import Host
+from dashflow.errors import (
+    FencedError,
+    LogError,
+    OwnershipConflictError,
+    ValueCodecError,
+    VersionConflictError,
+)
 from dashflow.log.base import EVERYTHING, Append, NewEvent
 from dashflow.log.codec import encode
 from dashflow.log.ids import EventIds
+from dashflow.options import RunOptions
 
 _LOOK_AGAIN: Final = 0.5
 """Seconds after which one looks for a process that died without a word."""
 
 
+class Awaited(Protocol):
+    """The turn that is waited for (``dashflow.engine.turn.Turn``)."""
+
+    host: Host
+    reader: ThreadReader
+    graph: str
+    options: RunOptions
+    given: Any
+    inbox: Inbox
+    stream: str
+    scanned: int
+    ticket: str
+    seizes: bool
+
+    def ran_elsewhere(self) -> FencedError:
+        """What to tell a caller whose input somebody else ran."""
+        ...
+
+
 class Waiting:
     """What a turn does where the thread is not free."""
 
-    def __init__(self, turn: Turn) -> None:
+    def __init__(self, turn: Awaited) -> None:
         self._turn = turn
         self._host = turn.host
         self._reader = turn.reader
@@ -43,28 +70,34 @@ class Waiting:
 
     async def queue(self) -> None:
         """Be accepted: durable on return."""
-        host, reader, options = self._host, self._reader, self._turn.options
+        host, reader = self._host, self._reader
         await self._show_presence()
         self._turn.ticket = f"{host.now():x}-{host.entropy():016x}"
         self._turn.scanned = await host.read(lambda: reader.log.version(self._turn.stream))
-        queued = self._event(
-            InputQueued(
-                self._turn.ticket,
-                self._turn.given,
-                self._turn.scanned,
-                waiter_of(reader),
-                strategy=options.strategy,
-                graph=self._turn.graph,
-                run=str(options.config.get("run_id") or ""),
-                durability=options.durability,
-                meta=options.metadata,
-                options=dict(options.asked),
-                checkpoint=options.checkpoint or "",
-                context=_storable(options.context),
-            )
+        try:
+            append = Append(self._turn.inbox.stream, (self._event(self._queued()),))
+            accepted = await host.append(self._log, append)
+        except LogError:
+            self._turn.ticket = ""
+            raise
+        self._order = (self._turn.options.strategy == "enqueue", accepted.version)
+
+    def _queued(self) -> InputQueued:
+        turn, options = self._turn, self._turn.options
+        return InputQueued(
+            turn.ticket,
+            turn.given,
+            turn.scanned,
+            waiter_of(self._reader),
+            strategy=options.strategy,
+            graph=turn.graph,
+            run=str(options.config.get("run_id") or ""),
+            durability=options.durability,
+            meta=options.metadata,
+            options=dict(options.asked),
+            checkpoint=options.checkpoint or "",
+            context=_storable(options.context),
         )
-        accepted = await host.append(self._log, Append(self._turn.inbox.stream, (queued,)))
-        self._order = (options.strategy == "enqueue", accepted.version)
 
     async def _show_presence(self) -> None:
         """Say that this process is there for what it queues; sweep up behind others that are not."""
