@@ -15,6 +15,7 @@ from dashflow._util.reserved import CONFIG_KEY_DURABILITY, CONFIG_KEY_NODE_FINIS
 from dashflow.errors import UsageError
 from dashflow.runtime import RunControl
 
+_STRATEGY = "multitask_strategy"
 STRATEGIES = ("reject", "enqueue", "interrupt", "rollback")
 """What may become of a new input for a thread whose run is going on."""
 
@@ -26,7 +27,7 @@ UNLISTED = frozenset(
         "checkpoint_id",
         "checkpoint_ns",
         "checkpoint_map",
-        "multitask_strategy",
+        _STRATEGY,
         "langgraph_step",
         "langgraph_node",
         "langgraph_triggers",
@@ -83,7 +84,7 @@ class RunOptions(msgspec.Struct, frozen=True):
     step_timeout: float | None = None
     finished: Callable[[str], object] | None = None
     tracer: Any = None
-    asked: Mapping[str, Any] = {}
+    asked: dict[str, Any] = {}
     attempt: int = 0
     strategy: str = "enqueue"
 
@@ -193,10 +194,14 @@ def parse_options(
         raise ValueError("recursion_limit must be at least 1")
     if durability not in (None, "sync", "async", "exit"):
         raise UsageError(f"durability must be 'sync', 'async' or 'exit', not {durability!r}.")
-    strategy = strategy or configurable.get("multitask_strategy") or "enqueue"
+    if strategy is None and _STRATEGY in configurable:
+        strategy = configurable[_STRATEGY]
+    strategy = strategy or "enqueue"
     if strategy not in STRATEGIES:
         raise UsageError(f"multitask_strategy must be one of {', '.join(STRATEGIES)}, not {strategy!r}.")
     concurrency = config.get("max_concurrency")
+    special = limit != DEFAULT_RECURSION_LIMIT or concurrency or interrupt_before or interrupt_after
+    asked = _asked(limit, concurrency, interrupt_before, interrupt_after) if special else {}
     if durability is not None:  # graphs inside find it here
         configurable[CONFIG_KEY_DURABILITY] = durability
     thread = configurable.get("thread_id")
@@ -220,6 +225,6 @@ def parse_options(
         control=control,
         step_timeout=step_timeout,
         finished=configurable.get(CONFIG_KEY_NODE_FINISHED),
-        asked=_asked(limit, concurrency, interrupt_before, interrupt_after),
+        asked=asked,
         strategy=strategy,
     )

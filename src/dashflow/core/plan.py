@@ -28,11 +28,6 @@ UNNAMED = "LangGraph"
 """Name of a graph that was given none."""
 
 
-def recorded_name(plan: GraphPlan) -> str:
-    """A graph's name as events have it; "" when it was given none."""
-    return "" if plan.name == UNNAMED else plan.name
-
-
 class NodePolicies(msgspec.Struct, frozen=True):
     """How the engine treats a node: see the classes of its attributes.
 
@@ -117,6 +112,9 @@ class GraphPlan:
         stream: The key or keys that ``get_state`` shows.
         pure_reducers: Reducers that build a new value and leave the parts of the old one alone.
         follows: For each node, those that an edge leads to from it: to understand old checkpoints.
+
+    Attributes:
+        recorded: The name as events have it: "" when it was given none.
     """
 
     __slots__ = (
@@ -131,6 +129,7 @@ class GraphPlan:
         "name",
         "nodes",
         "output",
+        "recorded",
         "resources",
         "stream",
         "told",
@@ -155,6 +154,7 @@ class GraphPlan:
         follows: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         self.name = name
+        self.recorded = "" if name == UNNAMED else name
         self.nodes = dict(nodes)
         self.channels = dict(channels)
         self.managed = dict(managed)

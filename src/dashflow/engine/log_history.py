@@ -11,7 +11,7 @@ from dashflow.checkpoint.thread import ThreadReader, stream_of
 from dashflow.checkpoint.view import as_shown, checkpoints, config_of, mapped, name_of, places
 from dashflow.core.events import StateEdited
 from dashflow.core.fold import EMPTY, ThreadState
-from dashflow.core.plan import GraphPlan, recorded_name
+from dashflow.core.plan import GraphPlan
 from dashflow.core.superstep import Live
 from dashflow.engine.history import Place, Worker, Writes
 from dashflow.engine.journal import Journal, give_back
@@ -101,7 +101,7 @@ class LogHistory:
             return None
         from dashflow.engine.turn import Turn  # graphs that keep nothing need not load it
 
-        return self.take_turn(Turn(self.host, self.reader, recorded_name(plan), options, given))
+        return self.take_turn(Turn(self.host, self.reader, plan.recorded, options, given))
 
     def take_turn(self, turn: Turn) -> Turn:
         """Go on only when it is this one's turn."""

@@ -21,7 +21,7 @@ from dashflow.core.events import (
     StepCompleted,
 )
 from dashflow.core.fold import EMPTY, ThreadState
-from dashflow.core.plan import GraphPlan, recorded_name
+from dashflow.core.plan import GraphPlan
 from dashflow.core.superstep import Task, apply, next_tasks, read, revive, stops_at
 from dashflow.core.written import tell
 from dashflow.engine.accept import Terms, accept, told
@@ -51,10 +51,6 @@ if TYPE_CHECKING:
     from dashflow.engine.turn import Turn
 
 _UNKNOWN = Change()
-
-
-def _nobody_waits() -> None:
-    """Called when a run is accepted and nobody wants to know."""
 
 
 class GraphRun(Step):
@@ -95,7 +91,7 @@ class GraphRun(Step):
         self._given = given
         self.expects: int | None = None
         self.turn: Turn | None = None
-        self.begun: Callable[[], None] = _nobody_waits
+        self.begun: Callable[[], None] | None = None
         self._changes: Changes | None = None
         self._held: tuple[str, list[str]] = ("", [])
         self._shown = False
@@ -112,8 +108,10 @@ class GraphRun(Step):
         """Run to the end; yields parts as they come."""
         ending: tuple[Event, ...] = ()
         try:
-            await self._begin()
-            self.begun()
+            # Only a thread can be busy.
+            await (self._accept() if self._history is None else self._begin())
+            if self.begun is not None:
+                self.begun()
             happening = self._leased() if self.plan.resources else self._loop()
             async with aclosing(happening) as steps:  # work of a step ends before the run does
                 async for part in steps:
@@ -289,9 +287,9 @@ class GraphRun(Step):
             replay=travels,
             parents=self.around,
             deltas=self.plan.deltas,
-            graph=recorded_name(self.plan),
+            graph=self.plan.recorded,
             attempt=options.attempt,
-            options=dict(options.asked) if self.outer is None else {},
+            options=options.asked if self.outer is None else {},
             ticket="" if self.turn is None else self.turn.ticket,
         )
 

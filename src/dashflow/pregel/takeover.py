@@ -57,8 +57,7 @@ def take_over(
         Exception: What a node raised; it is recorded.
     """
     run = _made(graph, host, orphan, context, control)
-    if begun is not None:
-        run.begun = begun
+    run.begun = begun
     return followed(run, None)
 
 
@@ -90,8 +89,7 @@ def adopt(
     history = run.lent
     if isinstance(history, LogHistory):
         run.turn = history.take_turn(Adopted(host, history.reader, run.options, queued))
-    if begun is not None:
-        run.begun = begun
+    run.begun = begun
     return followed(run, queued.given)
 
 
