@@ -182,6 +182,24 @@ def test_many_inputs_at_once_are_all_handled(desk, host, soak) -> None:
     assert sorted(desk.accepted()) == list(numbers)
 
 
+def test_many_threads_with_many_inputs_each(desk, pool, soak) -> None:
+    """Threads do not wait for each other, and in each everything is handled once."""
+    threads, each = (100, 100) if soak else (4, 8)
+    graphs = [desk.graph(desk.process()) for _ in range(2)]
+    futures = [
+        pool.submit(graphs[n % 2].invoke, {"n": n}, {"configurable": {"thread_id": f"t{n % threads}"}})
+        for n in range(threads * each)
+    ]
+    for n, future in enumerate(futures):
+        assert future.result()["log"][-2:] == [n, f"{n}!"]
+    assert sorted(desk.ran) == list(range(threads * each))
+    for number in range(threads):
+        values = graphs[0].get_state({"configurable": {"thread_id": f"t{number}"}}).values["log"]
+        assert sorted(one for one in values if isinstance(one, int)) == list(
+            range(number, threads * each, threads)
+        )
+
+
 def test_a_stream_waits_too(desk, pool) -> None:
     held = desk.hold(pool)
     parts = pool.submit(lambda: list(desk.graph().stream({"n": 5}, CONFIG, stream_mode="updates")))

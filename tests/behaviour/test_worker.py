@@ -4,6 +4,7 @@ import asyncio
 import operator
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Annotated, Any, TypedDict
 
 import pytest
@@ -12,6 +13,7 @@ from dashflow.checkpoint.memory import InMemorySaver
 from dashflow.checkpoint.saver import LogSaver
 from dashflow.errors import LogClosedError, UsageError
 from dashflow.graph import START, StateGraph
+from dashflow.log.base import Append, NewEvent
 from dashflow.log.memory import MemoryLog
 from dashflow.runtime import get_runtime
 from dashflow.types import Command, interrupt
@@ -310,6 +312,40 @@ def test_two_workers_share_the_work(house, kind) -> None:
         thread.join()
     assert house.ran == ["a"] * 10
     assert house.told().count("finished") == 10
+
+
+@dataclass
+class Pet:
+    """A class that only one program knows."""
+
+    name: str
+
+
+def test_a_thread_that_cannot_be_read_holds_up_no_other(house, kind) -> None:
+    """Values of classes that are not known here do no harm; a damaged event is told of, once."""
+    house.die("a", at="a", config={"configurable": {"thread_id": "damaged"}})
+    house.die("a", at="a", config={"configurable": {"thread_id": "sound"}})
+    event = NewEvent("StepCompleted", b"\xc1", b"d" * 16, 1)
+    log = MemoryLog(house.alive.store)
+    log.append(Append("run-damaged", (event,), owner=f"{log.instance}/x", claim=True))
+    log.abandon()
+    stranger = MemoryLog(house.alive.store)
+    saver = LogSaver(stranger)
+    saver.registry.register(Pet)
+
+    def die(state: State) -> State:
+        stranger.abandon()
+        raise RuntimeError("the process is gone")
+
+    builder = StateGraph(State).add_node("die", die).add_edge(START, "die")
+    with pytest.raises(LogClosedError):
+        builder.compile(checkpointer=saver, name="pets").invoke(
+            {"log": [Pet("rex")]}, {"configurable": {"thread_id": "pets"}}
+        )
+    worker = house.worker(house.graph(house.alive, "a"))
+    drive(worker, kind)
+    told = sorted((report.name, report.what) for report in house.reports)
+    assert told == [("damaged", "trouble"), ("pets", "left"), ("sound", "finished"), ("sound", "taken over")]
 
 
 class Stranger(InMemorySaver):

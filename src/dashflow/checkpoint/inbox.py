@@ -13,7 +13,6 @@ from dashflow.checkpoint.thread import ThreadReader, stream_of
 from dashflow.core.events import RunDeadLettered, RunFailed, RunFinished, RunPaused, RunStarted
 from dashflow.core.inbox import EVENTS, InboxEvent, InputQueued, ProcessReady, waiting
 from dashflow.log.base import Record
-from dashflow.log.codec import Registry
 
 INBOX: Final = "inbox"
 WAITER: Final = "waiter"
@@ -22,14 +21,14 @@ WORKER: Final = "worker"
 _ENDS: Final = (RunFinished.type, RunPaused.type, RunFailed.type, RunDeadLettered.type)
 
 
-def inbox_event(record: Record, registry: Registry) -> InboxEvent:
+def inbox_event(record: Record, reader: ThreadReader) -> InboxEvent:
     """The event in a record of an inbox, or of a process that waits or works.
 
     Raises:
         CorruptEventError: Its data cannot be read as that type of event.
         ValueCodecError: A value's class is not registered.
     """
-    event: InboxEvent = read_as(record, EVENTS.get(record.type), registry, "raise")
+    event: InboxEvent = read_as(record, EVENTS.get(record.type), reader.registry, reader.unknown)
     return event
 
 
@@ -65,7 +64,7 @@ class Inbox:
             if records[0].version != version + 1:  # in between everything was done with, and forgotten
                 left = ()
             version = records[-1].version
-            news = (inbox_event(record, reader.registry) for record in records)
+            news = (inbox_event(record, reader) for record in records)
             left = tuple(waiting([*left, *news]))
             reader.inboxes[self.thread] = (version, left)
         return left, version
@@ -113,7 +112,7 @@ def has_worker(reader: ThreadReader, graph: str) -> bool:
     """Whether a worker lives that finishes runs of this graph."""
     for stream in living(reader, WORKER):
         for record in reader.log.read(stream):
-            event = inbox_event(record, reader.registry)
+            event = inbox_event(record, reader)
             if isinstance(event, ProcessReady) and graph in event.graphs:
                 return True
     return False

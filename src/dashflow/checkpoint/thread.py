@@ -54,6 +54,7 @@ class ThreadReader:
         loads: Reads what was imported: (tag, bytes). None: data only.
 
     Attributes:
+        unknown: See above.
         imports: What was put into the threads by hand.
         left: By stream, the owner of a run that ended and could not give the stream back, since the log
             could not be written. Whoever comes next does it.
@@ -79,9 +80,14 @@ class ThreadReader:
         self.inboxes: dict[str, tuple[int, tuple[Any, ...]]] = {}
         self.lines: dict[str, Any] = {}
         self.present = False
-        self._unknown = unknown
+        self.unknown = unknown
         self._heads: OrderedDict[str, ThreadState] = OrderedDict()
         self._lock = threading.Lock()
+
+    def lenient(self) -> ThreadReader:
+        """A reader of the same log for who looks at threads of any program, and not at their values: those of
+        classes that are not known here are shown as such."""
+        return ThreadReader(self.log, self.registry, unknown="opaque", loads=self.imports.loads)
 
     def head(self, thread: str, ns: str = "") -> ThreadState:
         """The thread after its last event; ``EMPTY`` for an unknown one."""
@@ -124,7 +130,7 @@ class ThreadReader:
     def _copy(self, value: Any) -> Any:
         if type(value) in _SCALARS:
             return value
-        return decode(encode(value), self.registry, unknown=self._unknown)
+        return decode(encode(value), self.registry, unknown=self.unknown)
 
     def remember(self, thread: str, state: ThreadState, ns: str = "") -> None:
         """Keep ``state`` as the thread's latest; the caller knows that it is."""
@@ -176,7 +182,7 @@ class ThreadReader:
         """
         if record.type in IMPORTS:
             return self.imports.event(record)
-        return from_record(record, self.registry, unknown=self._unknown)
+        return from_record(record, self.registry, unknown=self.unknown)
 
     def _fold(self, state: ThreadState, event: Event, record: Record) -> ThreadState:
         try:

@@ -6,8 +6,8 @@ on, so of several who look at the same time one wins.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Final, Literal
 
 import msgspec
@@ -19,7 +19,14 @@ from dashflow.core.events import Event, RunDeadLettered, RunRequeued, StepComple
 from dashflow.core.fold import ThreadState
 from dashflow.core.inbox import InputQueued, ProcessReady
 from dashflow.engine.ports import Host
-from dashflow.errors import OwnershipConflictError, RunStateError
+from dashflow.errors import (
+    CorruptEventError,
+    LogError,
+    MissingBlobError,
+    OwnershipConflictError,
+    RunStateError,
+    ValueCodecError,
+)
 from dashflow.log.base import EVERYTHING, Append
 from dashflow.log.ids import EventIds
 
@@ -85,16 +92,20 @@ class Recovery:
         host: The world.
         reader: The log's threads.
         max_attempts: After so many attempts without anything completed, a run is a dead letter.
+
+    Attributes:
+        unreadable: Threads that were left alone since something in them cannot be read, and why.
     """
 
     def __init__(self, host: Host, reader: ThreadReader, *, max_attempts: int = MAX_ATTEMPTS) -> None:
         self._host = host
-        self._reader = reader
+        self._reader = reader.lenient()
         self._max_attempts = max_attempts
         self._presence: Append | None = None
         self._seen = {CATEGORY: 0, INBOX: 0}
         self._requeued: set[str] = set()
         self._waited_for: set[str] = set()
+        self.unreadable: dict[str, LogError] = {}
 
     # -- being there ----------------------------------------------------------------------------
 
@@ -128,7 +139,10 @@ class Recovery:
     def _look(self) -> tuple[list[Orphan], list[Stray]]:
         reader, log = self._reader, self._reader.log
         names = [info.stream for info in log.abandoned(category=CATEGORY)]
-        orphans = [Orphan(thread, reader.head(thread)) for thread, _ in map(thread_of, names)]
+        orphans: list[Orphan] = []
+        for thread, _ in map(thread_of, names):
+            with self._reading(thread):
+                orphans.append(Orphan(thread, reader.head(thread)))
         strays: list[Stray] = []
         self._requeued.update(self._new_streams(CATEGORY, RunRequeued.type))
         self._waited_for.update(
@@ -139,16 +153,26 @@ class Recovery:
         owned = {info.stream for info in log.streams(category=CATEGORY) if info.owner} | {*names}
         for stream in sorted(self._requeued - owned):
             thread, _ = thread_of(stream)
-            state = reader.head(thread)
-            if state.status == "running":
-                orphans.append(Orphan(thread, state))
-            else:
-                self._requeued.discard(stream)
+            with self._reading(thread):
+                state = reader.head(thread)
+                if state.status == "running":
+                    orphans.append(Orphan(thread, state))
+                else:
+                    self._requeued.discard(stream)
         known = {orphan.thread for orphan in orphans}
         for thread in sorted(self._waited_for - known):
             if stream_of(thread) not in owned:
-                self._look_into(thread, orphans, strays)
+                with self._reading(thread):
+                    self._look_into(thread, orphans, strays)
         return orphans, strays
+
+    @contextmanager
+    def _reading(self, thread: str) -> Iterator[None]:
+        """One thread that cannot be read does not keep the others from being looked at."""
+        try:
+            yield
+        except (CorruptEventError, ValueCodecError, MissingBlobError) as error:
+            self.unreadable[thread] = error
 
     def _look_into(self, thread: str, orphans: list[Orphan], strays: list[Stray]) -> None:
         """What is to be done about the inbox of a thread that nobody owns."""
@@ -252,9 +276,13 @@ class Recovery:
             after = page[-1].position
             for record in page:
                 thread, _ = thread_of(record.stream)
-                state = reader.head(thread)
-                event = reader.event(record)
-                if state.status == "dead" and isinstance(event, RunDeadLettered) and event.run == state.run:
+                with self._reading(thread):
+                    state, event = reader.head(thread), reader.event(record)
+                    if not isinstance(event, RunDeadLettered) or (state.status, state.run) != (
+                        "dead",
+                        event.run,
+                    ):
+                        continue
                     found[thread] = DeadLetter(
                         thread, event.run, state.graph, event.attempts, event.reason, record.at
                     )

@@ -20,7 +20,7 @@ class Report(msgspec.Struct, frozen=True):
             over meanwhile), ``dead letter`` (tried too often), ``left`` (its graph is not known here),
             ``put back`` (the worker was stopped; another one goes on), ``trouble`` (the log could not be
             used just now).
-        kind: ``graph`` or ``plan``; "" for trouble.
+        kind: ``graph`` or ``plan``; "" for trouble with the log as a whole.
         name: The graph's thread, or the plan's run.
         run: Id of the run.
         graph: Name of the graph; "" when it was given none.

@@ -136,6 +136,10 @@ class Rounds:
                 await self._consider(orphan)
             for stray in strays:
                 self._adopt(stray)
+            for thread, error in self._recovery.unreadable.items():
+                if (thread, error.code) not in self._left:
+                    self._left.add((thread, error.code))
+                    self._tell(Report("trouble", "graph", thread, text=str(error)))
             if self._plans is not None:
                 for run in await self._host.read(self._plans.unfinished):
                     self._start(f"plan {run}", partial(self._plan, run), blocking=True)
