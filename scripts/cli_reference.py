@@ -32,10 +32,15 @@ def render() -> str:
 
 
 def _subcommands(parent: click.Context) -> Iterator[str]:
-    for name in cli.list_commands(parent):
-        command = cli.get_command(parent, name)
+    group = parent.command
+    if not isinstance(group, click.Group):
+        return
+    for name in group.list_commands(parent):
+        command = group.get_command(parent, name)
         if command is not None and not command.hidden:
-            yield from _command(command, click.Context(command, parent, name))
+            context = click.Context(command, parent, name)
+            yield from _command(command, context)
+            yield from _subcommands(context)
 
 
 def _command(command: click.Command, context: click.Context) -> Iterator[str]:
@@ -44,7 +49,9 @@ def _command(command: click.Command, context: click.Context) -> Iterator[str]:
     pieces = " ".join(command.collect_usage_pieces(context))
     yield f"```text\n{context.command_path} {pieces}\n```\n"
     yield _prose(command.help or "")
-    common = set() if context.parent is None else {param.name for param in cli.get_params(context.parent)}
+    common = (
+        set() if context.parent is None else {param.name for param in cli.get_params(context.find_root())}
+    )
     own = (param for param in command.get_params(context) if param.name not in common)
     rows = [row for param in own if (row := _option(param, context))]
     if rows:

@@ -13,10 +13,13 @@ from typing import get_args
 
 import msgspec
 
+from dashflow.batch.core import events as batch_events
+from dashflow.checkpoint.breakpoints import BreakpointsSet
 from dashflow.core import events as graph_events
 from dashflow.core import inbox as inbox_events
 from dashflow.planner.core import commands as planner_commands
 from dashflow.planner.core import events as planner_events
+from dashflow.types.breakpoints import Breakpoint
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "reference" / "events.md"
 
@@ -56,6 +59,17 @@ SECTIONS: tuple[tuple[str, str, tuple[type[msgspec.Struct], ...]], ...] = (
         "Parts of graph events",
         "Values inside the events above.",
         (graph_events.Change, graph_events.Question),
+    ),
+    (
+        "Events beside graphs",
+        "Recorded in a stream of their own, `breakpoints-THREAD`.",
+        (BreakpointsSet,),
+    ),
+    ("Parts of these", "", (Breakpoint,)),
+    (
+        "Batch events",
+        "Recorded in a batch's stream. All of them have `at: int`, nanoseconds since the Unix epoch.",
+        get_args(batch_events.Event),
     ),
 )
 

@@ -14,6 +14,7 @@ import msgspec
 from dashflow._util.reserved import CONFIG_KEY_DURABILITY, CONFIG_KEY_NODE_FINISHED, CONFIG_KEY_STRICT_RESUME
 from dashflow.errors import UsageError
 from dashflow.runtime import RunControl
+from dashflow.types.breakpoints import Breakpoints
 
 _STRATEGY = "multitask_strategy"
 STRATEGIES = ("reject", "enqueue", "interrupt", "rollback")
@@ -54,7 +55,7 @@ class RunOptions(msgspec.Struct, frozen=True):
         max_concurrency: How many tasks of a step run at a time.
         config: The config as given, merged; a new dict.
         context: What the caller passed as ``context``.
-        interrupt_before: Static breakpoints before these nodes, or ``"*"``.
+        interrupt_before: Breakpoints before these nodes, or ``"*"``, or nodes and on which condition.
         interrupt_after: The same after them.
         around: ``configurable["checkpoint_map"]``: checkpoints by namespace, to go back to graphs inside
         tasks.
@@ -76,8 +77,8 @@ class RunOptions(msgspec.Struct, frozen=True):
     max_concurrency: int | None
     config: dict[str, Any]
     context: Any = None
-    interrupt_before: Sequence[str] | str = ()
-    interrupt_after: Sequence[str] | str = ()
+    interrupt_before: Breakpoints = ()
+    interrupt_after: Breakpoints = ()
     around: Mapping[str, str] = {}
     strict_resume: bool = False
     control: RunControl | None = None
@@ -150,19 +151,19 @@ def _merge_callbacks(known: Any, more: Any) -> Any:
 def _asked(
     limit: int,
     concurrency: int | None,
-    before: Sequence[str] | str | None,
-    after: Sequence[str] | str | None,
+    before: Breakpoints | None,
+    after: Breakpoints | None,
 ) -> dict[str, Any]:
-    """See ``RunOptions.asked``."""
+    """See ``RunOptions.asked``. Of breakpoints with a condition the name is kept: they always stop then."""
     asked: dict[str, Any] = {}
     if limit != DEFAULT_RECURSION_LIMIT:
         asked["limit"] = limit
     if concurrency is not None:
         asked["concurrency"] = concurrency
     if before:
-        asked["before"] = before if before == "*" else [*before]
+        asked["before"] = before if isinstance(before, str) else [*before]
     if after:
-        asked["after"] = after if after == "*" else [*after]
+        asked["after"] = after if isinstance(after, str) else [*after]
     return asked
 
 
@@ -170,9 +171,9 @@ def parse_options(
     *configs: Mapping[str, Any] | None,
     durability: str | None = None,
     context: Any = None,
-    interrupt_before: Sequence[str] | str | None = None,
-    interrupt_after: Sequence[str] | str | None = None,
-    breakpoints: tuple[Sequence[str] | str, Sequence[str] | str] = ((), ()),
+    interrupt_before: Breakpoints | None = None,
+    interrupt_after: Breakpoints | None = None,
+    breakpoints: tuple[Breakpoints, Breakpoints] = ((), ()),
     control: RunControl | None = None,
     step_timeout: float | None = None,
     strategy: str | None = None,

@@ -146,6 +146,12 @@ class World:
             return graph.get_state(config)
         return self._runner.run(graph.aget_state(config))
 
+    def call(self, graph: Any, name: str, *args: Any, **options: Any) -> Any:
+        """A method of the graph, or its asynchronous twin."""
+        if self._runner is None:
+            return getattr(graph, name)(*args, **options)
+        return self._runner.run(getattr(graph, f"a{name}")(*args, **options))
+
     def history(self, graph: Any, config: Any = None, **options: Any) -> list[Any]:
         """``get_state_history``, as a list."""
         config = self.config() if config is None else config

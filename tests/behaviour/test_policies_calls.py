@@ -135,3 +135,37 @@ async def test_no_more_functions_than_allowed_run_at_a_time_on_the_loop() -> Non
     result = await flow.ainvoke(list(range(20)), {"max_concurrency": 3})
     assert [tuple(pair) for pair in result] == [(number, "work") for number in range(20)]
     assert inside.most == 3
+
+
+@pytest.mark.feature("RUN-08")
+async def test_what_an_attempt_started_is_given_up_with_it() -> None:
+    """The first attempt fails while its call and a graph in that call are at work: neither goes on."""
+    reached, seen, go_on = asyncio.Event(), [], asyncio.Event()
+
+    @task
+    async def inner(value):
+        seen.append(f"inner {value}")
+        reached.set()
+        await go_on.wait()
+        seen.append(f"after {value}")
+
+    @task
+    async def outer(value):
+        await inner(value)
+        seen.append(f"outer {value}")
+
+    attempts = []
+
+    @entrypoint(retry_policy=AT_ONCE)
+    async def flow(value):
+        attempts.append(value)
+        if len(attempts) == 1:
+            outer("first")
+            await reached.wait()
+            raise ConnectionError
+        go_on.set()
+        await outer("second")
+        return value
+
+    assert await flow.ainvoke(7) == 7
+    assert seen == ["inner first", "inner second", "after second", "outer second"]

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -253,3 +254,65 @@ def test_an_owner_that_was_stopped_past_its_lease_is_fenced(
     assert log.append(Append("run-1", new_events(1), 2, owner=owner, epoch=epoch)).version == 3
     assert log.streams()[0].owner == owner
     log.close()
+
+
+FORGETTER = """
+from hashlib import sha256
+from dashflow.log.base import EVERYTHING, Snapshot
+log = SqliteLog(sys.argv[1], lease_seconds=10_000)
+owner = log.instance + "/r"
+first = log.append(Append("run-1", owner=owner, claim=True))
+version, seen = first.version, log.view_position("sizes")
+print("owns", flush=True)
+while True:
+    data = os.urandom(8000)
+    shared = b"shared" * 2000
+    kept = {sha256(each).digest(): each for each in (data, shared)}
+    event = NewEvent("Said", sha256(data).digest(), os.urandom(16), 1, blobs=kept)
+    done = log.append(Append("run-1", [event], version, owner=owner, epoch=first.epoch,
+                             forget=EVERYTHING if version % 5 == 4 else 0))
+    version = done.version
+    log.keep_snapshot("run-1", Snapshot(version, str(version).encode()))
+    log.project("sizes", done.position, {"version": str(version).encode()}, expected=seen)
+    seen = done.position
+    print(version, flush=True)
+"""
+
+
+@pytest.mark.feature("LOG-04", "LOG-05", "LOG-06")
+def test_killed_while_it_forgets(path: Path, start: Callable[..., "subprocess.Popen[str]"]) -> None:
+    chance = random.Random(7)
+    last = 0
+    for _ in range(5):
+        child = start(FORGETTER, path)
+        assert said(child) == "owns"
+        for _ in range(chance.randrange(3, 40)):
+            last = int(said(child))
+        child.kill()
+        child.communicate()
+        log = SqliteLog(path)
+        # At once, although the lease has hours to run.
+        assert [info.stream for info in log.abandoned()] == ["run-1"]
+        records = log.read("run-1")
+        assert records[-1].version >= last
+        assert records[0].version % 5 == 0 or records[0].version == 1
+        assert [r.version for r in records] == list(range(records[0].version, records[-1].version + 1))
+        assert all(sha256(log.blob(record.data)).digest() == record.data for record in records)
+        # What can be made again may be behind, but never ahead, and is whole.
+        snapshot = log.snapshot("run-1")
+        assert snapshot is None or snapshot.data == str(snapshot.version).encode()
+        seen = log.view_position("sizes")
+        assert seen <= records[-1].position
+        told = [record.version for record in records if record.position == seen]
+        assert not told or log.view("sizes") == {"version": str(told[0]).encode()}
+        owner = log.instance + "/next"
+        epoch = log.append(Append("run-1", owner=owner, claim=True)).epoch
+        log.append(Append("run-1", owner=owner, epoch=epoch, release=True))
+        assert log.abandoned() == []
+        kept = len(records) + 1  # their own blobs and the shared one
+        log.close()
+        check = sqlite3.connect(path)
+        assert check.execute("SELECT count(*) FROM blobs").fetchone() == (kept,)
+        assert check.execute("SELECT count(DISTINCT blob_id) FROM needs").fetchone() == (kept,)
+        check.close()
+        check_file(path)

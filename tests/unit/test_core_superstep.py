@@ -198,13 +198,13 @@ def test_a_breakpoint_stops_until_it_was_passed_and_again_when_something_changed
     plan = plan_of([(START, "n0"), ("n0", "n0")])
     live = begin(plan)
     due = next_tasks(plan, live)
-    assert names(stops_at(live, ["n0"], due)) == ["n0"]
-    assert names(stops_at(live, "*", due)) == ["n0"]
-    assert stops_at(live, ["n1"], due) == []
+    assert names(stops_at(plan, live, ["n0"], due)) == ["n0"]
+    assert names(stops_at(plan, live, "*", due)) == ["n0"]
+    assert stops_at(plan, live, ["n1"], due) == []
     pass_breakpoints(live)
-    assert stops_at(live, ["n0"], due) == []
+    assert stops_at(plan, live, ["n0"], due) == []
     step(plan, live, {})
-    assert names(stops_at(live, ["n0"], next_tasks(plan, live))) == ["n0"]
+    assert names(stops_at(plan, live, ["n0"], next_tasks(plan, live))) == ["n0"]
 
 
 def test_hidden_nodes_are_not_stopped_at() -> None:
@@ -213,4 +213,4 @@ def test_hidden_nodes_are_not_stopped_at() -> None:
     apply(plan, live, (), [(START, {"n": 1})])
     due = next_tasks(plan, live)
     assert isinstance(due[0], Task)
-    assert (names(due), stops_at(live, "*", due)) == ([START], [])
+    assert (names(due), stops_at(plan, live, "*", due)) == ([START], [])

@@ -69,6 +69,20 @@ def test_a_dead_owner_is_replaced_long_before_its_lease_ends(opened: Open, path:
         first.append(Append("run-1", new_events(1), owner=first.instance + "/r", epoch=epoch))
 
 
+def test_the_streams_of_the_dead_and_the_late_are_abandoned(opened: Open) -> None:
+    late = Clock()
+    dead, hanging, second = opened(lease_seconds=10_000), opened(lease_seconds=60), opened(clock=late)
+    claim(dead, "run-dead")
+    claim(hanging, "run-hanging")
+    assert second.abandoned() == []
+    dies(dead)
+    assert [(info.stream, info.owner) for info in second.abandoned()] == [("run-dead", dead.instance + "/r")]
+    late.now += 61 * 10**9
+    assert [info.stream for info in second.abandoned()] == ["run-dead", "run-hanging"]
+    # Nobody takes itself for dead.
+    assert [info.stream for info in hanging.abandoned()] == ["run-dead"]
+
+
 def test_a_living_owner_past_its_lease_is_replaced_and_fenced(opened: Open) -> None:
     late = Clock()
     first, second = opened(lease_seconds=60), opened(clock=late)

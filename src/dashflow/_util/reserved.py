@@ -103,3 +103,13 @@ def branch_to(node: str) -> str:
 def path_of(namespace: str | None) -> tuple[str, ...]:
     """The segments of a namespace; () for the root's."""
     return tuple(namespace.split(NS_SEP)) if namespace else ()
+
+
+def stable(namespace: str) -> str:
+    """A namespace without the ids of tasks: that of a graph that keeps one history per thread."""
+    return NS_SEP.join(part.split(NS_END)[0] for part in namespace.split(NS_SEP))
+
+
+def way_to(namespace: str) -> str:
+    """The nodes that a namespace leads through, whichever call of a graph in them it speaks of."""
+    return stable(NS_SEP.join(part for part in path_of(namespace) if not part.isdigit()))

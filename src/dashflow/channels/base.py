@@ -44,6 +44,11 @@ class BaseChannel(ABC, Generic[Value, Update, Checkpoint]):
     def UpdateType(self) -> Any:
         """Type of what ``update`` takes a sequence of."""
 
+    @property
+    def reduces(self) -> bool:
+        """Whether an update is joined with the value; else it takes the value's place."""
+        return False
+
     def copy(self) -> Self:
         """An independent channel with the same value."""
         return self.from_checkpoint(self.checkpoint())

@@ -54,6 +54,11 @@ class BinaryOperatorAggregate(ValueChannel[Value, Value, Value], Generic[Value])
 
     __hash__ = None  # type: ignore[assignment]
 
+    @property
+    def reduces(self) -> bool:
+        """See ``BaseChannel.reduces``."""
+        return True
+
     def _blank(self) -> Self:
         new = self.__class__(self.typ, self.operator)
         new.key = self.key

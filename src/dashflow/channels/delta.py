@@ -59,6 +59,11 @@ class DeltaChannel(ValueChannel[Any, Any, Any], Generic[Value]):
 
     __hash__ = None  # type: ignore[assignment]
 
+    @property
+    def reduces(self) -> bool:
+        """See ``BaseChannel.reduces``."""
+        return True
+
     def _blank(self) -> Self:
         new = self.__class__(self.reducer, self.typ, snapshot_frequency=self.snapshot_frequency)
         new.key = self.key

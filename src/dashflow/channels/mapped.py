@@ -65,6 +65,11 @@ class Mapped(BaseChannel[Value, Update, Any], Generic[Value, Update]):
         """Type of an update: the inner channel's, unless a function changes it."""
         return self.inner.UpdateType if self.write is None else Any
 
+    @property
+    def reduces(self) -> bool:
+        """See ``BaseChannel.reduces``."""
+        return self.inner.reduces
+
     def _with(self, inner: BaseChannel[Any, Any, Any]) -> Self:
         return self.__class__(inner, write=self.write, read=self.mapped)
 

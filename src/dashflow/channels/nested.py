@@ -137,6 +137,11 @@ class Nested(_Group):
 
     __hash__ = None  # type: ignore[assignment]
 
+    @property
+    def reduces(self) -> bool:
+        """See ``BaseChannel.reduces``."""
+        return all(channel.reduces for channel in self.inner.values())
+
     def _blank(self) -> Self:
         new = self.__class__({}, computed=self._computed)
         new.key = self.key
@@ -188,6 +193,11 @@ class Namespaced(_Group):
         return isinstance(other, Namespaced) and self._like == other._like
 
     __hash__ = None  # type: ignore[assignment]
+
+    @property
+    def reduces(self) -> bool:
+        """See ``BaseChannel.reduces``."""
+        return self._like.reduces
 
     def _blank(self) -> Self:
         new = self.__class__(self._like)

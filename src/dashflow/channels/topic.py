@@ -46,6 +46,11 @@ class Topic(BaseChannel[Sequence[Value], Value | list[Value], list[Value]], Gene
         """The type, or a list of it."""
         return self.typ | GenericAlias(list, (self.typ,))
 
+    @property
+    def reduces(self) -> bool:
+        """See ``BaseChannel.reduces``."""
+        return self.accumulate
+
     def checkpoint(self) -> list[Value]:
         """The values."""
         return self.values.copy()

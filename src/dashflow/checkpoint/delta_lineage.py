@@ -62,9 +62,17 @@ def _linked(
         if first.checkpoint == place:  # a thread's first checkpoint has everything
             return state
         before = found.get(first.checkpoint) or _replace(
-            EMPTY, checkpoint=first.checkpoint, at=first.at, run=state.run, durability="exit", meta=state.meta
+            EMPTY,
+            checkpoint=first.checkpoint,
+            at=first.at,
+            home=first.home,
+            run=state.run,
+            durability="exit",
+            meta=state.meta,
         )
-        state = found[place] = _replace(state, parent=before.checkpoint, parent_at=before.at)
+        state = found[place] = _replace(
+            state, parent=before.checkpoint, parent_at=before.at, parent_home=before.home
+        )
     if before.checkpoint in told:
         found[place] = _whole(state, left)
         return state

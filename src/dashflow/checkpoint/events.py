@@ -13,6 +13,7 @@ from dashflow.core.events import EVENTS, SCHEMA, Event, StepCompleted
 from dashflow.errors import CorruptEventError, ValueCodecError
 from dashflow.log.base import NewEvent, Record
 from dashflow.log.codec import Registry, decode, encode
+from dashflow.log.codec.blobs import LEAST, Load, split
 
 if TYPE_CHECKING:
     from dashflow.core.inbox import InboxEvent
@@ -79,35 +80,44 @@ def to_new(
     Raises:
         ValueCodecError: A value in it cannot be stored; the message names its key's path.
     """
+    data = encode(_told(event))
+    blobs: dict[bytes, bytes] = {}
+    if len(data) >= LEAST:
+        data, blobs = split(data)
     return NewEvent(
         type=event.type,
-        data=encode(_told(event)),
+        data=data,
         event_id=event_id,
         at=at,
         schema=SCHEMA,
         correlation_id=run,
         causation_id=causation,
         fingerprint=fingerprint,
+        blobs=blobs,
     )
 
 
-def from_record(record: Record, registry: Registry, *, unknown: Unknown = "raise") -> Event:
+def from_record(
+    record: Record, registry: Registry, *, unknown: Unknown = "raise", load: Load | None = None
+) -> Event:
     """The event in a record.
 
     Args:
         record: Of a ``run-`` stream.
         registry: Classes that may be revived.
         unknown: ``raise`` or ``opaque``: what becomes of values of unregistered classes.
+        load: Where large values are (``EventLog.blob``).
 
     Raises:
+        MissingBlobError: A large value is not there.
         CorruptEventError: Its data cannot be read as that type of event.
         ValueCodecError: A value's class is not registered.
     """
-    event: Event = read_as(record, EVENTS.get(record.type), registry, unknown)
+    event: Event = read_as(record, EVENTS.get(record.type), registry, unknown, load)
     return event
 
 
-def read_as(record: Record, kind: Any, registry: Registry, unknown: Unknown) -> Any:
+def read_as(record: Record, kind: Any, registry: Registry, unknown: Unknown, load: Load | None) -> Any:
     """What a record holds, as an event of a kind; see ``from_record``. No kind: nobody knows the type."""
     if kind is None or record.schema > SCHEMA:
         raise CorruptEventError(
@@ -115,7 +125,7 @@ def read_as(record: Record, kind: Any, registry: Registry, unknown: Unknown) -> 
             record.version,
             f"its type {record.type!r} (schema {record.schema}) is unknown to this program; it may be newer",
         )
-    plain = decode(record.data, registry, unknown=unknown)
+    plain = decode(record.data, registry, unknown=unknown, load=load)
     try:
         return msgspec.convert(plain, kind)
     except (msgspec.ValidationError, ValueError) as error:

@@ -27,7 +27,7 @@ from dashflow.core.events import (
     WritesImported,
 )
 from dashflow.errors import CorruptEventError
-from dashflow.log.base import EventLog, Record
+from dashflow.log.base import Record, Streams
 from dashflow.log.codec import Registry
 
 Typed = tuple[str, bytes]
@@ -138,7 +138,7 @@ class Imports:
         loads: Reads a serialised value; None: data only.
     """
 
-    def __init__(self, log: EventLog, loads: Loads | None = None) -> None:
+    def __init__(self, log: Streams, loads: Loads | None = None) -> None:
         self._log = log
         self._tables: OrderedDict[str, Table] = OrderedDict()
         self._lock = threading.RLock()
@@ -157,21 +157,25 @@ class Imports:
             if self._log.version(stream) > table.version:
                 for record in self._log.read(stream, after=table.version):
                     if record.type in IMPORTS:
-                        table.take(record.version, from_record(record, _PLAIN))
+                        table.take(record.version, from_record(record, _PLAIN, load=self._log.blob))
                     table.version = record.version
             while len(self._tables) > KEPT_TABLES:
                 self._tables.popitem(last=False)
             return table
 
-    def event(self, record: Record) -> Event:
+    def event(self, record: Record, stream: str) -> Event:
         """The event in a record of one of the ``IMPORTS`` types, understood.
+
+        Args:
+            record: Of the stream, or of one that it is a branch of.
+            stream: The stream.
 
         Raises:
             CorruptEventError: It is damaged.
         """
-        event = from_record(record, _PLAIN)
+        event = from_record(record, _PLAIN, load=self._log.blob)
         if isinstance(event, CheckpointImported) and event.latest:
-            return self.understood(record.stream, Put(record.version, event), record.at)
+            return self.understood(stream, Put(record.version, event), record.at)
         if isinstance(event, WritesImported):
             read = [[index, channel, self.loads((tag, data))] for index, channel, tag, data in event.writes]
             return msgspec.structs.replace(event, read=read)

@@ -28,7 +28,9 @@ def inbox_event(record: Record, reader: ThreadReader) -> InboxEvent:
         CorruptEventError: Its data cannot be read as that type of event.
         ValueCodecError: A value's class is not registered.
     """
-    event: InboxEvent = read_as(record, EVENTS.get(record.type), reader.registry, reader.unknown)
+    event: InboxEvent = read_as(
+        record, EVENTS.get(record.type), reader.registry, reader.unknown, reader.log.blob
+    )
     return event
 
 
@@ -71,7 +73,7 @@ class Inbox:
 
     def position(self, version: int) -> int:
         """The position of a version of the thread's own stream."""
-        records = self._reader.log.read(stream_of(self.thread), after=version - 1, limit=1)
+        records = self._reader.lines.read(stream_of(self.thread), after=version - 1, limit=1)
         return records[0].position if records else 0
 
     def end_after(self, position: int, within: float) -> bool:
@@ -85,9 +87,9 @@ class Inbox:
     def started(self, ticket: str, after: int, upto: int) -> bool:
         """Whether an input's run has started, by the thread's events of these versions."""
         reader = self._reader
-        for record in reader.log.read(stream_of(self.thread), after=after, upto=upto):
+        for record in reader.lines.read(stream_of(self.thread), after=after, upto=upto):
             if record.type == RunStarted.type:
-                event = reader.event(record)
+                event = reader.event(record, record.stream)
                 if isinstance(event, RunStarted) and event.ticket == ticket:
                     return True
         return False

@@ -9,12 +9,10 @@ from __future__ import annotations
 import heapq
 import random
 import re
-import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, ParamSpec, TypeVar
 
-from dashflow._util.ids import uuid7
 from dashflow._util.langchain import RunnableConfig
 from dashflow.checkpoint.base.checkpoint import (
     ChannelVersions,
@@ -27,19 +25,21 @@ from dashflow.checkpoint.base.checkpoint import (
 )
 from dashflow.checkpoint.base.saver import BaseCheckpointSaver
 from dashflow.checkpoint.deltas import delta_history
-from dashflow.checkpoint.events import to_new
-from dashflow.checkpoint.importing import checkpoint_event, copy_events, latest_again, write_rows
+from dashflow.checkpoint.importing import checkpoint_event, copy_events, write_rows
+from dashflow.checkpoint.listing import Waiting, bound_of, info_of_state, list_config, waiting
+from dashflow.checkpoint.recording import record
+from dashflow.checkpoint.retention import Bounds, delete_thread, forget_checkpoints, keep_checkpoints
 from dashflow.checkpoint.sealed import sealed
 from dashflow.checkpoint.serde.base import SerializerProtocol, UntypedSerializerProtocol
 from dashflow.checkpoint.serde.encrypted import EncryptedSerializer
 from dashflow.checkpoint.serde.jsonplus import JsonPlusSerializer
 from dashflow.checkpoint.thread import CATEGORY, SUB_CATEGORY, ThreadReader, stream_of, thread_of
-from dashflow.checkpoint.view import as_tuple, metadata_of, name_of, naming, places
-from dashflow.core.events import CheckpointsForgotten, Event, WritesImported
+from dashflow.checkpoint.view import as_tuple, metadata_of, naming, places
+from dashflow.core.events import Event, WritesImported
 from dashflow.core.fold import ThreadState
-from dashflow.errors import VersionConflictError
-from dashflow.log.base import ANY, Append, EventLog
+from dashflow.log.base import EventLog
 from dashflow.log.codec import Registry
+from dashflow.types.branches import CheckpointInfo
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -127,19 +127,46 @@ class LogSaver(BaseCheckpointSaver[str]):
         Raises:
             ValueError: A key of ``filter`` has other characters than letters, digits, ``_``, ``.``, ``-``.
         """
-        for key in filter or ():
+        for stream, state in self._found(config, filter or {}, before, limit):
+            yield as_tuple(self.reader, stream, state)
+
+    def get_checkpoints(
+        self,
+        thread_id: str,
+        *,
+        ns: str = "",
+        filter: dict[str, Any] | None = None,  # noqa: A002  # LangGraph's name
+        before: str | None = None,
+        limit: int | None = None,
+        subgraphs: bool = False,
+        next_of: Waiting = waiting,
+    ) -> Iterator[CheckpointInfo]:
+        """See ``BaseCheckpointSaver.get_checkpoints``; no value is copied or read for it."""
+        config, bound = list_config(thread_id, ns, subgraphs), bound_of(thread_id, ns, before)
+        for stream, state in self._found(config, filter or {}, bound, limit):
+            yield info_of_state(self.reader, stream, state, next_of)
+
+    def _found(
+        self,
+        config: RunnableConfig | None,
+        filter: dict[str, Any],  # noqa: A002  # LangGraph's name
+        before: RunnableConfig | None,
+        limit: int | None,
+    ) -> Iterator[tuple[str, ThreadState]]:
+        """(stream, state) of the checkpoints that are asked for, newest first."""
+        for key in filter:
             if not _FILTER_KEY.fullmatch(key):
                 raise ValueError(
                     f"Invalid filter key: {key!r}. Filter keys must contain only letters, digits, "
                     "underscores, dots, and hyphens."
                 )
         found = heapq.merge(
-            *(self._listed(stream, config, filter or {}, before) for stream in self._streams(config)),
+            *(self._listed(stream, config, filter, before) for stream in self._streams(config)),
             key=lambda named: named[0],
             reverse=True,
         )
         for _, stream, state in islice(found, limit):
-            yield as_tuple(self.reader, stream, state)
+            yield stream, state
 
     def _listed(
         self,
@@ -172,6 +199,26 @@ class LogSaver(BaseCheckpointSaver[str]):
         thread, _ = _place(config)
         ns = config["configurable"].get("checkpoint_ns")
         return [stream_of(thread, one) for one in (self.reader.namespaces(thread) if ns is None else [ns])]
+
+    async def aget_checkpoints(
+        self,
+        thread_id: str,
+        *,
+        ns: str = "",
+        filter: dict[str, Any] | None = None,  # noqa: A002  # LangGraph's name
+        before: str | None = None,
+        limit: int | None = None,
+        subgraphs: bool = False,
+        next_of: Waiting = waiting,
+    ) -> AsyncIterator[CheckpointInfo]:
+        """``get_checkpoints`` for asyncio callers."""
+
+        def every() -> Sequence[CheckpointInfo]:
+            return [*self.get_checkpoints(thread_id, ns=ns, filter=filter, before=before, limit=limit,
+                                          subgraphs=subgraphs, next_of=next_of)]  # fmt: skip
+
+        for info in await self._apart(every):
+            yield info
 
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
         """``get_tuple`` for asyncio callers."""
@@ -235,31 +282,8 @@ class LogSaver(BaseCheckpointSaver[str]):
         self.record(stream_of(thread, ns), lambda newest: [event], ordered=False)
 
     def record(self, stream: str, decide: Callable[[str], Sequence[Event]], *, ordered: bool = True) -> None:
-        """Append to a stream what ``decide`` makes of the id of its latest checkpoint ("": none).
-
-        Args:
-            stream: Which.
-            decide: Called again when somebody else was faster.
-            ordered: Whether it matters what came before; if not, the id is "".
-
-        Raises:
-            OwnershipConflictError: A run of the thread is going on.
-        """
-        while True:
-            newest, version = "", ANY
-            if ordered:
-                head = self.reader.head(*thread_of(stream))
-                newest, version = name_of(stream, head) if head.checkpoint else "", head.version
-            now = time.time_ns()
-            new = [
-                to_new(event, uuid7(now, random.getrandbits(62)), now, "", b"", "")
-                for event in decide(newest)
-            ]
-            try:
-                self.log.append(Append(stream, new, version, unowned=True))
-            except VersionConflictError:
-                continue
-            return
+        """See ``dashflow.checkpoint.recording.record``."""
+        record(self.reader, stream, decide, ordered=ordered)
 
     async def aput(
         self,
@@ -285,15 +309,12 @@ class LogSaver(BaseCheckpointSaver[str]):
     # -- whole threads --------------------------------------------------------------------------
 
     def delete_thread(self, thread_id: str) -> None:
-        """Forget a thread, in all namespaces. The log keeps its events, but nobody is shown them.
+        """Delete a thread for good, in all namespaces: its events leave the log, and a tombstone stays.
 
-        Raises:
-            OwnershipConflictError: A run of the thread is going on.
+        A run of the thread that is going on can write nothing any more (``FencedError``). The id may be used
+        again, for a thread that begins anew.
         """
-        everything = CheckpointsForgotten(all=True, base=0)
-        for stream in self._streams(_of_thread(thread_id)):
-            if self.log.version(stream):
-                self.record(stream, lambda newest: [everything], ordered=False)
+        delete_thread(self.reader, str(thread_id))
 
     def delete_for_runs(self, run_ids: Sequence[str]) -> None:
         """Forget the checkpoints that these runs made, and the writes at them.
@@ -311,23 +332,8 @@ class LogSaver(BaseCheckpointSaver[str]):
             self.forget(stream, of_runs)
 
     def forget(self, stream: str, names: Sequence[str]) -> None:
-        """Forget checkpoints of a stream; if the latest is among them, it goes on from the one before.
-
-        Raises:
-            OwnershipConflictError: A run of the thread is going on.
-        """
-        if not names:
-            return
-        there = places(self.reader, stream)
-        left = next((name for name in there if name not in names), None)
-        if left is None:
-            self.record(stream, lambda newest: [CheckpointsForgotten(all=True, base=0)], ordered=False)
-            return
-        events = latest_again(self.reader, stream, left, there[left], list(names))
-        self.record(
-            stream,
-            lambda newest: events if newest in names else [CheckpointsForgotten(list(names))],
-        )
+        """See ``dashflow.checkpoint.retention.forget_checkpoints``."""
+        forget_checkpoints(self.reader, stream, names)
 
     def copy_thread(self, source_thread_id: str, target_thread_id: str) -> None:
         """Add all of a thread's checkpoints and writes to another thread, with their ids.
@@ -352,9 +358,40 @@ class LogSaver(BaseCheckpointSaver[str]):
         for thread in thread_ids:
             if strategy == "delete":
                 self.delete_thread(thread)
-                continue
-            for stream in self._streams(_of_thread(thread)):
-                self.forget(stream, [*places(self.reader, stream)][1:])
+            else:
+                self.retain(thread, checkpoints=1)
+
+    def retain(self, thread_id: str, *, checkpoints: int | None = None, seconds: float | None = None) -> int:
+        """Keep a thread's newest checkpoints in each namespace, and forget the others.
+
+        Events that nothing kept needs are dropped from the log for good. Where they are needed, since
+        checkpoints were put into the thread by hand or the graph has delta channels, the forgotten
+        checkpoints are only not shown any more.
+
+        Args:
+            thread_id: Which.
+            checkpoints: How many are kept, at least one; None: any number.
+            seconds: How old they may be, of this machine's clock; None: any age. The newest is always kept.
+
+        Returns:
+            How many checkpoints were forgotten.
+
+        Raises:
+            OwnershipConflictError: A run of the thread is going on.
+            ValueError: Neither bound is given, or one is below its least.
+        """
+        if checkpoints is None and seconds is None:
+            raise ValueError("Say how many checkpoints to keep, or how old they may be in seconds.")
+        if (checkpoints is not None and checkpoints < 1) or (seconds is not None and seconds < 0):
+            raise ValueError("A thread keeps at least one checkpoint, and an age is not below 0.")
+        streams = [stream for stream in self._streams(_of_thread(thread_id)) if self.log.version(stream)]
+        return sum(keep_checkpoints(self.reader, stream, Bounds(checkpoints, seconds)) for stream in streams)
+
+    async def aretain(
+        self, thread_id: str, *, checkpoints: int | None = None, seconds: float | None = None
+    ) -> int:
+        """``retain`` for asyncio callers."""
+        return await self._apart(self.retain, thread_id, checkpoints=checkpoints, seconds=seconds)
 
     async def adelete_thread(self, thread_id: str) -> None:
         """``delete_thread`` for asyncio callers."""

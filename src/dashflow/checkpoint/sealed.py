@@ -52,6 +52,11 @@ def sealed(log: EventLog, serde: SerializerProtocol) -> EventLog:
     return inner if type(serde) is JsonPlusSerializer else SealedLog(inner, serde)
 
 
+def is_sealed(record: Record) -> bool:
+    """Whether only who has the serialiser can read what a record says."""
+    return record.data.startswith(_MARK)
+
+
 class SealedLog:
     """An event log that keeps its events' data as a serialiser makes it. See ``EventLog``.
 
@@ -94,7 +99,7 @@ class SealedLog:
     def _sealed(self, event: NewEvent) -> NewEvent:
         blobs = event.blobs
         if blobs:
-            blobs = {self._key_of(key): self._seal(data) for key, data in blobs.items()}
+            blobs = {self._key_of(key): self._seal(encode([key, data])) for key, data in blobs.items()}
         return replace(event, data=self._seal(event.data), blobs=blobs)
 
     def _opened(self, record: Record) -> Record:
@@ -197,14 +202,28 @@ class SealedLog:
         self._secret = self._secret or self._find_secret()
         if self._secret is not None:
             with suppress(MissingBlobError):  # from before, or not there
-                return self._open(self.inner.blob(_hash(key, self._secret)), f"The value {key.hex()}")
+                return self._blob(_hash(key, self._secret))[1]
         if self._strict:
             raise MissingBlobError(self.where, key)
         return self.inner.blob(key)
 
-    def keep_snapshot(self, stream: str, snapshot: Snapshot) -> None:
+    def _blob(self, kept: bytes) -> tuple[bytes, bytes]:
+        """The key that a large value was given, and the value; ``kept`` is the key under which it is kept."""
+        key, data = decode(self._open(self.inner.blob(kept), f"The value {kept.hex()}"))
+        return key, data
+
+    def needs(self, stream: str) -> dict[bytes, int]:
+        """Keys of the large values that a stream needs; the sealed ones are read, for they tell theirs."""
+        found: dict[bytes, int] = {}
+        for kept, version in self.inner.needs(stream).items():
+            sealed = self.inner.blob(kept).startswith(_MARK)
+            key = self._blob(kept)[0] if sealed else kept
+            found[key] = max(version, found.get(key, 0))
+        return found
+
+    def keep_snapshot(self, stream: str, snapshot: Snapshot, *, alone: bool = False) -> None:
         """Keep what folding a stream came to."""
-        self.inner.keep_snapshot(stream, replace(snapshot, data=self._seal(snapshot.data)))
+        self.inner.keep_snapshot(stream, replace(snapshot, data=self._seal(snapshot.data)), alone=alone)
 
     def snapshot(self, stream: str, *, upto: int | None = None) -> Snapshot | None:
         """The latest snapshot of a stream."""

@@ -8,40 +8,46 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
 
 import msgspec
 
 from dashflow.checkpoint.events import Unknown, from_record
 from dashflow.checkpoint.imported import Imports
-from dashflow.core.events import IMPORTS, OPENERS, CheckpointsForgotten, Event, RunStarted, StateEdited
-from dashflow.core.fold import EMPTY, ThreadState, fold
-from dashflow.errors import CorruptEventError
+from dashflow.checkpoint.lines import CATEGORY, MARK, SUB_CATEGORY, Lines, stream_of, thread_of
+from dashflow.checkpoint.snapshots import (
+    EVENT_BYTES,
+    FACTOR,
+    LEAST_BYTES,
+    from_snapshot,
+    state_of,
+    to_snapshot,
+)
+from dashflow.core.events import (
+    IMPORTS,
+    OPENERS,
+    CheckpointsForgotten,
+    Event,
+    HistoryForgotten,
+    RunStarted,
+    StateEdited,
+)
+from dashflow.core.fold import EMPTY, Owned, ThreadState, fold
+from dashflow.errors import CorruptEventError, StorageUnavailableError, ValueCodecError
 from dashflow.log.base import EventLog, Record
 from dashflow.log.codec import Registry, decode, encode
 
+__all__ = ("CATEGORY", "KEPT_THREADS", "SUB_CATEGORY", "ThreadReader", "stream_of", "thread_of")
+
+if TYPE_CHECKING:
+    from dashflow.checkpoint.breakpoints import Stops
+
 _SCALARS = (str, int, float, bool, bytes, type(None))
-CATEGORY = "run"
-SUB_CATEGORY = "sub"
 KEPT_THREADS = 256
 """How many threads' latest states are kept in memory."""
-
-
-def stream_of(thread: str, ns: str = "") -> str:
-    """The stream that holds a thread's events; ``ns`` names a graph inside of its graph."""
-    if not ns:
-        return f"{CATEGORY}-{thread}"
-    return f"{SUB_CATEGORY}-{thread.replace('%', '%25').replace('|', '%7C')}|{ns}"
-
-
-def thread_of(stream: str) -> tuple[str, str]:
-    """The thread and namespace whose events a stream holds."""
-    category, _, name = stream.partition("-")
-    if category == CATEGORY:
-        return name, ""
-    thread, _, ns = name.partition("|")
-    return thread.replace("%7C", "|").replace("%25", "%"), ns
 
 
 class ThreadReader:
@@ -55,12 +61,13 @@ class ThreadReader:
 
     Attributes:
         unknown: See above.
+        lines: The log, with all of its past in the stream of a branch.
         imports: What was put into the threads by hand.
         left: By stream, the owner of a run that ended and could not give the stream back, since the log
             could not be written. Whoever comes next does it.
         holders: By stream, what runs it here: see ``Host.here``.
         inboxes: By thread, a version of its inbox and what waited then.
-        lines: By thread, those of this process who wait for it.
+        queues: By thread, the line of those of this process who wait for it.
         present: Whether this process has said that it is there, for who waits.
     """
 
@@ -74,14 +81,17 @@ class ThreadReader:
     ) -> None:
         self.log = log
         self.registry = registry
-        self.imports = Imports(log, loads)
+        self.lines = Lines(log)
+        self.imports = Imports(self.lines, loads)
         self.left: dict[str, str] = {}
         self.holders: dict[str, Any] = {}
         self.inboxes: dict[str, tuple[int, tuple[Any, ...]]] = {}
-        self.lines: dict[str, Any] = {}
+        self.queues: dict[str, Any] = {}
         self.present = False
         self.unknown = unknown
         self._heads: OrderedDict[str, ThreadState] = OrderedDict()
+        self._costs: dict[str, tuple[int, int]] = {}
+        self._stops: WeakValueDictionary[str, Stops] = WeakValueDictionary()
         self._lock = threading.Lock()
 
     def lenient(self) -> ThreadReader:
@@ -89,10 +99,21 @@ class ThreadReader:
         classes that are not known here are shown as such."""
         return ThreadReader(self.log, self.registry, unknown="opaque", loads=self.imports.loads)
 
+    def stops(self, thread: str) -> Stops:
+        """The thread's breakpoints, one object for all who are at work on it in this process."""
+        with self._lock:
+            found = self._stops.get(thread)
+            if found is None:
+                from dashflow.checkpoint.breakpoints import Stops  # only where there are threads
+
+                found = self._stops[thread] = Stops(self.log, thread)
+            return found
+
     def head(self, thread: str, ns: str = "") -> ThreadState:
         """The thread after its last event; ``EMPTY`` for an unknown one."""
         stream = stream_of(thread, ns)
-        version = self.log.version(stream)
+        log = self.lines if MARK in stream else self.log
+        version = log.version(stream)
         with self._lock:
             known = self._heads.get(stream)
         if known is not None and known.version == version:
@@ -100,17 +121,37 @@ class ThreadReader:
         if version == 0:
             return EMPTY
         if known is not None and known.version < version:
-            tail = self.log.read(stream, after=known.version, upto=version)
-            events = [(r, self.event(r)) for r in tail]
+            tail = log.read(stream, after=known.version, upto=version)
+            events = [(r, self.event(r, stream)) for r in tail]
             if all(_base(e, r.version) in (None, r.version - 1) for r, e in events):
                 state = known
                 for record, event in events:
-                    state = self._fold(state, event, record)
+                    state = self._fold(state, event, record, stream)
+                self._spent(stream, tail, state)
                 self.remember(thread, state, ns)
                 return state
-        state = self.at(thread, version, ns)
+        state, read = self._opened(stream, version)
+        self._spent(stream, read, state)
         self.remember(thread, state, ns)
         return state
+
+    def _spent(self, stream: str, read: Sequence[Record], state: ThreadState) -> None:
+        """Take a snapshot when opening the stream the next time would cost much more than reading one."""
+        if self.unknown == "opaque":  # who only looks in writes nothing
+            return
+        cost, size = self._costs.pop(stream, (0, 0))
+        cost += sum(len(record.data) + EVENT_BYTES for record in read)
+        if cost >= max(LEAST_BYTES, FACTOR * size):
+            # Nothing needs a snapshot: that it cannot be had is no reason to show no thread.
+            with suppress(StorageUnavailableError, ValueCodecError):
+                snapshot = to_snapshot(state)
+                size = len(snapshot.data)
+                if cost >= FACTOR * size:
+                    self.lines.keep_snapshot(stream, snapshot, alone=True)
+                    cost = 0
+        self._costs[stream] = (cost, size)
+        if len(self._costs) > KEPT_THREADS:
+            del self._costs[next(iter(self._costs))]
 
     def own(self, state: ThreadState) -> ThreadState:
         """The same state with values of its own, so that whoever changes them in place harms nobody."""
@@ -147,22 +188,100 @@ class ThreadReader:
             self._heads.pop(stream_of(thread, ns), None)
 
     def at(self, thread: str, version: int, ns: str = "") -> ThreadState:
-        """The thread as it was at ``version`` of its stream, on the branch that version is on."""
-        records = self.log.read(stream_of(thread, ns), upto=version)
-        state = EMPTY
-        for record, event in self._lineage(records):
-            state = self._fold(state, event, record)
-        return state
+        """The thread as it was at ``version`` of its stream, on the branch that version is on.
+
+        Raises:
+            CorruptEventError: An event cannot be read, or one that it needs is missing.
+        """
+        return self._opened(stream_of(thread, ns), version)[0]
+
+    def _opened(self, stream: str, version: int) -> tuple[ThreadState, list[Record]]:
+        """The state at a version, from the last snapshot on its branch or from the beginning; and what was
+        read for it."""
+        snapshot = self.lines.snapshot(stream, upto=version)
+        if snapshot is not None:
+            begun = from_snapshot(snapshot, self.registry, self.unknown)
+            records = self.lines.read(stream, after=snapshot.version, upto=version)
+            start, path = self._lineage(records, version, stream)
+            if begun is not None and start == snapshot.version:
+                return self._folded(begun, path, stream), records
+        records = self.lines.read(stream, upto=version)
+        start, path = self._lineage(records, version, stream)
+        begun = EMPTY if start == 0 else self._base(stream, start)
+        return self._folded(begun, path, stream), records
+
+    def _folded(self, state: ThreadState, path: Iterable[Record], stream: str) -> ThreadState:
+        """The state after more events; ``state`` is nobody else's and used up."""
+        state = msgspec.structs.replace(state, values=Owned(state.values))
+        for record in path:
+            state = self._fold(state, self.event(record, stream), record, stream)
+        return msgspec.structs.replace(state, values=dict(state.values))
+
+    def line(
+        self, thread: str, version: int | None = None, ns: str = ""
+    ) -> Iterator[tuple[Record, Event, ThreadState]]:
+        """What led to ``version`` of the thread's stream (None: the last), oldest first: each event, and the
+        state after it."""
+        stream = stream_of(thread, ns)
+        version = self.lines.version(stream) if version is None else version
+        start, path = self._lineage(self.lines.read(stream, upto=version), version, stream)
+        state = EMPTY if start == 0 else self._base(stream, start)
+        for record in path:
+            event = self.event(record, stream)
+            state = self._fold(state, event, record, stream)
+            yield record, event, state
 
     def history(self, thread: str, ns: str = "") -> list[ThreadState]:
-        """The state at each version of the stream, on whatever branch; index 0 is before the first."""
-        states = [EMPTY]
-        for record in self.log.read(stream_of(thread, ns)):
-            event = self.event(record)
+        """The state at each version of the stream, on whatever branch; index 0 is before the first. Versions
+        that were dropped are empty.
+
+        Raises:
+            CorruptEventError: An event cannot be read, or one that it needs is missing.
+        """
+        return self.states(stream_of(thread, ns))[0]
+
+    def states(self, stream: str) -> tuple[list[ThreadState], dict[int, ThreadState]]:
+        """``history`` of a stream, and the states that stand for what was dropped from it, by version."""
+        records = self.lines.read(stream)
+        first = records[0].version if records else 1
+        bases = self._bases(stream, records) if first > 1 else {}
+        states = [EMPTY] * first
+        for record in records:
+            event = self.event(record, stream)
             base = _base(event, record.version)
-            before = states[record.version - 1 if base is None else base]
-            states.append(self._fold(before, event, record))
-        return states
+            base = record.version - 1 if base is None else base
+            before = states[base] if base >= first or base == 0 else bases.get(base)
+            if before is None:
+                raise CorruptEventError(stream, base, "it is missing")
+            states.append(self._fold(before, event, record, stream))
+        return states, bases
+
+    def branching(self, stream: str, after: int) -> Iterator[int]:
+        """The versions that events after a version go on from elsewhere than from the one before them."""
+        for record in self.lines.read(stream, after=after):
+            if record.type in OPENERS:
+                base = _base(self.event(record, stream), record.version)
+                if base is not None:
+                    yield base
+
+    def _base(self, stream: str, version: int) -> ThreadState:
+        """The state that stands for what was dropped up to a version."""
+        found = self._bases(stream).get(version)
+        if found is None:
+            raise CorruptEventError(stream, version, "it is missing")
+        return found
+
+    def _bases(self, stream: str, records: Sequence[Record] | None = None) -> dict[int, ThreadState]:
+        """States that stand for the events which were dropped from a stream's beginning, by version."""
+        records = self.lines.read(stream) if records is None else records
+        last = next((record for record in reversed(records) if record.type == HistoryForgotten.type), None)
+        event = None if last is None else self.event(last, stream)
+        if not isinstance(event, HistoryForgotten) or last is None:
+            return {}
+        try:
+            return {version: state_of(told) for version, told in event.bases.items()}
+        except (TypeError, AttributeError) as error:
+            raise CorruptEventError(stream, last.version, str(error)) from error
 
     def threads(self) -> list[str]:
         """Ids of all threads, most recently used first."""
@@ -171,39 +290,46 @@ class ThreadReader:
     def namespaces(self, thread: str) -> list[str]:
         """Namespaces in which the thread has events; "" is always one."""
         found = (thread_of(info.stream) for info in self.log.streams(category=SUB_CATEGORY))
-        return ["", *(ns for owner, ns in found if owner == thread)]
+        own = ["", *(ns for owner, ns in found if owner == thread)]
+        if (began := self.lines.beginning(thread)) is not None:
+            there = self.namespaces(began.event.thread)
+            own += [n for n in there if n not in own and self.lines.origin(stream_of(thread, n)) is not None]
+        return own
 
-    def event(self, record: Record) -> Event:
-        """The event in a record of a thread.
+    def event(self, record: Record, stream: str) -> Event:
+        """The event in a record of a thread, or of what the branch ``stream`` began with.
 
         Raises:
             CorruptEventError: It cannot be read.
             ValueCodecError: A value's class is not registered.
         """
         if record.type in IMPORTS:
-            return self.imports.event(record)
-        return from_record(record, self.registry, unknown=self.unknown)
+            return self.imports.event(record, stream)
+        return from_record(record, self.registry, unknown=self.unknown, load=self.log.blob)
 
-    def _fold(self, state: ThreadState, event: Event, record: Record) -> ThreadState:
+    def _fold(self, state: ThreadState, event: Event, record: Record, stream: str) -> ThreadState:
         try:
-            return fold(state, event, record.version, record.at)
+            state = fold(state, event, record.version, record.at)
         except ValueError as error:
             raise CorruptEventError(record.stream, record.version, str(error)) from error
+        if record.stream != stream and state.checkpoint == record.version:
+            return msgspec.structs.replace(state, home=record.stream)  # it has its name from there
+        return state
 
-    def _lineage(self, records: Sequence[Record]) -> Iterator[tuple[Record, Event]]:
-        """The records that lead to the last one, oldest first: a branch leaves out what it did not follow."""
+    def _lineage(self, records: Sequence[Record], version: int, stream: str) -> tuple[int, list[Record]]:
+        """The records that lead to a version, oldest first, and the version that they go on from: a branch
+        leaves out what it did not follow."""
         path: list[Record] = []
-        wanted = len(records)
         for record in reversed(records):
-            if record.version > wanted:
+            if record.version > version:
                 continue
             path.append(record)
-            wanted = record.version - 1
+            version = record.version - 1
             if record.type in OPENERS:
-                base = _base(self.event(record), record.version)
-                wanted = record.version - 1 if base is None else base
-        for record in reversed(path):
-            yield record, self.event(record)
+                base = _base(self.event(record, stream), record.version)
+                version = version if base is None else base
+        path.reverse()
+        return version, path
 
 
 def _base(event: Event, version: int) -> int | None:

@@ -5,7 +5,7 @@ Needs no graph: values, versions and origins are all in the log. Reads only.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, cast
 
@@ -64,14 +64,14 @@ def timestamp(at: int) -> str:
 
 def name_of(stream: str, state: ThreadState) -> str:
     """The id of the checkpoint that a state is at."""
-    return state.id or checkpoint_id(stream, state.checkpoint, state.at)
+    return state.id or checkpoint_id(state.home or stream, state.checkpoint, state.at)
 
 
 def parent_name(stream: str, state: ThreadState) -> str | None:
     """The id of the checkpoint before; None for a thread's first."""
     if state.parent_id:
         return state.parent_id
-    return checkpoint_id(stream, state.parent, state.parent_at) if state.parent else None
+    return checkpoint_id(state.parent_home or stream, state.parent, state.parent_at) if state.parent else None
 
 
 def config_of(thread: str, version: int, at: int, ns: str = "") -> dict[str, Any]:
@@ -260,10 +260,11 @@ def places(reader: ThreadReader, stream: str, *, forgotten: bool = False) -> dic
     """The states at a stream's checkpoints by id, newest first, each with all that happened at it.
 
     A run with durability "exit" shows only where it ended, as with LangGraph. ``forgotten`` ones count
-    only when asked for.
+    only when asked for. A branch shows of the thread that it began in what led to it.
     """
     thread, ns = thread_of(stream)
-    states = visible(reader.history(thread, ns), ns)
+    history = reader.history(thread, ns)
+    states = visible(history, ns)
     table = reader.imports.table(stream)
     found = {
         name_of(stream, state): state for state in states if state.checkpoint > table.cleared and not state.id
@@ -273,11 +274,29 @@ def places(reader: ThreadReader, stream: str, *, forgotten: bool = False) -> dic
         for identifier, put in table.checkpoints.items():
             found[identifier] = looked_at.get(put.version) or _imported(reader, stream, put)
         found = {name: found[name] for name in sorted(found)}
+    if (origin := reader.lines.origin(stream)) is not None:
+        line = _line(stream, found, history, origin.version)
+        found = {n: state for n, state in found.items() if state.checkpoint > origin.version or n in line}
     for name in table.writes.keys() & found.keys():
         found[name] = _with_writes(reader, found[name], name, table)
     if not forgotten:
         found = {name: state for name, state in found.items() if name not in table.forgotten}
     return dict(reversed(found.items()))
+
+
+def _line(
+    stream: str, found: Mapping[str, ThreadState], history: Sequence[ThreadState], version: int
+) -> set[str]:
+    """Ids of the checkpoints that led to the one at a version."""
+    at = history[version]
+    while at.parent and name_of(stream, at) not in found:
+        at = history[at.parent]
+    line: set[str] = set()
+    name: str | None = name_of(stream, at)
+    while name is not None and name in found and name not in line:
+        line.add(name)
+        name = parent_name(stream, found[name])
+    return line
 
 
 def _with_writes(reader: ThreadReader, state: ThreadState, name: str, table: Table) -> ThreadState:
@@ -342,4 +361,4 @@ def read_state(log: EventLog, thread: str, at: int | None = None) -> ThreadState
     reader = ThreadReader(log, Registry(), unknown="opaque")
     if at is None:
         return reader.head(thread)
-    return reader.at(thread, min(at, log.version(stream_of(thread)))) if at > 0 else EMPTY
+    return reader.at(thread, min(at, reader.lines.version(stream_of(thread)))) if at > 0 else EMPTY

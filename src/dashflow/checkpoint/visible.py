@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from dashflow._util.reserved import BRANCH_TO, NS_END, TASKS
-from dashflow.core.fold import ThreadState
+from dashflow.core.fold import EMPTY, ThreadState
 
 _replace = msgspec.structs.replace
 
@@ -39,10 +39,10 @@ def visible(states: Sequence[ThreadState], ns: str = "") -> list[ThreadState]:
             best[place] = _joined(best[place], state)
     _tell_results(best, states)
     for place, state in best.items():
-        best[place] = _replace(state, seen=made[place].seen)
+        best[place] = _replace(state, seen=made[place].seen, run=made[place].run)
 
     def shows(maker: ThreadState) -> bool:
-        if maker.durability != "exit" or maker.id or maker.source == "update" or not maker.run:
+        if maker.durability != "exit" or maker.id or maker.source in ("update", "merge") or not maker.run:
             return True
         # A graph inside a task that is done has nothing to say any more, when only ends are kept.
         fleeting = NS_END in ns and maker.run in finished
@@ -95,7 +95,8 @@ def _under_shown_parent(
     """The state with the nearest checkpoint before it that is shown as its parent."""
     parent = state.parent
     while parent and parent not in shown:
-        parent = best[parent].parent
+        parent = best[parent].parent if parent in best else 0
     if parent == state.parent:
         return state
-    return _replace(state, parent=parent, parent_at=shown[parent].at if parent else 0)
+    known = shown.get(parent, EMPTY)
+    return _replace(state, parent=parent, parent_at=known.at, parent_home=known.home)

@@ -7,11 +7,17 @@ from __future__ import annotations
 
 import click
 
-from dashflow.cli.completion import complete_run, complete_thread, script
+from dashflow.cli.batch_commands import batch_group
+from dashflow.cli.breakpoint_commands import breakpoint_group
+from dashflow.cli.completion import complete_graph_thread, complete_run, complete_thread, script
+from dashflow.cli.moving_commands import COMMANDS as MOVING
 from dashflow.cli.options import common_options, settings_of
+from dashflow.cli.retention_commands import delete, prune
 
 SHELLS = ("bash", "zsh", "fish")
 
+thread_argument = click.argument("thread", metavar="THREAD", shell_complete=complete_graph_thread)
+other_argument = click.argument("other", metavar="BRANCH")
 run_argument = click.argument("run", metavar="RUN", shell_complete=complete_run)
 
 
@@ -267,6 +273,104 @@ def requeue(context: click.Context, thread: str) -> int:
     return put_back(settings_of(context), thread)
 
 
+@click.group(short_help="Branches of graph threads: fork, list, diff, merge, delete.")
+@common_options
+def branch() -> None:
+    """Let a graph's thread go on in several ways, and bring them together again.
+
+    A branch is a thread of its own, whose id is the thread's, `~` and the branch's name. It begins at a
+    checkpoint of the thread and copies nothing.
+
+    \b
+    dashflow branch fork chat-7 draft
+    dashflow branch list chat-7
+    dashflow branch diff chat-7 draft
+    dashflow branch merge chat-7 draft --graph app:graph
+    dashflow branch delete chat-7 draft
+    """
+
+
+@branch.command("fork", short_help="Begin a branch of a thread.")
+@thread_argument
+@click.argument("name", metavar="NAME")
+@click.option(
+    "--at", "checkpoint", metavar="ID", help="Id of the checkpoint, or its start. [default: latest]"
+)
+@common_options
+@click.pass_context
+def fork_branch(context: click.Context, thread: str, name: str, checkpoint: str | None) -> int:
+    """Begin the branch NAME of THREAD. THREAD is an id, the start of one, or `last`."""
+    from dashflow.cli.branches import fork
+
+    return fork(settings_of(context), thread, name, checkpoint)
+
+
+@branch.command("list", short_help="Show a thread's branches as a tree.")
+@thread_argument
+@common_options
+@click.pass_context
+def list_branches(context: click.Context, thread: str) -> int:
+    """Show the branches of THREAD, and those that began in them, as a tree."""
+    from dashflow.cli.branches import show_branches
+
+    return show_branches(settings_of(context), thread)
+
+
+@branch.command("diff", short_help="Show how two states differ.")
+@thread_argument
+@other_argument
+@common_options
+@click.pass_context
+def diff_branch(context: click.Context, thread: str, other: str) -> int:
+    """Show what is to be done to the state of THREAD to get that of BRANCH.
+
+    BRANCH is the name of a branch of THREAD, or any thread's id.
+    """
+    from dashflow.cli.branches import diff
+
+    return diff(settings_of(context), thread, other)
+
+
+@branch.command("merge", short_help="Bring a branch's changes into a thread.")
+@thread_argument
+@other_argument
+@click.option(
+    "--graph",
+    "graph",
+    metavar="MODULE:GRAPH",
+    help="The program's graph, whose reducers join what both sides changed.",
+)
+@click.option(
+    "--take",
+    "side",
+    type=click.Choice(("ours", "theirs")),
+    help="Whose value counts where both sides changed one.",
+)
+@common_options
+@click.pass_context
+def merge_branch(context: click.Context, thread: str, other: str, graph: str | None, side: str | None) -> int:
+    """Bring what happened in BRANCH since the last common checkpoint into THREAD, as one checkpoint.
+
+    What only one side changed has that side's value. For what both changed give --graph, so that its
+    reducers join them, or --take. BRANCH is the name of a branch of THREAD, or any thread's id.
+    """
+    from dashflow.cli.branches import merge
+
+    return merge(settings_of(context), thread, other, graph, side)
+
+
+@branch.command("delete", short_help="Forget a branch.")
+@thread_argument
+@other_argument
+@common_options
+@click.pass_context
+def delete_branch(context: click.Context, thread: str, other: str) -> int:
+    """Forget BRANCH, a branch of THREAD, by its name. Branches that began in it stay."""
+    from dashflow.cli.branches import delete
+
+    return delete(settings_of(context), thread, other)
+
+
 @click.command(short_help="Print a shell's completion script.")
 @click.argument("shell", type=click.Choice(SHELLS))
 @common_options
@@ -294,6 +398,12 @@ COMMANDS: tuple[click.Command, ...] = (
     worker,
     deadletters,
     requeue,
+    breakpoint_group,
+    prune,
+    delete,
+    branch,
+    batch_group,
+    *MOVING,
     completion,
 )
 """All commands, in the order in which a newcomer needs them."""

@@ -41,7 +41,34 @@ def complete_thread(
     return _ids(context, incomplete, threads=True)
 
 
-def _ids(context: click.Context, incomplete: str, *, threads: bool) -> list[CompletionItem]:
+def complete_graph_thread(
+    context: click.Context, parameter: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Ids of graph threads only."""
+    return _ids(context, incomplete, threads=True, plans=False)
+
+
+def complete_batch(
+    context: click.Context, parameter: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Names of batches that start with ``incomplete``, the newest in front."""
+    settings = settings_of(context)
+    if not os.path.isfile(settings.db):
+        return []
+    try:
+        from dashflow.cli.logfile import BATCHES, newest_first, opened
+
+        with opened(settings) as log:
+            infos = newest_first(log.streams(category=BATCHES))
+        names = [info.stream.removeprefix(f"{BATCHES}-") for info in infos]
+    except Exception:
+        return []
+    return [CompletionItem(name) for name in names if name.startswith(incomplete)][:_MOST]
+
+
+def _ids(
+    context: click.Context, incomplete: str, *, threads: bool, plans: bool = True
+) -> list[CompletionItem]:
     settings = settings_of(context)
     if not os.path.isfile(settings.db):
         return []
@@ -49,7 +76,7 @@ def _ids(context: click.Context, incomplete: str, *, threads: bool) -> list[Comp
         from dashflow.cli.logfile import LAST, PLANS, THREADS, newest_first, opened
 
         with opened(settings) as log:
-            infos = newest_first(log.streams(category=PLANS))
+            infos = newest_first(log.streams(category=PLANS)) if plans else []
             if threads:
                 infos += newest_first(log.streams(category=THREADS))
             names = [info.stream.removeprefix(f"{info.category}-") for info in infos]

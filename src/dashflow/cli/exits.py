@@ -45,8 +45,8 @@ class Exit(IntEnum):
     )
     FAILED = (
         4,
-        "The plan failed, was cancelled, or some of its tasks failed.",
-        "dashflow show RUN says which and why.",
+        "The plan failed, was cancelled, or some of its tasks failed; an import left something out.",
+        "dashflow show RUN says which and why; an import lists what.",
     )
     OWNED = (
         5,
@@ -55,7 +55,7 @@ class Exit(IntEnum):
     )
     LOG = (
         6,
-        "The log cannot be used: no log, of a newer format, damaged, or its disk is full.",
+        "The log or a file for it cannot be used: none, of a newer format, damaged, or its disk is full.",
         "The message says which; what was recorded before is safe.",
     )
     INTERRUPTED = (

@@ -18,6 +18,7 @@ from dashflow.log.open import open_log
 LAST = "last"
 PLANS = "plan"
 THREADS = "run"
+BATCHES = "batch"
 
 
 @contextmanager
@@ -68,6 +69,11 @@ def find_thread(log: EventLog, name: str, where: str) -> tuple[str, bool]:
 def find_stream(log: EventLog, name: str, where: str, category: str) -> str:
     """As ``find_run``, among the streams of one category."""
     return _find({_id(info): info for info in log.streams(category=category)}, name, where)
+
+
+def find_graph_thread(log: EventLog, name: str, where: str) -> str:
+    """As ``find_run``, among graph threads only."""
+    return _find({_id(info): info for info in log.streams(category=THREADS)}, name, where)
 
 
 def newest_first(infos: list[StreamInfo]) -> list[StreamInfo]:

@@ -73,8 +73,9 @@ def print_events(settings: Settings, name: str, *, follow: bool) -> int:
     with Interrupts(), opened(settings) as log:
         thread, is_plan = find_thread(log, name, settings.db)
         stream = stream_of(thread) if is_plan else f"{THREADS}-{thread}"
-        for record in _followed(log, stream) if follow else log.read(stream):
-            if not output.show(_event_view(record), "line"):
+        records = _followed(log, stream) if follow else iter(log.read(stream))
+        for record in records if is_plan else _whole(log, stream, records):
+            if not output.show(_event_view(log, record), "line"):
                 break  # nobody reads on: `| head` has what it wanted
     return Exit.DONE
 
@@ -87,7 +88,7 @@ def show_state(settings: Settings, name: str, version: int | None) -> int:
     """
     with opened(settings) as log:
         thread, is_plan = find_thread(log, name, settings.db)
-        last = log.version(stream_of(thread) if is_plan else f"{THREADS}-{thread}")
+        last = log.version(stream_of(thread)) if is_plan else _last(log, thread)
         if version is not None and version > last:
             raise UsageError(f"{thread!r} has {last} events so far; --at takes 0 to {last}.")
         at = last if version is None else version
@@ -110,6 +111,19 @@ def _graph_state(log: EventLog, thread: str, version: int) -> Any:
     return state_data(log, thread, version)
 
 
+def _whole(log: EventLog, stream: str, own: Iterator[Record]) -> Iterator[Record]:
+    """The records of a graph's thread; of a branch, after those that it began with."""
+    from dashflow.cli.threads import whole  # as above
+
+    return whole(log, stream, own)
+
+
+def _last(log: EventLog, thread: str) -> int:
+    from dashflow.cli.threads import last_version  # as above
+
+    return last_version(log, thread)
+
+
 def _followed(log: EventLog, stream: str) -> Iterator[Record]:
     """Records of a stream as they come, up to the one that ends the run."""
     with closing(log.subscribe(stream=stream)) as subscription:
@@ -120,7 +134,7 @@ def _followed(log: EventLog, stream: str) -> Iterator[Record]:
                     return
 
 
-def _event_view(record: Record) -> EventView:
+def _event_view(log: EventLog, record: Record) -> EventView:
     return EventView(
         position=record.position,
         stream=record.stream,
@@ -133,17 +147,17 @@ def _event_view(record: Record) -> EventView:
         causation_id=record.causation_id.hex(),
         epoch=record.epoch,
         fingerprint=record.fingerprint,
-        data=_event(record),
+        data=_event(log, record),
     )
 
 
-def _event(record: Record) -> Any:
+def _event(log: EventLog, record: Record) -> Any:
     """What a record says, as plain data."""
     if record.category == PLANS:
         return plain_data(decode(record))
     from dashflow.cli.threads import event_data  # only graphs need what this imports
 
-    return event_data(record)
+    return event_data(log, record)
 
 
 def _owner(log: EventLog, stream: str) -> str:

@@ -17,8 +17,9 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from dashflow.cli.marks import mark, plain, word
 from dashflow.cli.output import Output
-from dashflow.cli.render import console_for, duration, mark, plain, word
+from dashflow.cli.render import console_for, duration
 from dashflow.cli.streams import Stream, clean
 from dashflow.cli.views import task_state
 from dashflow.errors import LogError

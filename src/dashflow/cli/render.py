@@ -17,10 +17,14 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
+from dashflow.cli.batch_views import BatchList, BatchView
+from dashflow.cli.marks import mark, plain, word
 from dashflow.cli.streams import Stream, clean
 from dashflow.cli.views import (
+    BreakpointList,
     DeadLetterList,
     EventView,
+    Retained,
     RunList,
     RunsView,
     RunView,
@@ -34,26 +38,8 @@ _WIDE = 10_000
 
 _HEIGHT = 25
 
-_MARKS: dict[str, tuple[str, str, str]] = {
-    "completed": ("✓", "+", "green"),
-    "running": ("●", ">", "cyan"),
-    "planning": ("●", ">", "cyan"),
-    "ready": ("○", "o", ""),
-    "planned": ("·", ".", "dim"),
-    "needs_clarification": ("?", "?", "yellow"),
-    "waiting": ("?", "?", "yellow"),
-    "stopped": ("⏸", "=", "yellow"),
-    "failed": ("✗", "x", "red"),
-    "blocked": ("⊘", "/", "red"),
-    "cancelled": ("⊘", "/", "dim"),
-}
-"""By state: a glyph, the same in ASCII, and a colour."""
-
 _WORK = {"finished": "green", "failed": "red", "dead letter": "red", "left": "yellow", "trouble": "yellow"}
 """Colours of what a worker tells."""
-
-_WORDS = {"needs_clarification": "asks", "waiting": "waiting for an answer"}
-"""States that people know under another name."""
 
 
 def console_for(stream: Stream) -> Console:
@@ -90,7 +76,19 @@ def render(view: Any, form: str, unicode: bool) -> RenderableType:
     """What people see of ``view``; ``form`` as in ``Output.show``."""
     kind = type(view)
     harmless = msgspec.convert(_cleaned(msgspec.to_builtins(view)), kind)
-    return _RENDERERS[kind](harmless, form, unicode)
+    return _renderer(kind)(harmless, form, unicode)
+
+
+def _renderer(kind: type) -> Callable[[Any, str, bool], RenderableType]:
+    if kind in _RENDERERS:
+        return _RENDERERS[kind]
+    from dashflow.cli.branch_render import RENDERERS  # only for these
+
+    if kind in RENDERERS:
+        return RENDERERS[kind]
+    from dashflow.cli.moving_views import text_of  # and for these
+
+    return lambda view, form, unicode: Text(text_of(view))
 
 
 def _cleaned(value: Any) -> Any:
@@ -104,17 +102,6 @@ def _cleaned(value: Any) -> Any:
     return value
 
 
-def mark(state: str, unicode: bool) -> Text:
-    """The glyph of a state in its colour."""
-    glyph, ascii_glyph, style = _MARKS.get(state, ("·", ".", ""))
-    return Text(glyph if unicode else ascii_glyph, style)
-
-
-def word(state: str) -> str:
-    """What people call a state."""
-    return _WORDS.get(state, state.replace("_", " "))
-
-
 def duration(seconds: float | None) -> str:
     """A duration in the unit that people would use."""
     if seconds is None:
@@ -124,11 +111,6 @@ def duration(seconds: float | None) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"
-
-
-def plain(text: str, style: str = "") -> Text:
-    """Text on one line; the words of others may go over several."""
-    return Text(clean(" ".join(text.split())), style)
 
 
 # -- a run --------------------------------------------------------------------------------------
@@ -369,6 +351,61 @@ def _local_time(iso: str) -> str:
     return datetime.fromisoformat(iso).astimezone().strftime("%Y-%m-%d %H:%M")
 
 
+def _breakpoints(view: BreakpointList, form: str, unicode: bool) -> RenderableType:
+    if not view.breakpoints:
+        return Text(f"No breakpoints on thread {view.thread}.")
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for title in ("node", "at", "when"):
+        table.add_column(title)
+    for point in view.breakpoints:
+        table.add_row(Text(point.node), Text(point.at), Text(point.when or "always"))
+    return table
+
+
+def _retained(view: Retained, form: str, unicode: bool) -> RenderableType:
+    if not view.threads:
+        return Text("There are no threads.")
+    lines = []
+    for row in view.threads:
+        if row.running:
+            lines.append(Text(f"{row.thread}: runs at this moment, left alone", "yellow"))
+        elif view.did == "deleted":
+            lines.append(Text(f"{row.thread}: deleted"))
+        else:
+            what = "checkpoint" if row.checkpoints == 1 else "checkpoints"
+            lines.append(Text(f"{row.thread}: {row.checkpoints} {what} {view.did}"))
+    return Group(*lines)
+
+
+def _batch(view: BatchView, form: str, unicode: bool) -> RenderableType:
+    line = Text.assemble(mark(view.status, unicode), " ", (word(view.status), "bold"), f"  {view.batch}")
+    total = f"{view.accepted}" if view.input_ended else f"{view.accepted} so far"
+    lines = [line, Text(f"  {view.completed} of {total} completed, {view.failed} failed, {view.open} open")]
+    if view.reason:
+        lines.append(plain(f"  {view.reason}"))
+    lines += [Text(f"  {command}", "dim") for command in view.next]
+    return Group(*lines)
+
+
+def _batches(view: BatchList, form: str, unicode: bool) -> RenderableType:
+    if not view.batches:
+        return Text(f"No batches in {view.log}.")
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for title in ("", "status", "batch", "completed", "failed", "accepted", "written"):
+        table.add_column(title, justify="right" if title in ("completed", "failed", "accepted") else "left")
+    for one in view.batches:
+        table.add_row(
+            mark(one.status, unicode),
+            word(one.status),
+            Text(one.batch),
+            str(one.completed),
+            str(one.failed),
+            str(one.accepted) if one.input_ended else f"{one.accepted}+",
+            _local_time(one.updated_at),
+        )
+    return table
+
+
 _RENDERERS: dict[type, Callable[[Any, str, bool], RenderableType]] = {
     RunView: _run,
     RunsView: _runs,
@@ -377,4 +414,8 @@ _RENDERERS: dict[type, Callable[[Any, str, bool], RenderableType]] = {
     StateView: _state,
     WorkView: _work,
     DeadLetterList: _dead_letters,
+    BreakpointList: _breakpoints,
+    Retained: _retained,
+    BatchView: _batch,
+    BatchList: _batches,
 }

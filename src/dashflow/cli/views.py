@@ -21,6 +21,7 @@ from dashflow.cli.exits import Exit
 from dashflow.cli.options import DEFAULT_DB, Settings
 from dashflow.planner.core.state import PlannerState, RunStatus, TaskCondition, TaskTime
 from dashflow.planner.core.task import Task
+from dashflow.types.breakpoints import Breakpoint
 
 SCHEMA = 1
 """Number of the JSON layout; grows only when a field's meaning has to change."""
@@ -184,6 +185,30 @@ class DeadLetterList(msgspec.Struct, frozen=True):
     log: str
     dead_letters: tuple[DeadLetterRow, ...]
     next: str
+
+
+class RetainedThread(msgspec.Struct, frozen=True):
+    """A graph's thread, how many of its checkpoints were dropped, and whether a run kept it from that."""
+
+    thread: str
+    checkpoints: int
+    running: bool
+
+
+class Retained(msgspec.Struct, frozen=True):
+    """What became of threads that were pruned or deleted: ``did`` says what."""
+
+    schema: int
+    did: str
+    threads: tuple[RetainedThread, ...]
+
+
+class BreakpointList(msgspec.Struct, frozen=True):
+    """The breakpoints that were set on a graph's thread."""
+
+    schema: int
+    thread: str
+    breakpoints: tuple[Breakpoint, ...]
 
 
 def timestamp(nanoseconds: int) -> str:

@@ -161,15 +161,20 @@ def _diff_dict(old: dict[Any, Any], new: dict[Any, Any], parts: dict[Any, Any]) 
     return ["d", changed, [k for k in old if k not in new]]
 
 
-def patch(old: Any, op: Op) -> Any:
-    """Apply an op to the value it was made for; ``old`` is left as it is.
+def patch(old: Any, op: Op, *, owned: bool = False) -> Any:
+    """Apply an op to the value it was made for.
+
+    Args:
+        old: The value.
+        op: What became of it.
+        owned: Whether nobody else has ``old``, so that it may be changed in place; else it is left as it is.
 
     Raises:
         ValueError: ``op`` is of no known kind or does not fit ``old``.
     """
     kind = op[0]
     if kind == "l" and isinstance(old, list):
-        new = list(old)
+        new = old if owned else list(old)
         for start, removed, items in op[1:]:
             if start + removed > len(new):
                 raise ValueError(f"a splice at {start} does not fit a list of {len(new)}")
@@ -179,7 +184,16 @@ def patch(old: Any, op: Op) -> Any:
         return old + op[2]
     if kind == "d" and isinstance(old, dict):
         gone = set(op[2])
+        if owned:
+            for key in gone:
+                old.pop(key, None)
+            old.update(op[1])
+            return old
         return {**{k: v for k, v in old.items() if k not in gone}, **op[1]}
     if kind == "s" and isinstance(old, set):
+        if owned:
+            old.difference_update(op[2])
+            old.update(op[1])
+            return old
         return (old - set(op[2])) | set(op[1])
     raise ValueError(f"op {kind!r} does not fit a {type(old).__name__}")

@@ -216,7 +216,7 @@ class StateEdited(msgspec.Struct, frozen=True, omit_defaults=True):
     Attributes:
         base: Version of the stream that it goes on from.
         step: Number of the checkpoint that this makes.
-        source: ``update``, ``input`` or ``fork``.
+        source: ``update``, ``input``, ``fork`` or ``merge``.
         change: What became of the channels.
         ran: The nodes that count as run.
         meta: Metadata of the caller's config, plain values.
@@ -225,6 +225,8 @@ class StateEdited(msgspec.Struct, frozen=True, omit_defaults=True):
         copied: Whether it stands for the checkpoint it goes on from: beside it, with the same parent.
         parents: As in ``RunStarted``.
         deltas: As in ``RunStarted``.
+        merged: What was merged into the thread, for ``source`` "merge": [thread, version of its stream, id of
+            its checkpoint].
     """
 
     type: ClassVar[str] = "StateEdited"
@@ -239,6 +241,29 @@ class StateEdited(msgspec.Struct, frozen=True, omit_defaults=True):
     copied: bool = False
     parents: dict[str, str] = {}
     deltas: dict[str, int] = {}
+    merged: list[Any] = []
+
+
+class BranchStarted(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The first event of a branch: its stream goes on where another thread's was, and copies nothing.
+
+    All that the other stream has up to ``version`` comes before this event, which is the next one: a branch's
+    versions go on counting from there.
+
+    Attributes:
+        name: The branch's; no other living branch that began in this thread has it.
+        thread: Id of the thread that it began in.
+        version: Version of that thread's stream.
+        checkpoint: Id of the checkpoint that the thread was at.
+        step: Its number.
+    """
+
+    type: ClassVar[str] = "BranchStarted"
+    name: str
+    thread: str
+    version: int
+    checkpoint: str
+    step: int
 
 
 class Content(msgspec.Struct, frozen=True):
@@ -340,6 +365,20 @@ class CheckpointsForgotten(msgspec.Struct, frozen=True, omit_defaults=True):
     base: int = -1
 
 
+class HistoryForgotten(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Events at the beginning of the stream were dropped for good, in the commit of this one.
+
+    Attributes:
+        upto: The last version that was dropped.
+        bases: The states that what is left goes on from, by version: as ``dashflow.checkpoint.snapshots``
+            tells them.
+    """
+
+    type: ClassVar[str] = "HistoryForgotten"
+    upto: int
+    bases: dict[int, dict[str, Any]] = {}
+
+
 Event = (
     RunStarted
     | StepCompleted
@@ -352,10 +391,12 @@ Event = (
     | RunDeadLettered
     | RunRequeued
     | StateEdited
+    | BranchStarted
     | CheckpointImported
     | ValuesImported
     | WritesImported
     | CheckpointsForgotten
+    | HistoryForgotten
 )
 
 EVENTS: dict[str, type[Event]] = {
@@ -372,10 +413,12 @@ EVENTS: dict[str, type[Event]] = {
         RunDeadLettered,
         RunRequeued,
         StateEdited,
+        BranchStarted,
         CheckpointImported,
         ValuesImported,
         WritesImported,
         CheckpointsForgotten,
+        HistoryForgotten,
     )
 }
 OPENERS = frozenset({RunStarted.type, StateEdited.type, CheckpointsForgotten.type})

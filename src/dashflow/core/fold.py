@@ -16,10 +16,12 @@ from dashflow._util.reserved import INTERRUPT as SHOWN
 from dashflow.core.cadence import counted, joined, overwritten
 from dashflow.core.delta import patch
 from dashflow.core.events import (
+    BranchStarted,
     Change,
     CheckpointImported,
     CheckpointsForgotten,
     Event,
+    HistoryForgotten,
     Question,
     Ran,
     RunDeadLettered,
@@ -49,7 +51,7 @@ class ThreadState(msgspec.Struct, frozen=True):
         parent_at: When that one was made, nanoseconds.
         at: When the checkpoint was made, nanoseconds.
         step: The checkpoint's number: -1 for the first input.
-        source: ``input``, ``loop``, ``update`` or ``fork``.
+        source: ``input``, ``loop``, ``update``, ``fork`` or ``merge``.
         meta: Metadata given by the caller of the run or edit.
         values: Channels that hold something, as their ``checkpoint()`` said.
         versions: Version of every channel ever written.
@@ -79,6 +81,8 @@ class ThreadState(msgspec.Struct, frozen=True):
         wrote_names: Nodes of those, by task key.
         deltas: Counters of delta channels, see ``dashflow.core.cadence``.
         later: Delta channels' values at the next checkpoint, where nothing else tells them: for who looks.
+        home: In a branch, the stream in which the checkpoint was made; "" when that is the branch itself.
+        parent_home: The same of the checkpoint before it.
     """
 
     version: int = 0
@@ -117,9 +121,18 @@ class ThreadState(msgspec.Struct, frozen=True):
     wrote_names: dict[str, str] = {}
     deltas: dict[str, tuple[int, int, int]] = {}
     later: dict[str, Any] = {}
+    home: str = ""
+    parent_home: str = ""
 
 
 EMPTY = ThreadState()
+
+
+class Owned(dict[str, Any]):
+    """``ThreadState.values`` of a state that only its folder has, with everything in them: the next event may
+    change them in place. So a fold over a long history takes as long as its events, and not as the sum of
+    all the states that they made."""
+
 
 replace = msgspec.structs.replace
 
@@ -148,6 +161,8 @@ def _advance(state: ThreadState, change: Change, ran: list[Ran], **fields: Any) 
         state = replace(state, id="", parent_id=state.id, loose={}, layout=4)
     if state.wrote:
         state = replace(state, wrote={}, wrote_names={})
+    if state.home or state.parent_home:
+        state = replace(state, home="", parent_home=state.home)
     return replace(
         state,
         values=values,
@@ -162,13 +177,15 @@ def _advance(state: ThreadState, change: Change, ran: list[Ran], **fields: Any) 
 
 def _alter(state: ThreadState, change: Change) -> tuple[dict[str, Any], dict[str, int]]:
     """Values and versions after a change; all changed channels get the same new version."""
-    values, versions = dict(state.values), dict(state.versions)
+    owned = type(state.values) is Owned
+    values = state.values if owned else dict(state.values)
+    versions = dict(state.versions)
     top = (max(versions.values()) if versions else 0) + 1
     for chan, value in change.put.items():
         values[chan] = value
         versions[chan] = top
     for chan, op in change.ops.items():
-        values[chan] = patch(values.get(chan), op)
+        values[chan] = patch(values.get(chan), op, owned=owned)
         versions[chan] = top
     for chan in change.cleared:
         values.pop(chan, None)
@@ -272,6 +289,7 @@ def _state_edited(state: ThreadState, event: StateEdited, version: int, at: int)
     fresh = not state.checkpoint
     before = (state.parent, state.parent_at) if event.copied else (state.checkpoint, state.at)
     before_id = state.parent_id if event.copied else state.id
+    before_home = state.parent_home if event.copied else state.home
     state = _advance(
         state,
         event.change,
@@ -289,10 +307,15 @@ def _state_edited(state: ThreadState, event: StateEdited, version: int, at: int)
         run="",
         durability="async",
     )
-    state = _told(replace(state, parent_id=before_id), event.wrote)
+    state = _told(replace(state, parent_id=before_id, parent_home=before_home), event.wrote)
     if not state.deltas or fresh or event.copied:  # a thread's first value is whole
         return state
     return _counted(state, event.change, state.wrote.values())
+
+
+def _branch_started(state: ThreadState, event: BranchStarted, version: int, at: int) -> ThreadState:
+    """The thread as it was, but that nobody runs it here."""
+    return replace(state, version=version, status="idle" if state.status == "running" else state.status)
 
 
 def _task_completed(state: ThreadState, event: TaskCompleted, version: int, at: int) -> ThreadState:
@@ -397,10 +420,15 @@ def _checkpoints_forgotten(
     return replace(EMPTY if event.all else state, version=version)
 
 
+def _history_forgotten(state: ThreadState, event: HistoryForgotten, version: int, at: int) -> ThreadState:
+    return replace(state, version=version)
+
+
 _TABLE: dict[type[Event], Callable[[ThreadState, Any, int, int], ThreadState]] = {
     RunStarted: _run_started,
     StepCompleted: _step_completed,
     StateEdited: _state_edited,
+    BranchStarted: _branch_started,
     TaskCompleted: _task_completed,
     TaskInterrupted: _task_interrupted,
     TaskFailed: _task_failed,
@@ -413,6 +441,7 @@ _TABLE: dict[type[Event], Callable[[ThreadState, Any, int, int], ThreadState]] =
     ValuesImported: _values_imported,
     WritesImported: _writes_imported,
     CheckpointsForgotten: _checkpoints_forgotten,
+    HistoryForgotten: _history_forgotten,
 }
 
 

@@ -7,7 +7,7 @@ applied together, ordered by task path; then channels that nobody wrote are told
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from dashflow._util.reserved import BRANCH_TO, ERROR, ERROR_SOURCE_NODE, INPUT, PUSH, TASKS
@@ -16,6 +16,7 @@ from dashflow._util.sentinel import MISSING
 from dashflow.channels.base import BaseChannel
 from dashflow.core.plan import GraphPlan, NodePlan
 from dashflow.errors import InvalidUpdateError
+from dashflow.types.breakpoints import Breakpoints
 from dashflow.types.commands import Send
 
 
@@ -277,9 +278,32 @@ def pass_breakpoints(live: Live) -> None:
     live.seen[SHOWN] = dict(live.versions)
 
 
-def stops_at(live: Live, nodes: Sequence[str] | str, tasks: Sequence[Task]) -> list[Task]:
-    """The tasks that a static breakpoint on ``nodes`` (or ``"*"``) holds up."""
+def stops_at(plan: GraphPlan, live: Live, nodes: Breakpoints, tasks: Sequence[Task]) -> list[Task]:
+    """The tasks that breakpoints on ``nodes`` hold up: by name or ``"*"``, perhaps on a condition.
+
+    Raises:
+        Whatever a condition raises, with a note that says which.
+    """
     shown = live.seen.get(SHOWN, {})
     if not any(version > shown.get(chan, 0) for chan, version in live.versions.items()):
         return []
+    if isinstance(nodes, Mapping):
+        return [t for t in tasks if _holds(plan, live, nodes, t)]
     return [t for t in tasks if (not t.node.hidden if nodes == "*" else t.name in nodes)]
+
+
+def _holds(
+    plan: GraphPlan, live: Live, nodes: Mapping[str, Callable[[Any], bool] | None], task: Task
+) -> bool:
+    """Whether one of a task's breakpoints holds it up: its own, or that for all."""
+    for name in (task.name,) if task.node.hidden else (task.name, "*"):
+        if name not in nodes:
+            continue
+        when = nodes[name]
+        try:
+            if when is None or when(read(live.channels, plan.stream)):
+                return True
+        except Exception as error:
+            error.add_note(f"In the condition of the breakpoint at node {task.name!r}")
+            raise
+    return False

@@ -102,6 +102,7 @@ class Calls:
         else:
             future = run.host.spawn(lambda: drive(self._perform(task)), blocking=True)
         self._futures.append(future)
+        scope.hold(_Called(task, future))
         return future
 
     async def _perform(self, task: Task) -> Any:
@@ -138,6 +139,22 @@ class Calls:
             futures, self._futures = self._futures, []
             for future in futures:
                 await self._run.host.wait(future)
+
+
+class _Called:
+    """A call, for the task that made it: given up with it."""
+
+    __slots__ = ("_future", "_task")
+
+    def __init__(self, task: Task, future: Any) -> None:
+        self._task = task
+        self._future = future
+
+    def give_up(self) -> None:
+        """Refuse what the call still tries; cancel it, where that can be done."""
+        scope: Scope = self._task.scope
+        scope.close()
+        self._future.cancel()
 
 
 def _returned(task: Task) -> Any:

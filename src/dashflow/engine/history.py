@@ -19,6 +19,9 @@ from dashflow.options import RunOptions
 if TYPE_CHECKING:
     from dashflow.engine.turn import Turn
 
+if TYPE_CHECKING:
+    from dashflow.checkpoint.breakpoints import Stops
+
 Writes = Sequence[tuple[str, Any]]
 
 
@@ -119,6 +122,11 @@ class History(Protocol):
     thread: str
     ns: str
     diffs: bool
+
+    @property
+    def stops(self) -> Stops | None:
+        """The thread's breakpoints, as ``locate`` read them; None where they cannot be kept."""
+        ...
 
     def nested(self, ns: str, host: Host, plan: GraphPlan) -> History:
         """The same thread in another namespace; ``host`` is that of the run there, which may be another one:

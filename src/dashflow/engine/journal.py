@@ -12,6 +12,7 @@ from typing import Any
 from dashflow._util.reserved import TASKS
 from dashflow._util.sentinel import MISSING
 from dashflow.checkpoint.events import to_new
+from dashflow.checkpoint.lines import MARK
 from dashflow.checkpoint.thread import ThreadReader, stream_of
 from dashflow.core.delta import Shadow, diff, shade
 from dashflow.core.events import Change, CheckpointsForgotten, Event, RunPaused, RunStarted
@@ -126,8 +127,8 @@ class Journal:
         force: bool = False,
     ) -> None:
         self.host = host
-        self.log = reader.log
-        self.stream = stream_of(thread, ns)
+        self.stream = stream = stream_of(thread, ns)
+        self.log = reader.lines if MARK in stream else reader.log
         self.version = version
         self.at = 0
         self._run = run

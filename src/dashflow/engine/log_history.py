@@ -44,6 +44,7 @@ class LogHistory:
         self.thread = thread
         self.ns = ns
         self._turn: Turn | None = None
+        self.stops = reader.stops(thread)
 
     def nested(self, ns: str, host: Host, plan: GraphPlan) -> LogHistory:
         """See ``History.nested``."""
@@ -66,6 +67,8 @@ class LogHistory:
 
     def _locate(self, checkpoint: str | None, before: str | None, looking: bool) -> Place:
         reader = self.reader
+        if not looking and not self.ns:
+            self.stops.refresh()
         head = reader.head(self.thread, self.ns)
         if before is not None:
             there = places(reader, stream_of(self.thread, self.ns))
@@ -133,5 +136,5 @@ class LogHistory:
         new = to_new(event, EventIds(host.entropy(), at).next(), at, "", b"", "")
         stream = stream_of(self.thread, self.ns)
         await give_back(host, reader, stream)
-        appended = await host.append(reader.log, Append(stream, (new,), place.end, unowned=True))
+        appended = await host.append(reader.lines, Append(stream, (new,), place.end, unowned=True))
         return mapped(config_of(self.thread, appended.version, at, self.ns), event.parents)

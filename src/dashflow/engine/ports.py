@@ -13,7 +13,7 @@ from typing import Any, Protocol, TypeVar
 
 import msgspec
 
-from dashflow.log.base import Append, Appended, EventLog, Ticket
+from dashflow.log.base import Append, Appended, Streams, Ticket
 
 T = TypeVar("T")
 
@@ -103,11 +103,11 @@ class Host(Protocol):
         """Seconds between 0 and 1 at random, to add to the wait before a retry."""
         ...
 
-    async def append(self, log: EventLog, append: Append) -> Appended:
-        """Append; durable on return. Raises what ``EventLog.append`` raises."""
+    async def append(self, log: Streams, append: Append) -> Appended:
+        """Append; durable on return. Raises what ``Streams.append`` raises."""
         ...
 
-    async def submit(self, log: EventLog, append: Append) -> Ticket:
+    async def submit(self, log: Streams, append: Append) -> Ticket:
         """Hand over an append that may become durable later."""
         ...
 

@@ -206,7 +206,7 @@ class Recovery:
 
     def _advanced(self, orphan: Orphan) -> bool:
         """Whether a graph inside completed anything since the run was last taken over."""
-        reader, log = self._reader, self._reader.log
+        reader, log = self._reader, self._reader.lines
         stream = stream_of(orphan.thread)
         last = log.read(stream, after=orphan.state.version - 1, limit=1)
         return any(
@@ -277,7 +277,7 @@ class Recovery:
             for record in page:
                 thread, _ = thread_of(record.stream)
                 with self._reading(thread):
-                    state, event = reader.head(thread), reader.event(record)
+                    state, event = reader.head(thread), reader.event(record, record.stream)
                     if not isinstance(event, RunDeadLettered) or (state.status, state.run) != (
                         "dead",
                         event.run,
@@ -295,7 +295,7 @@ class Recovery:
         news = [to_new(event, ids.next(), now, state.run, b"", "") for event in events]
         owner = f"{log.instance}/recovery"
         append = Append(stream_of(orphan.thread), news, state.version, owner=owner, claim=True, release=True)
-        await host.append(log, append)
+        await host.append(self._reader.lines, append)
 
 
 def _where(state: ThreadState) -> str:

@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
+from dashflow._util.reserved import way_to
 from dashflow.checkpoint.imported_layout import upcast
 from dashflow.core.events import (
     Change,
@@ -45,12 +46,16 @@ from dashflow.errors import (
     create_error_message,
 )
 from dashflow.options import RunOptions
+from dashflow.types.breakpoints import Breakpoints
 from dashflow.types.commands import Command
 
 if TYPE_CHECKING:
+    from dashflow.checkpoint.breakpoints import Stops
     from dashflow.engine.turn import Turn
 
 _UNKNOWN = Change()
+EDITS = ("update", "fork", "merge")
+"""Sources of checkpoints that a run is not the maker of."""
 
 
 class GraphRun(Step):
@@ -95,6 +100,7 @@ class GraphRun(Step):
         self._changes: Changes | None = None
         self._held: tuple[str, list[str]] = ("", [])
         self._shown = False
+        self._stops = None if history is None else history.stops
         # Shown keys that do not stay: a run's output is what they held when they were last shown.
         self._fleeting = not plan.volatile.isdisjoint(
             (parts.keys,) if isinstance(parts.keys, str) else parts.keys
@@ -209,7 +215,10 @@ class GraphRun(Step):
         self.resuming = None
         if self.outer is not None:
             self.outer.progress()
-        if self.options.interrupt_after:
+        stops = self._stops
+        if stops is not None and self._pen is not None and self._pen.at > stops.until:
+            await self._look_for_stops(stops, self._pen.at)
+        if self.options.interrupt_after or (stops is not None and stops.points):
             self._breakpoint(self.options.interrupt_after, tasks, "after")
 
     def _next_tasks(self) -> list[Task]:
@@ -224,7 +233,7 @@ class GraphRun(Step):
             return tasks
         if self._done or self._handled:
             self.reuse(tasks)
-        if self.options.interrupt_before:
+        if self.options.interrupt_before or (self._stops is not None and self._stops.points):
             self._breakpoint(self.options.interrupt_before, tasks, "before")
         if (self._control is not None or self.outer is not None) and (reason := self.draining) is not None:
             raise GraphDrained(reason)
@@ -269,6 +278,8 @@ class GraphRun(Step):
             if self.outer is not None:
                 self.outer.hold(self)
             await pen.begin(started, live, accepted.writes)
+            if self._stops is not None:
+                self._stops.looked(pen.at)
             if started.kind in ("input", "fork"):
                 self.made(started.kind, pen)
         if terms.resumes:
@@ -337,7 +348,7 @@ class GraphRun(Step):
         named = self.outer is not None and self.namespace in options.around
         addressed = place.addressed or self.replay is not None
         travels = addressed and (named or not (answers or (self.outer is not None and bool(self.resuming))))
-        forks = resumes and travels and (state.source not in ("update", "fork") or place.superseded)
+        forks = resumes and travels and (state.source not in EDITS or place.superseded)
         if self.outer is None:
             self.resuming = resumes
         strict = self.outer is None and options.strict_resume and not place.superseded
@@ -353,7 +364,7 @@ class GraphRun(Step):
     def _replays(self, state: ThreadState, place: Place, travels: bool) -> None:
         """Graphs inside this one's tasks go on from what they were before the checkpoint."""
         if self.outer is None and travels:
-            before = self.parent_of(state) if state.source in ("update", "fork") else None
+            before = self.parent_of(state) if state.source in EDITS else None
             self.replay = Replay(before or self.checkpoint_id)
 
     def show_partial(self, tasks: Sequence[Task]) -> None:
@@ -398,8 +409,16 @@ class GraphRun(Step):
 
     # -- ends -------------------------------------------------------------------------------
 
-    def _breakpoint(self, nodes: Sequence[str] | str, tasks: Sequence[Task], when: str) -> None:
-        held = stops_at(self.live, nodes, tasks)
+    async def _look_for_stops(self, stops: Stops, at: int) -> None:
+        """See whether somebody set or cleared breakpoints since the last look."""
+        stops.looked(at)
+        await self.host.read(stops.refresh)
+
+    def _breakpoint(self, nodes: Breakpoints, tasks: Sequence[Task], when: str) -> None:
+        held = stops_at(self.plan, self.live, nodes, tasks) if nodes else []
+        if not held and self._stops is not None:
+            there = self._stops.of(way_to(self.namespace), when)
+            held = stops_at(self.plan, self.live, there, tasks) if there else []
         if held:
             self._held = (when, [task.name for task in held])
             if when == "after" and self._parts.modes:

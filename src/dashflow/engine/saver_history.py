@@ -44,6 +44,7 @@ class SaverHistory:
     """
 
     diffs = False
+    stops = None
 
     def __init__(
         self,
@@ -91,10 +92,19 @@ class SaverHistory:
         found: CheckpointTuple | None = await self.call("get_tuple", self.placed(checkpoint))
         return found
 
-    async def _listed(self, limit: int | None, before: str | None, matching: Any) -> list[CheckpointTuple]:
+    async def listed(
+        self,
+        limit: int | None = None,
+        before: str | None = None,
+        matching: Any = None,
+        where: Mapping[str, Any] | None = None,
+    ) -> list[CheckpointTuple]:
+        """What the saver has, newest first: of this namespace, or of what ``where`` says instead."""
         bound = None if before is None else self.placed(before)
         place = self.placed(None)
         place["configurable"].pop("checkpoint_id")
+        if where is not None:
+            place = {**place, "configurable": dict(where)}
         if not self.host.asynchronous:
             found = await self.call("list", place, before=bound, limit=limit, filter=matching)
             return list(found)
@@ -113,7 +123,7 @@ class SaverHistory:
     ) -> Place:
         """See ``History.locate``."""
         if before is not None:
-            earlier = await self._listed(1, before, None)
+            earlier = await self.listed(1, before, None)
             saved = earlier[0] if earlier else None
         else:
             saved = await self.tuple_at(checkpoint)
@@ -131,7 +141,7 @@ class SaverHistory:
         self, *, before: str | None, matching: Mapping[str, Any] | None, limit: int | None
     ) -> Sequence[ThreadState]:
         """See ``History.list``."""
-        return [await self.state_of(saved) for saved in await self._listed(limit, before, matching)]
+        return [await self.state_of(saved) for saved in await self.listed(limit, before, matching)]
 
     async def state_of(self, saved: CheckpointTuple) -> ThreadState:
         """A saver's checkpoint as a folded state."""

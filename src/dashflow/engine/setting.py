@@ -141,7 +141,7 @@ class Setting:
         self.identify = old_task_id if state.layout < 2 else task_id
         self._named = stream_of(self.options.thread, self.namespace)
         self._place = (state.checkpoint, state.at)
-        self._names[self._place] = state.id
+        self._names[self._place] = state.id or (state.home and checkpoint_id(state.home, *self._place))
 
     def parent_of(self, state: ThreadState) -> str | None:
         """Id of the checkpoint before the one that a state is at."""

@@ -1,7 +1,6 @@
 """One task of a superstep: call the node, collect its writes; and the scope its code runs in.
 
-Written once for all hosts. May not touch the log: what a task came to is recorded by the run.
-"""
+Written once for all hosts. May not touch the log: what a task came to is recorded by the run."""
 
 from __future__ import annotations
 
@@ -163,7 +162,7 @@ class Scope:
         self.attempt = 1
         self.begun = 0
         self.closed = False
-        self.inside: Sequence[Inside] = ()
+        self.inside: list[Inside] | None = None
         self.watch: Watch | None = None
         self.extra: list[tuple[str, Any]] | None = None
         self._id = ""
@@ -266,18 +265,19 @@ class Scope:
     def close(self) -> None:
         """The attempt is over or given up: what it still tries is refused, also by graphs inside."""
         self.closed = True
-        for run in self.inside:
-            run.give_up()
+        for one in tuple(self.inside or ()):
+            one.give_up()
 
-    def hold(self, run: Inside) -> None:
-        """A graph inside this task begins.
+    def hold(self, one: Inside) -> None:
+        """A graph inside this task, or a call of it, begins.
 
         Raises:
             GraphDrained: The task is given up already.
         """
         if self.closed:
             raise GraphDrained("cancelled")
-        self.inside = [*self.inside, run]
+        self.inside = self.inside or []
+        self.inside.append(one)
 
     def again(self) -> Scope:
         """The scope of the next attempt; graphs inside it begin anew, under names of their own."""

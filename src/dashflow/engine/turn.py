@@ -122,7 +122,7 @@ class Turn:
 
     def ran_elsewhere(self) -> FencedError:
         """What to tell a caller whose input somebody else ran, or runs."""
-        log = self.reader.log
+        log = self.reader.lines
         last = log.read(self.stream, after=log.version(self.stream) - 1, limit=1)
         return FencedError(self.stream, 0, last[0].epoch if last else 0)
 

@@ -73,7 +73,7 @@ class Waiting:
         host, reader = self._host, self._reader
         await self._show_presence()
         self._turn.ticket = f"{host.now():x}-{host.entropy():016x}"
-        self._turn.scanned = await host.read(lambda: reader.log.version(self._turn.stream))
+        self._turn.scanned = await host.read(lambda: reader.lines.version(self._turn.stream))
         try:
             append = Append(self._turn.inbox.stream, (self._event(self._queued()),))
             accepted = await host.append(self._log, append)
@@ -138,7 +138,7 @@ class Waiting:
     async def wait(self, accept: Callable[[], Awaitable[None]]) -> None:
         """Wait for the turn, and take it."""
         host, reader, thread = self._host, self._reader, self._turn.options.thread
-        line: Line = reader.lines.setdefault(thread, Line())
+        line: Line = reader.queues.setdefault(thread, Line())
         place = line.enter(self._order)
         try:
             await host.wait(place.turn)
@@ -146,7 +146,7 @@ class Waiting:
                 pass
         finally:
             if line.leave(place):
-                reader.lines.pop(thread, None)
+                reader.queues.pop(thread, None)
         await self.tell(InputTaken(self._turn.ticket))
 
     async def _try(self, accept: Callable[[], Awaitable[None]]) -> bool:
@@ -172,7 +172,7 @@ class Waiting:
         return False
 
     def _position(self) -> int:
-        return self._turn.inbox.position(self._reader.log.version(self._turn.stream))
+        return self._turn.inbox.position(self._reader.lines.version(self._turn.stream))
 
     def _is_next(self) -> bool:
         """Whether nobody who lives comes first.
@@ -190,8 +190,8 @@ class Waiting:
 
     async def _seize(self) -> None:
         """Become the thread's owner whoever runs it, and record that its run is stopped, or undone."""
-        host, reader, log, turn = self._host, self._reader, self._log, self._turn
-        owner = f"{log.instance}/{turn.ticket}"
+        host, reader, log, turn = self._host, self._reader, self._reader.lines, self._turn
+        owner = f"{self._log.instance}/{turn.ticket}"
         claimed = await host.append(log, Append(turn.stream, owner=owner, claim=True, force=True))
         self._seized = Append(turn.stream, owner=owner, epoch=claimed.epoch, release=True)
         turn.seizes = True
@@ -209,13 +209,13 @@ class Waiting:
         seized, self._seized, self._turn.seizes = self._seized, None, False
         if seized is not None:
             with suppress(FencedError):  # somebody else took it
-                await self._host.append(self._log, seized)
+                await self._host.append(self._reader.lines, seized)
 
     def _undoing(self, state: ThreadState) -> Event:
         """What takes back all that the present run did."""
         reader, first, base = self._reader, 0, 0
-        for record in reader.log.read(self._turn.stream, upto=state.version):
-            event = reader.event(record) if record.type == RunStarted.type else None
+        for record in reader.lines.read(self._turn.stream, upto=state.version):
+            event = reader.event(record, self._turn.stream) if record.type == RunStarted.type else None
             if isinstance(event, RunStarted) and event.run == state.run and not event.attempt:
                 first, base = record.version, event.base
         if not base:

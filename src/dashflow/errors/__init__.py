@@ -10,13 +10,26 @@ Imports nothing of DashFlow, except that the deprecated ``NodeInterrupt`` is fou
     │   │   ├── EmptyGoalError            a goal without words
     │   │   ├── WorkspaceError            folder missing, unreadable or without anything to look at
     │   │   ├── UnknownRunError           no run of that name in this log
+    │   │   ├── UnknownBranchError        the thread has no branch of that name
+    │   │   ├── BranchExistsError         one does already
+    │   │   ├── BranchesUnsupportedError  the checkpointer cannot do what branches need
+    │   │   ├── MergeConflictError        two threads changed the same keys, and no reducer joins them
+    │   │   ├── UnrelatedThreadsError     two threads without a common checkpoint
     │   │   ├── RunStateError             the run is in a state that does not allow this
+    │   │   ├── UnknownBatchError         no batch of that name in this log
+    │   │   ├── BatchStateError           the batch is in a state that does not allow this
+    │   │   ├── BatchInputError           the source of a batch's items failed or is another one
+    │   │   │   └── DuplicateKeyError     two items with one key
+    │   │   ├── BatchAggregateError       a function that aggregates a batch's results raised
     │   │   ├── AliasInstallError         the alias for LangGraph cannot be installed (any more)
     │   │   └── AliasMissingError         (a ModuleNotFoundError) nothing of DashFlow's under that name
     │   ├── PlanError                     a plan that cannot be run
     │   │   ├── PlanCycleError            tasks that wait for each other
     │   │   ├── UnknownDependencyError    a task waits for one that is not in the plan
     │   │   └── PlanAnswerError           a model's answer that is no plan, after repair
+    │   ├── ItemTimeoutError              an item of a batch took too long
+    │   ├── ItemWaitingError              an item of a batch waits for an answer
+    │   ├── ItemFailedError               an item of a batch came to no result
     │   ├── ModelError                    a model could not be asked
     │   ├── StructuredOutputError         a model's answer that is no JSON of the schema, after repair
     │   └── LogError                      the event log
@@ -81,13 +94,19 @@ from dashflow.errors.graph import (
 from dashflow.errors.log import (
     CorruptBlobError,
     CorruptEventError,
+    DamagedFileError,
+    DifferentHistoryError,
     DuplicateEventError,
+    ExportFormatError,
     FencedError,
+    ImportStoppedError,
     LogClosedError,
     LogError,
     LogFormatError,
     MissingBlobError,
     NotALogError,
+    NotAnExportError,
+    NotLangGraphError,
     OwnershipConflictError,
     StorageUnavailableError,
     SupersededError,
@@ -95,6 +114,9 @@ from dashflow.errors.log import (
     VersionConflictError,
 )
 from dashflow.errors.plans import (
+    ItemFailedError,
+    ItemTimeoutError,
+    ItemWaitingError,
     ModelError,
     PlanAnswerError,
     PlanCycleError,
@@ -104,10 +126,20 @@ from dashflow.errors.plans import (
 from dashflow.errors.usage import (
     AliasInstallError,
     AliasMissingError,
+    BatchAggregateError,
+    BatchInputError,
+    BatchStateError,
+    BranchesUnsupportedError,
+    BranchExistsError,
+    DuplicateKeyError,
     EmptyGoalError,
+    MergeConflictError,
     RunStateError,
+    UnknownBatchError,
+    UnknownBranchError,
     UnknownCheckpointError,
     UnknownRunError,
+    UnrelatedThreadsError,
     UsageError,
     WorkspaceError,
 )
@@ -116,29 +148,45 @@ __all__ = (
     "INVALID_RESUME",
     "AliasInstallError",
     "AliasMissingError",
+    "BatchAggregateError",
+    "BatchInputError",
+    "BatchStateError",
+    "BranchExistsError",
+    "BranchesUnsupportedError",
     "CorruptBlobError",
     "CorruptEventError",
+    "DamagedFileError",
     "DashFlowError",
+    "DifferentHistoryError",
     "DuplicateEventError",
+    "DuplicateKeyError",
     "EmptyChannelError",
     "EmptyGoalError",
     "EmptyInputError",
     "ErrorCode",
+    "ExportFormatError",
     "FencedError",
     "GraphBubbleUp",
     "GraphDrained",
     "GraphInterrupt",
     "GraphRecursionError",
+    "ImportStoppedError",
     "InvalidUpdateError",
+    "ItemFailedError",
+    "ItemTimeoutError",
+    "ItemWaitingError",
     "LogClosedError",
     "LogError",
     "LogFormatError",
+    "MergeConflictError",
     "MissingBlobError",
     "ModelError",
     "NodeCancelledError",
     "NodeError",
     "NodeTimeoutError",
     "NotALogError",
+    "NotAnExportError",
+    "NotLangGraphError",
     "OwnershipConflictError",
     "ParentCommand",
     "PlanAnswerError",
@@ -149,10 +197,13 @@ __all__ = (
     "StructuredOutputError",
     "SupersededError",
     "TaskNotFound",
+    "UnknownBatchError",
+    "UnknownBranchError",
     "UnknownCheckpointError",
     "UnknownDependencyError",
     "UnknownInterruptError",
     "UnknownRunError",
+    "UnrelatedThreadsError",
     "UsageError",
     "ValueCodecError",
     "VersionConflictError",

@@ -1,4 +1,4 @@
-"""Errors of plans."""
+"""Errors of plans, and of what runs as an item of a batch."""
 
 from __future__ import annotations
 
@@ -47,6 +47,38 @@ class PlanAnswerError(PlanError):
             problem=problem,
             answer=answer,
         )
+
+
+class ItemTimeoutError(DashFlowError):
+    """An attempt at an item of a batch took longer than the batch's ``timeout``; its result is refused."""
+
+    code = "ITEM_TIMEOUT"
+
+    def __init__(self, key: str, seconds: float) -> None:
+        super().__init__(f"Item {key!r} took longer than {seconds:g} s.", key=key, seconds=seconds)
+
+
+class ItemWaitingError(DashFlowError):
+    """An item of a batch waits for an answer of a person. Answer its run, then requeue the item."""
+
+    code = "ITEM_WAITING"
+
+    def __init__(self, key: str, run: str, question: str) -> None:
+        super().__init__(
+            f"Item {key!r} waits for an answer: {question} Answer run {run!r}, then requeue the item.",
+            key=key,
+            run=run,
+            question=question,
+        )
+
+
+class ItemFailedError(DashFlowError):
+    """The run of an item came to its end without a result."""
+
+    code = "ITEM_FAILED"
+
+    def __init__(self, key: str, problem: str) -> None:
+        super().__init__(f"Item {key!r} came to no result: {problem}", key=key, problem=problem)
 
 
 class ModelError(DashFlowError):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from datetime import timedelta
-from typing import Any, Generic, Literal, Self
+from typing import Any, Generic, Self
 
 from dashflow._util.reserved import NS_END, NS_SEP
 from dashflow.channels.ephemeral_value import EphemeralValue
@@ -23,6 +23,7 @@ from dashflow.graph.spec import NodeSpec, Retry, StateNode, node_name
 from dashflow.graph.spec import destinations as _destinations
 from dashflow.pregel.action import check_callable, is_runnable
 from dashflow.pregel.signature import hints_of, input_schema_of
+from dashflow.types.breakpoints import Breakpoints
 from dashflow.types.checkpointer import Checkpointer
 from dashflow.types.policies import CachePolicy, TimeoutPolicy, TracePolicy
 from dashflow.typing import ContextT, InputT, OutputT, StateT
@@ -386,8 +387,8 @@ class StateGraph(Generic[StateT, ContextT, InputT, OutputT]):
         *,
         cache: Any = None,
         store: Any = None,
-        interrupt_before: Literal["*"] | list[str] | None = None,
-        interrupt_after: Literal["*"] | list[str] | None = None,
+        interrupt_before: Breakpoints | None = None,
+        interrupt_after: Breakpoints | None = None,
         debug: bool = False,
         name: str | None = None,
         transformers: Sequence[Callable[[tuple[str, ...]], Any]] | None = None,
@@ -398,7 +399,8 @@ class StateGraph(Generic[StateT, ContextT, InputT, OutputT]):
             checkpointer: Where threads are kept; without one nothing is recorded.
             cache: Keeps results of nodes that have a cache policy.
             store: Lent to nodes as ``store``.
-            interrupt_before: Stop before these nodes (``"*"``: all) until the run is continued.
+            interrupt_before: Stop before these nodes (``"*"``: all) until the run is continued; a dict says
+                for each on which condition, a function of the state's values (None: always).
             interrupt_after: The same after them.
             debug: Print the parts of every run.
             name: For traces and for use as a node.
@@ -409,9 +411,13 @@ class StateGraph(Generic[StateT, ContextT, InputT, OutputT]):
             TypeError: ``checkpointer`` is no saver.
         """
         named = [
-            n for group in (interrupt_before, interrupt_after) if group not in (None, "*") for n in group
+            n
+            for group in (interrupt_before, interrupt_after)
+            if group != "*"
+            for n in group or ()
+            if n != "*"
         ]
-        self.validate(named)
+        self.validate([name for name in named if name != "*"])
         nodes = with_defaults(self.nodes, self.node_defaults)
         handlers = {key: spec.error_handler_node for key, spec in nodes.items() if spec.error_handler_node}
         graph: CompiledStateGraph[StateT, ContextT, InputT, OutputT] = CompiledStateGraph(

@@ -18,7 +18,7 @@ from dashflow.engine.ports import Done, Overdue, Posted
 from dashflow.hosts.clock import WallClock, entropy, jitter
 from dashflow.hosts.future import CallFuture, ready
 from dashflow.hosts.threads import THREADS
-from dashflow.log.base import Append, Appended, EventLog, Ticket
+from dashflow.log.base import Append, Appended, Streams, Ticket
 
 T = TypeVar("T")
 
@@ -202,11 +202,11 @@ class AioHost:
         self.elapsed = time.monotonic
         self.jitter = jitter
 
-    async def append(self, log: EventLog, append: Append) -> Appended:
+    async def append(self, log: Streams, append: Append) -> Appended:
         """See ``Host.append``."""
         return await self.settle(log.submit(append))
 
-    async def submit(self, log: EventLog, append: Append) -> Ticket:
+    async def submit(self, log: Streams, append: Append) -> Ticket:
         """See ``Host.submit``."""
         return log.submit(append)
 

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 from dashflow.engine.ports import Done, Overdue, Posted
 from dashflow.errors import LogError
-from dashflow.log.base import Append, Appended, EventLog, Ticket
+from dashflow.log.base import Append, Appended, Streams, Ticket
 
 T = TypeVar("T")
 
@@ -29,7 +29,7 @@ class SimulatedCrash(BaseException):
 class PendingAppend:
     """A ticket of the simulation: handed over, durable when the schedule says so."""
 
-    def __init__(self, host: SimulatedHost, log: EventLog, append: Append) -> None:
+    def __init__(self, host: SimulatedHost, log: Streams, append: Append) -> None:
         self._host = host
         self._log = log
         self._append = append
@@ -212,16 +212,16 @@ class SimulatedHost:
         """See ``Host.jitter``."""
         return self._random.random()
 
-    async def append(self, log: EventLog, append: Append) -> Appended:
+    async def append(self, log: Streams, append: Append) -> Appended:
         """See ``Host.append``."""
         return self.port(lambda: self._submit(log, append).wait())
 
-    def _submit(self, log: EventLog, append: Append) -> PendingAppend:
+    def _submit(self, log: Streams, append: Append) -> PendingAppend:
         ticket = PendingAppend(self, log, append)
         self._pending.append(ticket)
         return ticket
 
-    async def submit(self, log: EventLog, append: Append) -> Ticket:
+    async def submit(self, log: Streams, append: Append) -> Ticket:
         """See ``Host.submit``."""
         return self.port(lambda: self._submit(log, append))
 

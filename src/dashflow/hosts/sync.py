@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from dashflow.engine.ports import Done, Overdue, Posted
 from dashflow.hosts.clock import WallClock, entropy, jitter, reseed
 from dashflow.hosts.threads import THREADS, install_fork_guard
-from dashflow.log.base import Append, Appended, EventLog, Ticket
+from dashflow.log.base import Append, Appended, Streams, Ticket
 
 T = TypeVar("T")
 
@@ -140,11 +140,11 @@ class SyncHost:
         self.elapsed = time.monotonic
         self.jitter = jitter
 
-    async def append(self, log: EventLog, append: Append) -> Appended:
+    async def append(self, log: Streams, append: Append) -> Appended:
         """See ``Host.append``."""
         return log.append(append)
 
-    async def submit(self, log: EventLog, append: Append) -> Ticket:
+    async def submit(self, log: Streams, append: Append) -> Ticket:
         """See ``Host.submit``."""
         return log.submit(append)
 

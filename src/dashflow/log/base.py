@@ -188,9 +188,8 @@ class Subscription(Protocol):
     def __aiter__(self) -> AsyncIterator[Record]: ...
 
 
-@runtime_checkable
-class EventLog(Protocol):
-    """An append-only event log. See the module's text for what holds for every backend."""
+class Streams(Protocol):
+    """The part of a log that writes and reads single streams: all that a thread's run needs."""
 
     @property
     def instance(self) -> str:
@@ -221,6 +220,35 @@ class EventLog(Protocol):
         """Events of a stream with ``after < version <= upto``, oldest first; [] for an unknown one."""
         ...
 
+    def version(self, stream: str) -> int:
+        """The stream's last version; 0 for an unknown one."""
+        ...
+
+    def blob(self, key: bytes) -> bytes:
+        """A blob that an event came with.
+
+        Raises:
+            MissingBlobError: The log has none of that key.
+        """
+        ...
+
+    def keep_snapshot(self, stream: str, snapshot: Snapshot, *, alone: bool = False) -> None:
+        """Keep what folding a stream came to; it replaces an earlier one of the same version, and with
+        ``alone`` all that the stream had.
+
+        Ignored when the stream is not that far, or forgot that version: then nobody could use it.
+        """
+        ...
+
+    def snapshot(self, stream: str, *, upto: int | None = None) -> Snapshot | None:
+        """The latest snapshot of a stream, or the latest one with ``version <= upto``."""
+        ...
+
+
+@runtime_checkable
+class EventLog(Streams, Protocol):
+    """An append-only event log. See the module's text for what holds for every backend."""
+
     def read_all(
         self,
         *,
@@ -239,10 +267,6 @@ class EventLog(Protocol):
             correlation: Only those with this correlation id.
             limit: How many at most.
         """
-        ...
-
-    def version(self, stream: str) -> int:
-        """The stream's last version; 0 for an unknown one."""
         ...
 
     def streams(self, *, category: str | None = None) -> list[StreamInfo]:
@@ -271,25 +295,8 @@ class EventLog(Protocol):
         """
         ...
 
-    # -- beside the events --------------------------------------------------------------------
-
-    def blob(self, key: bytes) -> bytes:
-        """A blob that an event came with.
-
-        Raises:
-            MissingBlobError: The log has none of that key.
-        """
-        ...
-
-    def keep_snapshot(self, stream: str, snapshot: Snapshot) -> None:
-        """Keep what folding a stream came to; it replaces an earlier one of the same version.
-
-        Ignored when the stream is not that far, or forgot that version: then nobody could use it.
-        """
-        ...
-
-    def snapshot(self, stream: str, *, upto: int | None = None) -> Snapshot | None:
-        """The latest snapshot of a stream, or the latest one with ``version <= upto``."""
+    def needs(self, stream: str) -> dict[bytes, int]:
+        """Keys of the blobs that a stream's events need, each with the last version that does."""
         ...
 
     def project(

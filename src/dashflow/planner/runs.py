@@ -98,8 +98,18 @@ class PlanRuns:
         self._routing = Routing(executors)
         self._planning = planning
 
-    def accept(self, request: PlanRequest) -> str:
+    @property
+    def log(self) -> EventLog:
+        """Where everything is recorded."""
+        return self._log
+
+    def accept(self, request: PlanRequest, run: str | None = None) -> str:
         """Record the request, durable on return; the id of its run. Nothing runs yet.
+
+        Args:
+            request: What is asked for.
+            run: The id that the run is to have; if there is such a run already, that one is meant and nothing
+                is recorded. None: a new one.
 
         Raises:
             EmptyGoalError: a goal without words.
@@ -113,20 +123,20 @@ class PlanRuns:
         if request.model is not None and self._planning is None:
             ModelPlanner(request.model).check()
         while True:
-            run = _run_id(self._host.now(), self._host.entropy())
+            name = run or _run_id(self._host.now(), self._host.entropy())
             command = Initialize(
                 now=self._host.now(),
-                run=run,
+                run=name,
                 goal=codec.storable(request.goal),
                 folder=folder,
-                out=output_folder(request.out or os.path.join("dashflow-out", run)),
+                out=output_folder(request.out or os.path.join("dashflow-out", name)),
                 answers=tuple(codec.storable(answer) for answer in request.answers),
                 model=request.model,
                 workers=request.workers,
                 config=request.config,
             )
-            if drive(Journal(self._host, self._log, run).begin(command)):
-                return run
+            if drive(Journal(self._host, self._log, name).begin(command)) or run is not None:
+                return name
 
     def run(self, run: str, ask: Ask | None = None, watch: Watch | None = None) -> PlannerState:
         """Run until the end, or until only a person can help; return how it stands then.

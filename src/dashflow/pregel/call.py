@@ -16,6 +16,7 @@ from dashflow.pregel.shapes import Shape
 from dashflow.pregel.start import options_of, start
 from dashflow.pregel.stream_handlers import LISTENING, stream_handlers
 from dashflow.pregel.tracing import tracer_for
+from dashflow.types.breakpoints import Breakpoints
 from dashflow.types.snapshots import GraphOutput
 from dashflow.warnings import LangGraphDeprecatedSinceV10
 
@@ -34,8 +35,8 @@ class Call(msgspec.Struct, kw_only=True):
     stream_mode: str | Sequence[str] | None = None
     print_mode: str | Sequence[str] = ()
     output_keys: str | Sequence[str] | None = None
-    interrupt_before: Sequence[str] | str | None = None
-    interrupt_after: Sequence[str] | str | None = None
+    interrupt_before: Breakpoints | None = None
+    interrupt_after: Breakpoints | None = None
     durability: str | None = None
     control: Any = None
     subgraphs: bool = False

@@ -14,12 +14,15 @@ from dashflow._util.drive import iterate
 from dashflow.engine.cache import namespaces
 from dashflow.engine.ports import Host
 from dashflow.options import merge_configs
+from dashflow.pregel.branches import BranchMethods
+from dashflow.pregel.breakpoints import LiveBreakpoints
 from dashflow.pregel.call import Call
 from dashflow.pregel.described import Described
 from dashflow.pregel.shape import GraphShape
 from dashflow.pregel.start import loop_host, sync_host
 from dashflow.pregel.threads import ThreadMethods
 from dashflow.pregel.tracing import followed
+from dashflow.types.breakpoints import Breakpoints
 from dashflow.types.snapshots import GraphOutput
 from dashflow.typing import ContextT, InputT, OutputT, StateT
 
@@ -29,7 +32,9 @@ if TYPE_CHECKING:
 Config = Mapping[str, Any]
 
 
-class Pregel(GraphShape, ThreadMethods, Described[StateT, ContextT, InputT, OutputT]):
+class Pregel(
+    GraphShape, ThreadMethods, BranchMethods, LiveBreakpoints, Described[StateT, ContextT, InputT, OutputT]
+):
     """A compiled graph: see ``GraphShape`` for how one is made of nodes and channels."""
 
     def with_config(self, config: Config | None = None, **more: Any) -> Self:
@@ -51,8 +56,8 @@ class Pregel(GraphShape, ThreadMethods, Described[StateT, ContextT, InputT, Outp
         stream_mode: str | Sequence[str] = "values",
         print_mode: str | Sequence[str] = (),
         output_keys: str | Sequence[str] | None = None,
-        interrupt_before: Sequence[str] | str | None = None,
-        interrupt_after: Sequence[str] | str | None = None,
+        interrupt_before: Breakpoints | None = None,
+        interrupt_after: Breakpoints | None = None,
         durability: str | None = None,
         control: Any = None,
         version: str = "v1",
@@ -67,7 +72,8 @@ class Pregel(GraphShape, ThreadMethods, Described[StateT, ContextT, InputT, Outp
             stream_mode: With another mode than ``values``, returns the list of that mode's parts.
             print_mode: Modes whose parts are printed.
             output_keys: Which keys to return.
-            interrupt_before: Static breakpoints of this run.
+            interrupt_before: Breakpoints of this run: names of nodes, ``"*"`` for all, or a dict from names
+                to conditions (a function of the state's values; None: always).
             interrupt_after: The same after nodes.
             durability: ``sync``, ``async`` (default) or ``exit``: when records must be on disk.
             control: To ask the run to stop at the next step (``RunControl``).
@@ -105,8 +111,8 @@ class Pregel(GraphShape, ThreadMethods, Described[StateT, ContextT, InputT, Outp
         stream_mode: str | Sequence[str] = "values",
         print_mode: str | Sequence[str] = (),
         output_keys: str | Sequence[str] | None = None,
-        interrupt_before: Sequence[str] | str | None = None,
-        interrupt_after: Sequence[str] | str | None = None,
+        interrupt_before: Breakpoints | None = None,
+        interrupt_after: Breakpoints | None = None,
         durability: str | None = None,
         control: Any = None,
         version: str = "v1",
@@ -134,8 +140,8 @@ class Pregel(GraphShape, ThreadMethods, Described[StateT, ContextT, InputT, Outp
         stream_mode: str | Sequence[str] | None = None,
         print_mode: str | Sequence[str] = (),
         output_keys: str | Sequence[str] | None = None,
-        interrupt_before: Sequence[str] | str | None = None,
-        interrupt_after: Sequence[str] | str | None = None,
+        interrupt_before: Breakpoints | None = None,
+        interrupt_after: Breakpoints | None = None,
         durability: str | None = None,
         control: Any = None,
         subgraphs: bool = False,
@@ -173,8 +179,8 @@ class Pregel(GraphShape, ThreadMethods, Described[StateT, ContextT, InputT, Outp
         stream_mode: str | Sequence[str] | None = None,
         print_mode: str | Sequence[str] = (),
         output_keys: str | Sequence[str] | None = None,
-        interrupt_before: Sequence[str] | str | None = None,
-        interrupt_after: Sequence[str] | str | None = None,
+        interrupt_before: Breakpoints | None = None,
+        interrupt_after: Breakpoints | None = None,
         durability: str | None = None,
         control: Any = None,
         subgraphs: bool = False,

@@ -78,6 +78,14 @@ class PregelProtocol(RunnableFace, Generic[StateT, ContextT, InputT, OutputT]):
         """``update_state`` for asyncio callers."""
 
     @abstractmethod
+    def bulk_update_state(self, config: Config, updates: Sequence[Sequence[Any]]) -> Any:
+        """Several edits in order, each of updates that belong together."""
+
+    @abstractmethod
+    async def abulk_update_state(self, config: Config, updates: Sequence[Sequence[Any]]) -> Any:
+        """``bulk_update_state`` for asyncio callers."""
+
+    @abstractmethod
     def stream(
         self,
         input: Any,  # noqa: A002  # LangGraph's name

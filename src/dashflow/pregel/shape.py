@@ -16,10 +16,11 @@ from dashflow.pregel.layout import PURE_REDUCERS, plan_of
 from dashflow.pregel.node import NodeBuilder, PregelNode
 from dashflow.pregel.validate import validate_graph
 from dashflow.pregel.write import ChannelWrite
+from dashflow.types.breakpoints import Breakpoints
 from dashflow.types.checkpointer import ensure_valid_checkpointer
 from dashflow.types.commands import Send
 from dashflow.types.policies import CachePolicy, RetryPolicy
-from dashflow.types.streaming import All, StreamMode
+from dashflow.types.streaming import StreamMode
 from dashflow.warnings import LangGraphDeprecatedSinceV10, renamed, warn_of_unknown
 
 Config = Mapping[str, Any]
@@ -84,8 +85,8 @@ class GraphShape:
         stream_eager: bool = False,
         output_channels: str | Sequence[str],
         stream_channels: str | Sequence[str] | None = None,
-        interrupt_after_nodes: All | Sequence[str] = (),
-        interrupt_before_nodes: All | Sequence[str] = (),
+        interrupt_after_nodes: Breakpoints = (),
+        interrupt_before_nodes: Breakpoints = (),
         input_channels: str | Sequence[str],
         step_timeout: float | None = None,
         debug: bool | None = None,
@@ -195,7 +196,7 @@ class GraphShape:
             {key: one for key, one in self.channels.items() if key not in stored},
             inputs=self.input_channels,
             outputs=[key for keys in shown for key in ((keys,) if isinstance(keys, str) else keys)],
-            breakpoints=[node for nodes in breakpoints if nodes != "*" for node in nodes],
+            breakpoints=[node for nodes in breakpoints if nodes != "*" for node in nodes if node != "*"],
         )
         return self
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import is_dataclass
 from typing import TYPE_CHECKING, Any
 
-from dashflow._util.reserved import CONFIG_KEY_SCRATCHPAD, NS_END, NS_SEP
+from dashflow._util.reserved import CONFIG_KEY_SCRATCHPAD, stable
 from dashflow._util.scope import CURRENT
 from dashflow.core.plan import GraphPlan
 from dashflow.engine.history import History
@@ -20,6 +20,7 @@ from dashflow.hosts.sync import SyncHost
 from dashflow.options import RunOptions, parse_options
 from dashflow.pregel.tracing import inherited_config
 from dashflow.runtime import RunControl
+from dashflow.types.breakpoints import Breakpoints
 
 if TYPE_CHECKING:
     from dashflow.pregel.shape import GraphShape
@@ -71,8 +72,8 @@ def options_of(
     config: Config | None,
     *,
     context: Any = None,
-    interrupt_before: Sequence[str] | str | None = None,
-    interrupt_after: Sequence[str] | str | None = None,
+    interrupt_before: Breakpoints | None = None,
+    interrupt_after: Breakpoints | None = None,
     durability: str | None = None,
     control: RunControl | None = None,
     strategy: str | None = None,
@@ -134,11 +135,6 @@ def start(
         host, graph.plan, options, given, Parts(modes, keys),
         history=history, store=store, cache=cache, outer=outer, namespace=namespace,
     )  # fmt: skip
-
-
-def stable(namespace: str) -> str:
-    """A namespace without the ids of tasks: that of a graph that keeps one history per thread."""
-    return NS_SEP.join(part.split(NS_END)[0] for part in namespace.split(NS_SEP))
 
 
 def root_history(graph: GraphShape, host: Host, options: RunOptions) -> History | None:

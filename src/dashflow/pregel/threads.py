@@ -7,14 +7,14 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from dashflow._util.drive import drive
-from dashflow._util.reserved import CONFIG_KEY_CHECKPOINTER, NS_SEP, path_of
+from dashflow._util.reserved import CONFIG_KEY_CHECKPOINTER, stable, way_to
 from dashflow.engine import state_api
 from dashflow.engine.history import History
 from dashflow.engine.parts import Parts
 from dashflow.engine.ports import Host
 from dashflow.engine.setting import Setting
 from dashflow.options import parse_options
-from dashflow.pregel.start import THREAD_WANTED, history_in, loop_host, stable, sync_host
+from dashflow.pregel.start import THREAD_WANTED, history_in, loop_host, sync_host
 from dashflow.types.commands import StateUpdate
 from dashflow.types.snapshots import StateSnapshot
 
@@ -106,7 +106,7 @@ def _addressed(graph: GraphShape, config: Config, saver: Any, editing: bool) -> 
         return graph, config
     from dashflow.pregel.subgraphs import subgraphs_of
 
-    names = stable(NS_SEP.join(part for part in path_of(namespace) if not part.isdigit()))
+    names = way_to(namespace)
     for _, inner in subgraphs_of(graph, names, recurse=True):
         return inner, {**config, "configurable": {**configurable, CONFIG_KEY_CHECKPOINTER: saver}}
     if editing:

@@ -102,6 +102,17 @@ class BlobContract(LogCase):
         log.append(Append("run-1", forget=EVERYTHING))
         assert not has(log, blob)
 
+    def test_a_stream_tells_what_it_needs(self, log: EventLog, opened: Open) -> None:
+        one, two = blob_of(b"one"), blob_of(b"two" * 3000)
+        log.append(Append("run-1", [naming(one), naming(one, two), new_event(), naming(two)]))
+        log.append(Append("run-2", [naming(two)]))
+        for source in (log, opened()):
+            assert source.needs("run-1") == {**dict.fromkeys(one, 2), **dict.fromkeys(two, 4)}
+            assert source.needs("run-2") == dict.fromkeys(two, 1)
+            assert source.needs("run-3") == {}
+        log.append(Append("run-1", forget=2))
+        assert log.needs("run-1") == dict.fromkeys(two, 4)
+
     # -- forgetting ---------------------------------------------------------------------------------
 
     def test_a_blob_goes_with_the_last_event_that_needs_it(self, log: EventLog) -> None:

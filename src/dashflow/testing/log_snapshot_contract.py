@@ -44,6 +44,18 @@ class SnapshotContract(LogCase):
         opened().keep_snapshot("run-1", Snapshot(3, b"new", 2))
         assert log.snapshot("run-1") == Snapshot(3, b"new", 2)
 
+    def test_alone_it_replaces_all_of_the_stream(self, log: EventLog) -> None:
+        for stream in ("run-1", "run-2"):
+            log.append(Append(stream, new_events(9)))
+            for version in (2, 8):
+                log.keep_snapshot(stream, Snapshot(version, b"x"))
+        log.keep_snapshot("run-1", Snapshot(99, b"y"), alone=True)  # ignored, so nothing is replaced
+        assert log.snapshot("run-1") == Snapshot(8, b"x")
+        log.keep_snapshot("run-1", Snapshot(5, b"y"), alone=True)
+        assert log.snapshot("run-1") == Snapshot(5, b"y")
+        assert log.snapshot("run-1", upto=4) is None
+        assert log.snapshot("run-2", upto=4) == Snapshot(2, b"x")
+
     def test_of_a_version_that_is_not_there_it_is_ignored(self, log: EventLog) -> None:
         log.append(Append("run-1", new_events(3)))
         for stream, version in (("run-1", 4), ("run-1", 0), ("run-1", -1), ("none-1", 1)):

@@ -1,5 +1,14 @@
 """The vocabulary of graphs, as users import it. Knows no graph, no engine and no LangChain."""
 
+from dashflow.types.branches import (
+    BranchMerge,
+    CheckpointInfo,
+    ItemChange,
+    StateDiff,
+    ThreadBranch,
+    ValueChange,
+)
+from dashflow.types.breakpoints import Breakpoint, Breakpoints
 from dashflow.types.checkpointer import Checkpointer, ensure_valid_checkpointer
 from dashflow.types.commands import Command, Overwrite, Send, StateUpdate
 from dashflow.types.interrupts import Interrupt, interrupt
@@ -35,8 +44,12 @@ from dashflow.types.streaming import (
 
 __all__ = (
     "All",
+    "BranchMerge",
+    "Breakpoint",
+    "Breakpoints",
     "CacheKey",
     "CachePolicy",
+    "CheckpointInfo",
     "CheckpointPayload",
     "CheckpointStreamPart",
     "CheckpointTask",
@@ -48,12 +61,14 @@ __all__ = (
     "Durability",
     "GraphOutput",
     "Interrupt",
+    "ItemChange",
     "MessagesStreamPart",
     "Overwrite",
     "PregelExecutableTask",
     "PregelTask",
     "RetryPolicy",
     "Send",
+    "StateDiff",
     "StateSnapshot",
     "StateUpdate",
     "StreamMode",
@@ -62,9 +77,11 @@ __all__ = (
     "TaskPayload",
     "TaskResultPayload",
     "TasksStreamPart",
+    "ThreadBranch",
     "TimeoutPolicy",
     "TracePolicy",
     "UpdatesStreamPart",
+    "ValueChange",
     "ValuesStreamPart",
     "default_cache_key",
     "default_retry_on",

@@ -44,7 +44,7 @@ class CheckpointMetadata(TypedDict, total=False):
     for each ``DeltaChannel`` the updates and the steps since its value was last stored whole.
     """
 
-    source: Literal["input", "loop", "update", "fork"]
+    source: Literal["input", "loop", "update", "fork", "merge"]
     step: int
     parents: dict[str, str]
     run_id: str

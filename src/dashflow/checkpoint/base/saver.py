@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import logging
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from dashflow._util.langchain import RunnableConfig
 from dashflow.checkpoint.base.checkpoint import (
@@ -16,6 +16,7 @@ from dashflow.checkpoint.base.checkpoint import (
     DeltaChannelHistory,
     PendingWrite,
 )
+from dashflow.checkpoint.listing import Waiting, bound_of, info_of_tuple, list_config, waiting
 from dashflow.checkpoint.serde.base import (
     SerializerProtocol,
     UntypedSerializerProtocol,
@@ -23,6 +24,9 @@ from dashflow.checkpoint.serde.base import (
 )
 from dashflow.checkpoint.serde.encrypted import EncryptedSerializer
 from dashflow.checkpoint.serde.jsonplus import JsonPlusSerializer
+
+if TYPE_CHECKING:
+    from dashflow.types.branches import CheckpointInfo
 
 V = TypeVar("V", int, float, str)
 
@@ -98,6 +102,49 @@ class BaseCheckpointSaver(Generic[V]):
         """``list`` for asyncio callers."""
         raise NotImplementedError
         yield
+
+    def get_checkpoints(
+        self,
+        thread_id: str,
+        *,
+        ns: str = "",
+        filter: dict[str, Any] | None = None,  # noqa: A002  # LangGraph's name
+        before: str | None = None,
+        limit: int | None = None,
+        subgraphs: bool = False,
+        next_of: Waiting = waiting,
+    ) -> Iterator[CheckpointInfo]:
+        """A thread's checkpoints, newest first, without the values.
+
+        Args:
+            thread_id: The thread.
+            ns: Namespace in it; "" is that of the outermost graph.
+            filter: Metadata that they must have.
+            before: Only those with smaller ids than this.
+            limit: At most so many.
+            subgraphs: Those in all namespaces.
+            next_of: Tells which nodes come next; without it that is read off the channels' names.
+        """
+        config = list_config(thread_id, ns, subgraphs)
+        for found in self.list(config, filter=filter, before=bound_of(thread_id, ns, before), limit=limit):
+            yield info_of_tuple(found, next_of)
+
+    async def aget_checkpoints(
+        self,
+        thread_id: str,
+        *,
+        ns: str = "",
+        filter: dict[str, Any] | None = None,  # noqa: A002  # LangGraph's name
+        before: str | None = None,
+        limit: int | None = None,
+        subgraphs: bool = False,
+        next_of: Waiting = waiting,
+    ) -> AsyncIterator[CheckpointInfo]:
+        """``get_checkpoints`` for asyncio callers."""
+        config = list_config(thread_id, ns, subgraphs)
+        bound = bound_of(thread_id, ns, before)
+        async for found in self.alist(config, filter=filter, before=bound, limit=limit):
+            yield info_of_tuple(found, next_of)
 
     # -- writing --------------------------------------------------------------------------------
 

@@ -28,6 +28,9 @@ _MOVED = {
 }
 """Modules of the fixed table that are elsewhere here."""
 
+_FORMER = {("langgraph.constants", name): ("langgraph.types", name) for name in ("Interrupt", "Send")}
+"""Names of the fixed table under which LangGraph's early releases stored the same."""
+
 _stored_here: WeakValueDictionary[tuple[str, str], type] = WeakValueDictionary()
 
 
@@ -77,6 +80,7 @@ class Classes:
         key = (module, name)
         if module.startswith(_OURS):
             key = (_THEIRS + module.removeprefix(_OURS), name)
+        key = _FORMER.get(key, key)
         if key in SAFE_MSGPACK_TYPES:
             return getattr(import_module(_MOVED.get(key[0], key[0])), name)
         key = (module, name)

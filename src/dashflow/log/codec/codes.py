@@ -15,6 +15,10 @@ UUID: Final = 3
 DECIMAL: Final = 4
 COMPLEX: Final = 5
 
+# Raw: the payload is the key of a text or of bytes that are kept beside the event.
+BLOB_TEXT: Final = 6
+BLOB_BYTES: Final = 7
+
 # Items: the payload's items are the value's.
 TUPLE: Final = 16
 SET: Final = 17
@@ -62,6 +66,7 @@ LANGCHAIN: Final = 96
 PYDANTIC_VALUE: Final = 97
 
 RAW: Final = range(1, 16)
+BLOBS: Final = range(BLOB_TEXT, BLOB_BYTES + 1)
 PAIRS: Final = range(24, 32)
 ITEMS: Final = range(16, 24)
 NAMED: Final = range(80, 112)

@@ -11,8 +11,9 @@ from typing import Any, Literal
 
 from ormsgpack import unpackb
 
-from dashflow.errors import ValueCodecError
-from dashflow.log.codec import classes, codes, foreign, plain, vocabulary
+from dashflow.errors import MissingBlobError, ValueCodecError
+from dashflow.log.codec import blobs, classes, codes, foreign, plain, vocabulary
+from dashflow.log.codec.blobs import Load
 from dashflow.log.codec.codes import UnfitError, UnknownClassError
 from dashflow.log.codec.opaque import Opaque
 from dashflow.log.codec.paths import Index, Path, fault, in_payload
@@ -41,6 +42,7 @@ def decode(
     *,
     unknown: Literal["raise", "opaque"] = "raise",
     path: str = "",
+    load: Load | None = None,
 ) -> Any:
     """The value that ``encode`` made ``data`` of.
 
@@ -52,14 +54,16 @@ def decode(
         registry: Classes that the data may become.
         unknown: What a class that is not registered gives: an error, or an ``Opaque``.
         path: Where the value is, for the message of an error.
+        load: From keys to what is kept beside the data (``EventLog.blob``).
 
     Raises:
+        MissingBlobError: As ``load``.
         ValueCodecError: The data is damaged, or not made by ``encode``, or a class in it is unknown or no
             longer fits; ``data["path"]`` says where.
     """
     if len(data) > MAX_BYTES:
         raise fault(path, f"takes {len(data)} bytes; up to {MAX_BYTES} are read")
-    reader = _Reader(registry or _NOBODY, unknown == "opaque")
+    reader = _Reader(registry or _NOBODY, unknown == "opaque", load)
     try:
         return unpackb(data, ext_hook=reader.hook)
     except Exception:
@@ -79,9 +83,10 @@ class _Pending:
 class _Reader:
     """One decoding: where classes come from, and how deep it is."""
 
-    __slots__ = ("_depth", "_opaque", "_registry")
+    __slots__ = ("_depth", "_load", "_opaque", "_registry")
 
-    def __init__(self, registry: Registry, opaque: bool) -> None:
+    def __init__(self, registry: Registry, opaque: bool, load: Load | None) -> None:
+        self._load = load
         self._registry = registry
         self._opaque = opaque
         self._depth = 0
@@ -90,6 +95,8 @@ class _Reader:
         """Revive a value for the unpacker, which forgets what it failed with."""
         if raw := plain.RAW.get(code):
             return raw(payload)
+        if code in codes.BLOBS:
+            return blobs.revive(code, payload, self._load)
         if self._depth == _INLINE_DEPTH:
             raise UnfitError("is nested deeply")
         self._depth += 1
@@ -175,8 +182,10 @@ class _Reader:
         try:
             if raw := plain.RAW.get(code):
                 return raw(payload)
+            if code in codes.BLOBS:
+                return blobs.revive(code, payload, self._load)
             return self._revive(code, self._parts(code, payload, path), payload)
-        except (ValueCodecError, RecursionError):
+        except (ValueCodecError, MissingBlobError, RecursionError):
             raise
         except UnfitError as problem:
             raise fault(path, str(problem)) from None

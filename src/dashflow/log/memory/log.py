@@ -263,12 +263,21 @@ class MemoryLog:
             raise MissingBlobError(self.where, key)
         return found
 
-    def keep_snapshot(self, stream: str, snapshot: Snapshot) -> None:
+    def needs(self, stream: str) -> dict[bytes, int]:
+        """See ``EventLog.needs``."""
+        self._check_open()
+        with self.store.lock:
+            known = self.store.streams.get(stream)
+            return dict(known.needs) if known else {}
+
+    def keep_snapshot(self, stream: str, snapshot: Snapshot, *, alone: bool = False) -> None:
         """See ``EventLog.keep_snapshot``."""
         with self.store.lock:
             self._check_open()
             known = self.store.streams.get(stream)
             if known is not None and known.forgotten < snapshot.version <= known.version:
+                if alone:
+                    known.snapshots.clear()
                 known.snapshots[snapshot.version] = snapshot
 
     def snapshot(self, stream: str, *, upto: int | None = None) -> Snapshot | None:

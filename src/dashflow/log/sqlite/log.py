@@ -238,9 +238,14 @@ class SqliteLog:
         self._check_open()
         return self._reader.blob(key)
 
-    def keep_snapshot(self, stream: str, snapshot: Snapshot) -> None:
+    def needs(self, stream: str) -> dict[bytes, int]:
+        """See ``EventLog.needs``."""
+        self._check_open()
+        return dict(self._reader.rows("needs", stream))
+
+    def keep_snapshot(self, stream: str, snapshot: Snapshot, *, alone: bool = False) -> None:
         """See ``EventLog.keep_snapshot``."""
-        self._beside(lambda cursor: snapshots.keep(cursor, stream, snapshot))
+        self._beside(lambda cursor: snapshots.keep(cursor, stream, snapshot, alone))
 
     def snapshot(self, stream: str, *, upto: int | None = None) -> Snapshot | None:
         """See ``EventLog.snapshot``."""

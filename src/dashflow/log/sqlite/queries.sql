@@ -154,6 +154,11 @@ INSERT INTO blobs (key, checksum, data) VALUES (?, ?, ?);
 -- Versions grow, so the latest one that needs it is this one.
 INSERT OR REPLACE INTO needs (stream_id, blob_id, version) VALUES (?, ?, ?);
 
+-- name: needs
+-- What a stream needs, and the last version that does.
+SELECT b.key, n.version FROM needs n JOIN blobs b USING (blob_id)
+WHERE n.stream_id = (SELECT stream_id FROM streams WHERE name = ?);
+
 -- name: forgettable_words
 -- What events belong to that are about to be forgotten.
 SELECT DISTINCT correlation_id FROM events
@@ -189,6 +194,10 @@ DELETE FROM snapshots WHERE stream_id = ? AND version <= ?;
 INSERT OR REPLACE INTO snapshots (stream_id, version, schema, checksum, data)
 SELECT e.stream_id, e.version, ?, ?, ? FROM events e
 WHERE e.stream_id = (SELECT stream_id FROM streams WHERE name = ?) AND e.version = ?;
+
+-- name: drop_other_snapshots
+DELETE FROM snapshots
+WHERE stream_id = (SELECT stream_id FROM streams WHERE name = ?) AND version <> ?;
 
 -- name: snapshots
 -- Those up to a version, the latest first.

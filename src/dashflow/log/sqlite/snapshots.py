@@ -10,10 +10,12 @@ from dashflow.log.sqlite.reader import Reader
 from dashflow.log.sqlite.statements import queries
 
 
-def keep(cursor: sqlite3.Cursor, stream: str, snapshot: Snapshot) -> None:
+def keep(cursor: sqlite3.Cursor, stream: str, snapshot: Snapshot, alone: bool) -> None:
     """Keep a snapshot of a version that is there; see ``EventLog.keep_snapshot``."""
     row = (snapshot.schema, *stored(snapshot.data), stream, snapshot.version)
     cursor.execute(queries()["keep_snapshot"], row)
+    if alone and cursor.rowcount > 0:
+        cursor.execute(queries()["drop_other_snapshots"], (stream, snapshot.version))
 
 
 def latest(reader: Reader, stream: str, upto: int) -> Snapshot | None:
