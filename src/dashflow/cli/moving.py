@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -27,6 +27,7 @@ from dashflow.cli.views import SCHEMA, timestamp
 from dashflow.errors import ImportStoppedError, UsageError
 from dashflow.log.base import EventLog, Record
 from dashflow.log.codec import Registry, decode
+from dashflow.log.codec.blobs import KEY_BYTES, Load, keys_in
 from dashflow.log.portable import (
     Brought,
     Examined,
@@ -80,7 +81,9 @@ def export_events(
         _check_there(settings)
         wanted = _wanted(log, streams, threads, category)
         if path is not None:
-            written = write_file(log, path, streams=wanted, category=category, shown=_shown)
+            written = write_file(
+                log, path, streams=wanted, category=category, shown=lambda record: _shown(log, record)
+            )
             Output(settings).show(_export_view(settings, path, written))
         else:
             _to_standard_output(log, wanted, category)
@@ -89,7 +92,13 @@ def export_events(
 
 def _to_standard_output(log: EventLog, streams: Sequence[str] | None, category: str | None) -> None:
     try:
-        write_events(log, sys.stdout.buffer, streams=streams, category=category, shown=_shown)
+        write_events(
+            log,
+            sys.stdout.buffer,
+            streams=streams,
+            category=category,
+            shown=lambda record: _shown(log, record),
+        )
         sys.stdout.buffer.flush()
     except BrokenPipeError:
         flush([sys.stdout])  # nobody reads on: `| head` has what it wanted
@@ -183,41 +192,46 @@ def _until(text: str) -> Until:
 def verify_events(settings: Settings, path: str | None) -> int:
     """Check a backup or the log."""
     if path is not None:
-        examined = examine(ExportFile(path), check=_check)
+        examined = examine(ExportFile(path), check=_checking(None))
     else:
         with opened(settings) as log:
             _check_there(settings)
-            examined = verify(log, check=_check)
+            examined = verify(log, check=_checking(log.blob))
     code = Exit.LOG if examined.found else Exit.DONE
     Output(settings).show(_verify_view(path or settings.db, examined, code))
     return code
 
 
-def _check(record: Record) -> None:
-    """Whether an event says something that this program understands.
+def _checking(load: Load | None) -> Callable[[Record], None]:
+    """What tells whether an event says something that this program understands; raises LogError if not.
 
-    Raises:
-        LogError: It does not.
+    Args:
+        load: Where large values are; None: in lines of their own of the same file, which are checked there.
     """
+    return lambda record: _check(record, load)
+
+
+def _check(record: Record, load: Load | None) -> None:
     if is_sealed(record):
         return
     if record.category in (CATEGORY, SUB_CATEGORY):
-        from_record(record, _NO_CLASSES, unknown="opaque")
+        if load is None and len(record.data) > KEY_BYTES and keys_in(record.data):
+            return
+        from_record(record, _NO_CLASSES, unknown="opaque", load=load)
     elif record.category == PLANS:
         from dashflow.planner.core.codec import decode as decode_plan
 
         decode_plan(record)
     else:
-        decode(record.data, _NO_CLASSES, unknown="opaque")
+        decode(record.data, _NO_CLASSES, unknown="opaque", load=load)
 
 
-def _shown(record: Record) -> Any:
+def _shown(log: EventLog, record: Record) -> Any:
     """What an event says, for people; None where that cannot be told."""
     from dashflow.cli.threads import event_data
 
-    return (
-        event_data(record) if record.category in (CATEGORY, SUB_CATEGORY) and not is_sealed(record) else None
-    )
+    told = record.category in (CATEGORY, SUB_CATEGORY) and not is_sealed(record)
+    return event_data(log, record) if told else None
 
 
 def _export_view(settings: Settings, path: str, written: Written) -> ExportView:
