@@ -16,6 +16,7 @@ import msgspec
 from dashflow.batch.core import events as batch_events
 from dashflow.checkpoint.breakpoints import BreakpointsSet
 from dashflow.core import events as graph_events
+from dashflow.core import inbox as inbox_events
 from dashflow.planner.core import commands as planner_commands
 from dashflow.planner.core import events as planner_events
 from dashflow.types.breakpoints import Breakpoint
@@ -47,6 +48,12 @@ SECTIONS: tuple[tuple[str, str, tuple[type[msgspec.Struct], ...]], ...] = (
         "Graph events",
         "Recorded in a thread's stream.",
         get_args(graph_events.Event),
+    ),
+    (
+        "Inbox events",
+        "Recorded in the stream of a thread's inbox, while inputs wait for a busy thread; and by processes "
+        "that wait or work.",
+        get_args(inbox_events.InboxEvent),
     ),
     (
         "Parts of graph events",

@@ -16,6 +16,10 @@ from dashflow.errors import UsageError
 from dashflow.runtime import RunControl
 from dashflow.types.breakpoints import Breakpoints
 
+_STRATEGY = "multitask_strategy"
+STRATEGIES = ("reject", "enqueue", "interrupt", "rollback")
+"""What may become of a new input for a thread whose run is going on."""
+
 DEFAULT_RECURSION_LIMIT = int(os.environ.get("LANGGRAPH_DEFAULT_RECURSION_LIMIT", "10007"))
 Durability = Literal["sync", "async", "exit"]
 UNLISTED = frozenset(
@@ -24,6 +28,7 @@ UNLISTED = frozenset(
         "checkpoint_id",
         "checkpoint_ns",
         "checkpoint_map",
+        _STRATEGY,
         "langgraph_step",
         "langgraph_node",
         "langgraph_triggers",
@@ -59,6 +64,10 @@ class RunOptions(msgspec.Struct, frozen=True):
         step_timeout: Seconds that a superstep may take; None: any.
         finished: Told the name of every node that is done: ``configurable["__pregel_node_finished"]``.
         tracer: Follows the run (``dashflow.pregel.tracing``); None when nobody does.
+        asked: What the caller asked for and the graph does not say, as ``RunStarted.options`` has it.
+        strategy: What becomes of a new input while a run of the thread is going on: ``reject``, ``enqueue``,
+            ``interrupt`` or ``rollback``; ``configurable["multitask_strategy"]``.
+        attempt: Of a run that is taken over from an owner that died: how often that happened; else 0.
     """
 
     thread: str
@@ -76,6 +85,9 @@ class RunOptions(msgspec.Struct, frozen=True):
     step_timeout: float | None = None
     finished: Callable[[str], object] | None = None
     tracer: Any = None
+    asked: dict[str, Any] = {}
+    attempt: int = 0
+    strategy: str = "enqueue"
 
     @property
     def metadata(self) -> dict[str, Any]:
@@ -136,20 +148,42 @@ def _merge_callbacks(known: Any, more: Any) -> Any:
     return known.merge(more)
 
 
+def _asked(
+    limit: int,
+    concurrency: int | None,
+    before: Breakpoints | None,
+    after: Breakpoints | None,
+) -> dict[str, Any]:
+    """See ``RunOptions.asked``. Of breakpoints with a condition the name is kept: they always stop then."""
+    asked: dict[str, Any] = {}
+    if limit != DEFAULT_RECURSION_LIMIT:
+        asked["limit"] = limit
+    if concurrency is not None:
+        asked["concurrency"] = concurrency
+    if before:
+        asked["before"] = before if isinstance(before, str) else [*before]
+    if after:
+        asked["after"] = after if isinstance(after, str) else [*after]
+    return asked
+
+
 def parse_options(
     *configs: Mapping[str, Any] | None,
     durability: str | None = None,
     context: Any = None,
     interrupt_before: Breakpoints | None = None,
     interrupt_after: Breakpoints | None = None,
+    breakpoints: tuple[Breakpoints, Breakpoints] = ((), ()),
     control: RunControl | None = None,
     step_timeout: float | None = None,
+    strategy: str | None = None,
 ) -> RunOptions:
-    """Parse config dicts (defaults first) and keyword arguments.
+    """Parse config dicts (defaults first) and keyword arguments; ``breakpoints`` are the graph's own, before
+    and after nodes, for a caller who names none.
 
     Raises:
         ValueError: ``recursion_limit`` is below 1.
-        UsageError: ``durability`` is none of ``sync``, ``async``, ``exit``.
+        UsageError: ``durability`` is none of ``sync``, ``async``, ``exit``; or the strategy is none.
     """
     config = merge_configs(*configs)
     configurable = config.setdefault("configurable", {})
@@ -161,6 +195,14 @@ def parse_options(
         raise ValueError("recursion_limit must be at least 1")
     if durability not in (None, "sync", "async", "exit"):
         raise UsageError(f"durability must be 'sync', 'async' or 'exit', not {durability!r}.")
+    if strategy is None and _STRATEGY in configurable:
+        strategy = configurable[_STRATEGY]
+    strategy = strategy or "enqueue"
+    if strategy not in STRATEGIES:
+        raise UsageError(f"multitask_strategy must be one of {', '.join(STRATEGIES)}, not {strategy!r}.")
+    concurrency = config.get("max_concurrency")
+    special = limit != DEFAULT_RECURSION_LIMIT or concurrency or interrupt_before or interrupt_after
+    asked = _asked(limit, concurrency, interrupt_before, interrupt_after) if special else {}
     if durability is not None:  # graphs inside find it here
         configurable[CONFIG_KEY_DURABILITY] = durability
     thread = configurable.get("thread_id")
@@ -174,14 +216,16 @@ def parse_options(
         checkpoint=checkpoint,
         recursion_limit=limit,
         durability=cast("Durability", durability or configurable.get(CONFIG_KEY_DURABILITY) or "async"),
-        max_concurrency=config.get("max_concurrency"),
+        max_concurrency=concurrency,
         config=config,
         context=context,
-        interrupt_before=interrupt_before or (),
-        interrupt_after=interrupt_after or (),
+        interrupt_before=interrupt_before or breakpoints[0],
+        interrupt_after=interrupt_after or breakpoints[1],
         around=around,
         strict_resume=bool(configurable.get(CONFIG_KEY_STRICT_RESUME)),
         control=control,
         step_timeout=step_timeout,
         finished=configurable.get(CONFIG_KEY_NODE_FINISHED),
+        asked=asked,
+        strategy=strategy,
     )

@@ -48,9 +48,9 @@ def test_a_second_run_of_a_thread_is_refused(recorded) -> None:
     other.start()
     assert inside.wait(30)
     for attempt in (
-        lambda: recorded.run(graph, {"n": 2}),
+        lambda: recorded.run(graph, {"n": 2}, multitask_strategy="reject"),
         lambda: recorded.run(graph, None),
-        lambda: recorded.parts(graph, {"n": 2}),
+        lambda: recorded.parts(graph, {"n": 2}, multitask_strategy="reject"),
         lambda: recorded.update(graph, recorded.config(), {"n": 3}, as_node="slow"),
     ):
         with pytest.raises(OwnershipConflictError, match="is being run by"):
@@ -102,7 +102,7 @@ def test_two_loops_on_one_thread(recorded) -> None:
         first = asyncio.ensure_future(graph.ainvoke({"n": 1}, recorded.config()))
         await began.wait()
         with pytest.raises(OwnershipConflictError):
-            await graph.ainvoke({"n": 2}, recorded.config())
+            await graph.ainvoke({"n": 2}, recorded.config(), multitask_strategy="reject")
         leave.set()
         return await first
 
@@ -203,7 +203,8 @@ PROGRAM = """
     with SqliteSaver.from_conn_string(sys.argv[1]) as saver:
         graph = StateGraph(State).add_node("node", node).add_edge(START, "node").compile(checkpointer=saver)
         try:
-            print(graph.invoke({"n": int(sys.argv[2])}, {"configurable": {"thread_id": "t"}}), flush=True)
+            config = {"configurable": {"thread_id": "t", "multitask_strategy": "reject"}}
+            print(graph.invoke({"n": int(sys.argv[2])}, config), flush=True)
         except OwnershipConflictError as error:
             print("refused", error.code, flush=True)
 """

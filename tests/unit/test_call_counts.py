@@ -17,7 +17,9 @@ from typing import Annotated, TypedDict
 import pytest
 
 from dashflow.checkpoint.memory import InMemorySaver
+from dashflow.checkpoint.saver import LogSaver
 from dashflow.graph import END, START, StateGraph
+from dashflow.log.memory import MemoryLog
 
 pytestmark = pytest.mark.feature("NEW-07")
 
@@ -132,6 +134,28 @@ def test_a_run_of_one_node_makes_few_calls():
     # 75 more than at first: LangGraph's whole signature, histories of graphs inside graphs, callbacks,
     # control; 23 of them ask LangChain, where all of it is loaded, whether something traces.
     assert calls(lambda: graph.invoke({"n": 0})) <= 335
+
+
+@pytest.mark.feature("NEW-08")
+def test_an_input_for_a_free_thread_asks_its_inbox_once():
+    asked = []
+
+    class Asked(MemoryLog):
+        def version(self, stream):
+            asked.append(stream)
+            return super().version(stream)
+
+        def read(self, stream, **bounds):
+            asked.append(stream)
+            return super().read(stream, **bounds)
+
+    graph = loop(3, LogSaver(Asked()))
+    graph.invoke({"n": 0}, config())
+    asked.clear()
+    graph.invoke({"n": 0}, config())
+    assert asked.count("inbox-t") == 1
+    # 48 more than at first: that question, and what a turn is made of.
+    assert calls(lambda: graph.invoke({"n": 0}, config())) <= 1150
 
 
 @pytest.mark.feature("NEW-02")

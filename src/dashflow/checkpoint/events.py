@@ -5,7 +5,7 @@ Its counterpart for plans is in ``dashflow.planner.core``. Values pass through `
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
@@ -15,8 +15,13 @@ from dashflow.log.base import NewEvent, Record
 from dashflow.log.codec import Registry, decode, encode
 from dashflow.log.codec.blobs import LEAST, Load, split
 
+if TYPE_CHECKING:
+    from dashflow.core.inbox import InboxEvent
+
 Unknown = Literal["raise", "opaque"]
 """What becomes of values of unregistered classes: an error, or an ``Opaque``."""
+
+_OURS = frozenset({"dashflow.core.events", "dashflow.core.inbox"})
 
 _FIELDS: dict[type, tuple[tuple[str, Any], ...]] = {}
 """Names and defaults of the fields of our own structs met so far."""
@@ -37,7 +42,7 @@ def _plain(value: Any) -> Any:
     if fields is None:
         if kind is list and value and isinstance(value[0], msgspec.Struct):
             return [_plain(part) for part in value]
-        if not isinstance(value, msgspec.Struct) or kind.__module__ != "dashflow.core.events":
+        if not isinstance(value, msgspec.Struct) or kind.__module__ not in _OURS:
             return value
         fields = _learn(kind)
     out: dict[str, Any] = {}
@@ -48,7 +53,7 @@ def _plain(value: Any) -> Any:
     return out
 
 
-def _told(event: Event) -> Any:
+def _told(event: Event | InboxEvent) -> Any:
     """``_plain`` of an event; the one that every step makes without asking its class for its fields."""
     if type(event) is not StepCompleted:
         return _plain(event)
@@ -67,7 +72,9 @@ def _told(event: Event) -> Any:
     return {"step": event.step, "ran": event.ran, "change": told}
 
 
-def to_new(event: Event, event_id: bytes, at: int, run: str, causation: bytes, fingerprint: str) -> NewEvent:
+def to_new(
+    event: Event | InboxEvent, event_id: bytes, at: int, run: str, causation: bytes, fingerprint: str
+) -> NewEvent:
     """The event, ready to be appended.
 
     Raises:
@@ -106,7 +113,12 @@ def from_record(
         CorruptEventError: Its data cannot be read as that type of event.
         ValueCodecError: A value's class is not registered.
     """
-    kind = EVENTS.get(record.type)
+    event: Event = read_as(record, EVENTS.get(record.type), registry, unknown, load)
+    return event
+
+
+def read_as(record: Record, kind: Any, registry: Registry, unknown: Unknown, load: Load | None) -> Any:
+    """What a record holds, as an event of a kind; see ``from_record``. No kind: nobody knows the type."""
     if kind is None or record.schema > SCHEMA:
         raise CorruptEventError(
             record.stream,

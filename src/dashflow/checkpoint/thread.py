@@ -60,10 +60,15 @@ class ThreadReader:
         loads: Reads what was imported: (tag, bytes). None: data only.
 
     Attributes:
+        unknown: See above.
         lines: The log, with all of its past in the stream of a branch.
         imports: What was put into the threads by hand.
         left: By stream, the owner of a run that ended and could not give the stream back, since the log
             could not be written. Whoever comes next does it.
+        holders: By stream, what runs it here: see ``Host.here``.
+        inboxes: By thread, a version of its inbox and what waited then.
+        queues: By thread, the line of those of this process who wait for it.
+        present: Whether this process has said that it is there, for who waits.
     """
 
     def __init__(
@@ -79,11 +84,20 @@ class ThreadReader:
         self.lines = Lines(log)
         self.imports = Imports(self.lines, loads)
         self.left: dict[str, str] = {}
-        self._unknown = unknown
+        self.holders: dict[str, Any] = {}
+        self.inboxes: dict[str, tuple[int, tuple[Any, ...]]] = {}
+        self.queues: dict[str, Any] = {}
+        self.present = False
+        self.unknown = unknown
         self._heads: OrderedDict[str, ThreadState] = OrderedDict()
         self._costs: dict[str, tuple[int, int]] = {}
         self._stops: WeakValueDictionary[str, Stops] = WeakValueDictionary()
         self._lock = threading.Lock()
+
+    def lenient(self) -> ThreadReader:
+        """A reader of the same log for who looks at threads of any program, and not at their values: those of
+        classes that are not known here are shown as such."""
+        return ThreadReader(self.log, self.registry, unknown="opaque", loads=self.imports.loads)
 
     def stops(self, thread: str) -> Stops:
         """The thread's breakpoints, one object for all who are at work on it in this process."""
@@ -108,7 +122,7 @@ class ThreadReader:
             return EMPTY
         if known is not None and known.version < version:
             tail = log.read(stream, after=known.version, upto=version)
-            events = [(r, self._event(r, stream)) for r in tail]
+            events = [(r, self.event(r, stream)) for r in tail]
             if all(_base(e, r.version) in (None, r.version - 1) for r, e in events):
                 state = known
                 for record, event in events:
@@ -123,7 +137,7 @@ class ThreadReader:
 
     def _spent(self, stream: str, read: Sequence[Record], state: ThreadState) -> None:
         """Take a snapshot when opening the stream the next time would cost much more than reading one."""
-        if self._unknown == "opaque":  # who only looks in writes nothing
+        if self.unknown == "opaque":  # who only looks in writes nothing
             return
         cost, size = self._costs.pop(stream, (0, 0))
         cost += sum(len(record.data) + EVENT_BYTES for record in read)
@@ -157,7 +171,7 @@ class ThreadReader:
     def _copy(self, value: Any) -> Any:
         if type(value) in _SCALARS:
             return value
-        return decode(encode(value), self.registry, unknown=self._unknown)
+        return decode(encode(value), self.registry, unknown=self.unknown)
 
     def remember(self, thread: str, state: ThreadState, ns: str = "") -> None:
         """Keep ``state`` as the thread's latest; the caller knows that it is."""
@@ -186,7 +200,7 @@ class ThreadReader:
         read for it."""
         snapshot = self.lines.snapshot(stream, upto=version)
         if snapshot is not None:
-            begun = from_snapshot(snapshot, self.registry, self._unknown)
+            begun = from_snapshot(snapshot, self.registry, self.unknown)
             records = self.lines.read(stream, after=snapshot.version, upto=version)
             start, path = self._lineage(records, version, stream)
             if begun is not None and start == snapshot.version:
@@ -200,7 +214,7 @@ class ThreadReader:
         """The state after more events; ``state`` is nobody else's and used up."""
         state = msgspec.structs.replace(state, values=Owned(state.values))
         for record in path:
-            state = self._fold(state, self._event(record, stream), record, stream)
+            state = self._fold(state, self.event(record, stream), record, stream)
         return msgspec.structs.replace(state, values=dict(state.values))
 
     def line(
@@ -213,7 +227,7 @@ class ThreadReader:
         start, path = self._lineage(self.lines.read(stream, upto=version), version, stream)
         state = EMPTY if start == 0 else self._base(stream, start)
         for record in path:
-            event = self._event(record, stream)
+            event = self.event(record, stream)
             state = self._fold(state, event, record, stream)
             yield record, event, state
 
@@ -233,7 +247,7 @@ class ThreadReader:
         bases = self._bases(stream, records) if first > 1 else {}
         states = [EMPTY] * first
         for record in records:
-            event = self._event(record, stream)
+            event = self.event(record, stream)
             base = _base(event, record.version)
             base = record.version - 1 if base is None else base
             before = states[base] if base >= first or base == 0 else bases.get(base)
@@ -246,7 +260,7 @@ class ThreadReader:
         """The versions that events after a version go on from elsewhere than from the one before them."""
         for record in self.lines.read(stream, after=after):
             if record.type in OPENERS:
-                base = _base(self._event(record, stream), record.version)
+                base = _base(self.event(record, stream), record.version)
                 if base is not None:
                     yield base
 
@@ -261,7 +275,7 @@ class ThreadReader:
         """States that stand for the events which were dropped from a stream's beginning, by version."""
         records = self.lines.read(stream) if records is None else records
         last = next((record for record in reversed(records) if record.type == HistoryForgotten.type), None)
-        event = None if last is None else self._event(last, stream)
+        event = None if last is None else self.event(last, stream)
         if not isinstance(event, HistoryForgotten) or last is None:
             return {}
         try:
@@ -282,10 +296,16 @@ class ThreadReader:
             own += [n for n in there if n not in own and self.lines.origin(stream_of(thread, n)) is not None]
         return own
 
-    def _event(self, record: Record, stream: str) -> Event:
+    def event(self, record: Record, stream: str) -> Event:
+        """The event in a record of a thread, or of what the branch ``stream`` began with.
+
+        Raises:
+            CorruptEventError: It cannot be read.
+            ValueCodecError: A value's class is not registered.
+        """
         if record.type in IMPORTS:
             return self.imports.event(record, stream)
-        return from_record(record, self.registry, unknown=self._unknown, load=self.log.blob)
+        return from_record(record, self.registry, unknown=self.unknown, load=self.log.blob)
 
     def _fold(self, state: ThreadState, event: Event, record: Record, stream: str) -> ThreadState:
         try:
@@ -306,7 +326,7 @@ class ThreadReader:
             path.append(record)
             version = record.version - 1
             if record.type in OPENERS:
-                base = _base(self._event(record, stream), record.version)
+                base = _base(self.event(record, stream), record.version)
                 version = version if base is None else base
         path.reverse()
         return version, path

@@ -208,6 +208,91 @@ def state(context: click.Context, thread: str, version: int | None) -> int:
     return show_state(settings_of(context), thread, version)
 
 
+@click.command(short_help="Finish what died processes left behind.")
+@click.argument("graphs", metavar="[MODULE:GRAPH]...", nargs=-1)
+@click.option(
+    "--concurrency",
+    metavar="N",
+    type=click.IntRange(1, 1024),
+    default=4,
+    show_default=True,
+    help="How many runs it works on at a time.",
+)
+@click.option(
+    "--every",
+    metavar="SECONDS",
+    type=click.FloatRange(0.05, 3600),
+    default=2.0,
+    show_default=True,
+    help="How often it looks.",
+)
+@click.option(
+    "--max-attempts",
+    metavar="N",
+    type=click.IntRange(1, 1000),
+    default=5,
+    show_default=True,
+    help="After so many attempts without progress a run is a dead letter.",
+)
+@click.option("--once", is_flag=True, help="Leave when there is nothing left to take over.")
+@common_options
+@click.pass_context
+def worker(
+    context: click.Context,
+    graphs: tuple[str, ...],
+    concurrency: int,
+    every: float,
+    max_attempts: int,
+    once: bool,
+) -> int:
+    """Take over runs whose process died, and finish them; plan runs, and runs of the named graphs.
+
+    MODULE:GRAPH is a compiled graph of a Python module, or of a file: `agents.py:graph`. Runs of graphs
+    that no worker has are left as they are. Ctrl-C or SIGTERM stops it: what it works on ends at its next
+    step and goes on elsewhere.
+
+    \b
+    dashflow worker my_app.agents:graph --db threads.db
+    """
+    from dashflow.cli.recovering import work
+
+    return work(
+        settings_of(context),
+        graphs,
+        concurrency=concurrency,
+        every=every,
+        max_attempts=max_attempts,
+        once=once,
+    )
+
+
+@click.command(short_help="List runs that are not tried any more.")
+@common_options
+@click.pass_context
+def deadletters(context: click.Context) -> int:
+    """List the runs of graphs that workers gave up, and why.
+
+    A run is given up when its process died again and again before anything was completed.
+    """
+    from dashflow.cli.recovering import list_dead_letters
+
+    return list_dead_letters(settings_of(context))
+
+
+@click.command(short_help="Give a dead letter new attempts.")
+@click.argument("thread", metavar="THREAD", shell_complete=complete_thread)
+@common_options
+@click.pass_context
+def requeue(context: click.Context, thread: str) -> int:
+    """Let workers try the last run of THREAD again.
+
+    THREAD is an id, the start of one, or `last`.
+    """
+    from dashflow.cli.recovering import requeue as put_back
+
+    return put_back(settings_of(context), thread)
+
+
 @click.group(short_help="Branches of graph threads: fork, list, diff, merge, delete.")
 @common_options
 def branch() -> None:
@@ -330,6 +415,9 @@ COMMANDS: tuple[click.Command, ...] = (
     show,
     events,
     state,
+    worker,
+    deadletters,
+    requeue,
     breakpoint_group,
     prune,
     delete,

@@ -15,8 +15,8 @@ from rich.text import Text
 from dashflow.cli.interrupts import Interrupts
 from dashflow.cli.output import Output
 from dashflow.cli.progress import Display, Follower, display_for
-from dashflow.cli.stopping import StoppableHost, StopRequested
 from dashflow.cli.streams import clean
+from dashflow.hosts.stoppable import StoppableHost, StopRequested
 from dashflow.log.base import EventLog
 from dashflow.planner.core.state import PlannerState
 from dashflow.planner.runs import PlanRuns

@@ -57,7 +57,7 @@ def find_run(log: EventLog, name: str, where: str) -> str:
         UnknownRunError: no run's id starts like that.
         UsageError: several do.
     """
-    return _find({_id(info): info for info in log.streams(category=PLANS)}, name, where)
+    return find_stream(log, name, where, PLANS)
 
 
 def find_thread(log: EventLog, name: str, where: str) -> tuple[str, bool]:
@@ -66,6 +66,11 @@ def find_thread(log: EventLog, name: str, where: str) -> tuple[str, bool]:
     threads = {_id(info): info for info in log.streams(category=THREADS)}
     found = _find({**threads, **plans}, name, where)
     return found, found in plans
+
+
+def find_stream(log: EventLog, name: str, where: str, category: str) -> str:
+    """As ``find_run``, among the streams of one category."""
+    return _find({_id(info): info for info in log.streams(category=category)}, name, where)
 
 
 def find_graph_thread(log: EventLog, name: str, where: str) -> str:

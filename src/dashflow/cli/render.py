@@ -22,6 +22,7 @@ from dashflow.cli.marks import mark, plain, word
 from dashflow.cli.streams import Stream, clean
 from dashflow.cli.views import (
     BreakpointList,
+    DeadLetterList,
     EventView,
     Retained,
     RunList,
@@ -30,12 +31,16 @@ from dashflow.cli.views import (
     RunView,
     StateView,
     TaskView,
+    WorkView,
 )
 
 _WIDE = 10_000
 """Columns where no terminal bounds them: a pipe gets whole lines, so that grep finds what it looks for."""
 
 _HEIGHT = 25
+
+_WORK = {"finished": "green", "failed": "red", "dead letter": "red", "left": "yellow", "trouble": "yellow"}
+"""Colours of what a worker tells."""
 
 
 def console_for(stream: Stream) -> Console:
@@ -314,6 +319,27 @@ def _event(view: EventView, form: str, unicode: bool) -> RenderableType:
     return Group(line)  # alone, rich would copy it without these two
 
 
+def _work(view: WorkView, form: str, unicode: bool) -> RenderableType:
+    line = Text.assemble((f"{view.kind} {view.name} ".lstrip(), ""), (view.what, _WORK.get(view.what, "")))
+    if view.attempt > 1:
+        line.append(f", attempt {view.attempt}")
+    if view.text:
+        line.append(": ").append_text(plain(view.text))
+    return line
+
+
+def _dead_letters(view: DeadLetterList, form: str, unicode: bool) -> RenderableType:
+    if not view.dead_letters:
+        return Text.assemble("No dead letters in ", plain(view.log), ".")
+    lines: list[RenderableType] = []
+    for row in view.dead_letters:
+        line = Text.assemble(mark("failed", unicode), " ", (row.thread, "bold"))
+        line.append(f"  {row.graph}  " if row.graph else "  ").append(_local_time(row.at), "dim")
+        lines += [line, Text("  ").append_text(plain(row.reason))]
+    lines += [Text(), Text.assemble("try again  ", (view.next, "cyan"))]
+    return Group(*lines)
+
+
 def _fields(fields: dict[str, Any]) -> str:
     shown = []
     for name, value in fields.items():
@@ -397,6 +423,8 @@ _RENDERERS: dict[type, Callable[[Any, str, bool], RenderableType]] = {
     RunList: _list,
     EventView: _event,
     StateView: _state,
+    WorkView: _work,
+    DeadLetterList: _dead_letters,
     BreakpointList: _breakpoints,
     Retained: _retained,
     BatchView: _batch,

@@ -164,6 +164,38 @@ class StateView(msgspec.Struct, frozen=True):
     state: Any
 
 
+class WorkView(msgspec.Struct, frozen=True):
+    """What a worker did or came upon; fields as in ``dashflow.worker.Report``."""
+
+    what: str
+    kind: str
+    name: str
+    run: str
+    graph: str
+    attempt: int
+    text: str
+
+
+class DeadLetterRow(msgspec.Struct, frozen=True):
+    """A run that is not tried any more."""
+
+    thread: str
+    run: str
+    graph: str
+    attempts: int
+    reason: str
+    at: str
+
+
+class DeadLetterList(msgspec.Struct, frozen=True):
+    """The dead letters of a log, the oldest in front; ``next`` is a command to give the first a new try."""
+
+    schema: int
+    log: str
+    dead_letters: tuple[DeadLetterRow, ...]
+    next: str
+
+
 class RetainedThread(msgspec.Struct, frozen=True):
     """A graph's thread, how many of its checkpoints were dropped, and whether a run kept it from that."""
 

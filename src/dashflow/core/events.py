@@ -68,6 +68,11 @@ class RunStarted(msgspec.Struct, frozen=True, omit_defaults=True):
         replay: Whether results recorded after the base are to be made again.
         parents: For a graph inside others: the checkpoints that those are at, by namespace.
         deltas: The graph's delta channels, and after how many updates savers show their whole value.
+        graph: The graph's name; "" when it was given none.
+        attempt: How often the run was taken over from an owner that died, since it last completed anything.
+        ticket: Id of the input in the thread's inbox; "" when it did not wait there.
+        options: What the caller asked for and the graph does not say by itself: ``before`` and ``after``
+            (breakpoints), ``limit`` (of steps), ``concurrency``.
     """
 
     type: ClassVar[str] = "RunStarted"
@@ -86,6 +91,10 @@ class RunStarted(msgspec.Struct, frozen=True, omit_defaults=True):
     replay: bool = False
     parents: dict[str, str] = {}
     deltas: dict[str, int] = {}
+    graph: str = ""
+    attempt: int = 0
+    ticket: str = ""
+    options: dict[str, Any] = {}
 
 
 class StepCompleted(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -154,7 +163,8 @@ class TaskFailed(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class RunPaused(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The run waits for somebody: ``reason`` is ``interrupt``, ``before`` or ``after`` (breakpoints)."""
+    """The run waits for somebody: ``reason`` is ``interrupt``, ``before`` or ``after`` (breakpoints),
+    ``drain`` or ``superseded`` (a new input took its place)."""
 
     type: ClassVar[str] = "RunPaused"
     run: str
@@ -176,6 +186,28 @@ class RunFailed(msgspec.Struct, frozen=True, omit_defaults=True):
     run: str
     kind: str
     error: str = ""
+
+
+class RunDeadLettered(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Nobody takes the run over any more: again and again its process died before anything was completed.
+
+    Attributes:
+        run: Id of the run.
+        attempts: How often it was tried.
+        reason: For people.
+    """
+
+    type: ClassVar[str] = "RunDeadLettered"
+    run: str
+    attempts: int
+    reason: str
+
+
+class RunRequeued(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Somebody gave a dead letter new attempts."""
+
+    type: ClassVar[str] = "RunRequeued"
+    run: str
 
 
 class StateEdited(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -356,6 +388,8 @@ Event = (
     | RunPaused
     | RunFinished
     | RunFailed
+    | RunDeadLettered
+    | RunRequeued
     | StateEdited
     | BranchStarted
     | CheckpointImported
@@ -376,6 +410,8 @@ EVENTS: dict[str, type[Event]] = {
         RunPaused,
         RunFinished,
         RunFailed,
+        RunDeadLettered,
+        RunRequeued,
         StateEdited,
         BranchStarted,
         CheckpointImported,

@@ -24,9 +24,11 @@ from dashflow.core.events import (
     HistoryForgotten,
     Question,
     Ran,
+    RunDeadLettered,
     RunFailed,
     RunFinished,
     RunPaused,
+    RunRequeued,
     RunStarted,
     StateEdited,
     StepCompleted,
@@ -62,8 +64,11 @@ class ThreadState(msgspec.Struct, frozen=True):
         errors: Errors of tasks of the present step, by task key.
         handled: Those of them that a handler takes over from the task, which does not run again.
         run: Id of the last run; "" for none.
-        status: ``idle``, ``running``, ``paused``, ``failed`` or ``finished``.
+        status: ``idle``, ``running``, ``paused``, ``failed``, ``finished`` or ``dead`` (a dead letter).
         durability: Of the last run.
+        graph: Name of its graph; "" when it was given none.
+        attempt: How often the run was taken over since anything was last completed.
+        options: What its caller asked for, see ``RunStarted``.
         replay: Whether results recorded for the present step are to be made again.
         names: Nodes of the tasks above, by task key.
         id: The checkpoint's id if it was imported; "" when it follows from ``checkpoint`` and ``at``.
@@ -101,6 +106,9 @@ class ThreadState(msgspec.Struct, frozen=True):
     run: str = ""
     status: str = "idle"
     durability: str = "async"
+    graph: str = ""
+    attempt: int = 0
+    options: dict[str, Any] = {}
     replay: bool = False
     names: dict[str, str] = {}
     id: str = ""
@@ -162,6 +170,7 @@ def _advance(state: ThreadState, change: Change, ran: list[Ran], **fields: Any) 
         seen=seen,
         updated=frozenset((*change.put, *change.ops, *change.kept)),
         replay=False,
+        attempt=0,
         **fields,
     )
 
@@ -229,6 +238,9 @@ def _run_started(state: ThreadState, event: RunStarted, version: int, at: int) -
         run=event.run,
         status="running",
         durability=event.durability,
+        graph=event.graph,
+        attempt=event.attempt,
+        options=event.options,
         meta=event.meta,
         answers={**state.answers, **event.answers},
         answer=event.answer or state.answer,
@@ -311,6 +323,7 @@ def _task_completed(state: ThreadState, event: TaskCompleted, version: int, at: 
     return replace(
         state,
         version=version,
+        attempt=0,
         done={**state.done, event.key: writes},
         names={**state.names, event.key: event.name},
         questions={k: q for k, q in state.questions.items() if k != event.key},
@@ -351,6 +364,14 @@ def _run_finished(state: ThreadState, event: RunFinished, version: int, at: int)
 
 def _run_failed(state: ThreadState, event: RunFailed, version: int, at: int) -> ThreadState:
     return replace(state, version=version, status="failed")
+
+
+def _run_dead_lettered(state: ThreadState, event: RunDeadLettered, version: int, at: int) -> ThreadState:
+    return replace(state, version=version, status="dead")
+
+
+def _run_requeued(state: ThreadState, event: RunRequeued, version: int, at: int) -> ThreadState:
+    return replace(state, version=version, status="running", attempt=0)
 
 
 def _checkpoint_imported(state: ThreadState, event: CheckpointImported, version: int, at: int) -> ThreadState:
@@ -414,6 +435,8 @@ _TABLE: dict[type[Event], Callable[[ThreadState, Any, int, int], ThreadState]] =
     RunPaused: _run_paused,
     RunFinished: _run_finished,
     RunFailed: _run_failed,
+    RunDeadLettered: _run_dead_lettered,
+    RunRequeued: _run_requeued,
     CheckpointImported: _checkpoint_imported,
     ValuesImported: _values_imported,
     WritesImported: _writes_imported,

@@ -24,6 +24,10 @@ Reader = Callable[[Channels, Progress], Any]
 """Builds a node's input from the channels (and how far the run is); an empty channel is left out."""
 
 
+UNNAMED = "LangGraph"
+"""Name of a graph that was given none."""
+
+
 class NodePolicies(msgspec.Struct, frozen=True):
     """How the engine treats a node: see the classes of its attributes.
 
@@ -108,6 +112,9 @@ class GraphPlan:
         stream: The key or keys that ``get_state`` shows.
         pure_reducers: Reducers that build a new value and leave the parts of the old one alone.
         follows: For each node, those that an edge leads to from it: to understand old checkpoints.
+
+    Attributes:
+        recorded: The name as events have it: "" when it was given none.
     """
 
     __slots__ = (
@@ -122,6 +129,7 @@ class GraphPlan:
         "name",
         "nodes",
         "output",
+        "recorded",
         "resources",
         "stream",
         "told",
@@ -146,6 +154,7 @@ class GraphPlan:
         follows: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         self.name = name
+        self.recorded = "" if name == UNNAMED else name
         self.nodes = dict(nodes)
         self.channels = dict(channels)
         self.managed = dict(managed)

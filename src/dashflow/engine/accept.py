@@ -36,6 +36,7 @@ class Terms(msgspec.Struct):
         strict: Answers must be for questions that are pending.
         optional: There may be no input (a graph inside a task that runs again).
         again: The questions at the checkpoint may be asked anew, under other ids.
+        unseen: Nobody has looked since it stopped: breakpoints that are due are not passed.
     """
 
     resumes: bool
@@ -43,6 +44,7 @@ class Terms(msgspec.Struct):
     strict: bool = False
     optional: bool = False
     again: bool = False
+    unseen: bool = False
 
 
 class Accepted(msgspec.Struct):
@@ -110,9 +112,10 @@ def _go_on(
 ) -> Accepted:
     """From where the thread is, with what a command writes."""
     change = _take(plan, live, changes, [*_loose(state), *writes])
-    pass_breakpoints(live)
+    if not terms.unseen:
+        pass_breakpoints(live)
     live.updated = None
-    started = msgspec.structs.replace(base, change=change, shown=True)
+    started = msgspec.structs.replace(base, change=change, shown=not terms.unseen)
     if terms.forks:
         started = msgspec.structs.replace(started, kind="fork", step=live.step, change=change or _NOTHING)
         live.step += 1

@@ -14,6 +14,10 @@ from dashflow.core.fold import ThreadState
 from dashflow.core.plan import GraphPlan
 from dashflow.core.superstep import Live
 from dashflow.engine.ports import Host
+from dashflow.options import RunOptions
+
+if TYPE_CHECKING:
+    from dashflow.engine.turn import Turn
 
 if TYPE_CHECKING:
     from dashflow.checkpoint.breakpoints import Stops
@@ -148,6 +152,10 @@ class History(Protocol):
         self, *, before: str | None, matching: Mapping[str, Any] | None, limit: int | None
     ) -> Sequence[ThreadState]:
         """The states at all checkpoints, newest first."""
+        ...
+
+    def turn(self, plan: GraphPlan, options: RunOptions, given: Any) -> Turn | None:
+        """What a new input waits its turn with, and goes on from here by; None: it does not wait."""
         ...
 
     def pen(self, plan: GraphPlan, place: Place, run: str, durability: str) -> Pen:

@@ -15,17 +15,20 @@ from dashflow.checkpoint.events import to_new
 from dashflow.checkpoint.lines import MARK
 from dashflow.checkpoint.thread import ThreadReader, stream_of
 from dashflow.core.delta import Shadow, diff, shade
-from dashflow.core.events import Change, Event, RunStarted
+from dashflow.core.events import Change, CheckpointsForgotten, Event, RunPaused, RunStarted
 from dashflow.core.plan import GraphPlan
 from dashflow.core.superstep import Live
 from dashflow.core.untracked import storable_packet
 from dashflow.engine.history import Worker, Writes
 from dashflow.engine.ports import Host
-from dashflow.errors import LogError
+from dashflow.errors import FencedError, LogError, SupersededError
 from dashflow.log.base import Append, NewEvent, Ticket
 from dashflow.log.codec import encode
 from dashflow.log.ids import EventIds
 from dashflow.types.commands import overwrite_of
+
+_SUPERSEDES = frozenset({RunPaused.type, CheckpointsForgotten.type})
+"""Events by which a newer input takes a run's place."""
 
 AHEAD = 64
 """How many records may be on their way to the disk before a run waits (durability "async")."""
@@ -106,6 +109,7 @@ class Journal:
         run: Id of the run.
         version: The stream's version that the run was decided on.
         durability: ``sync``, ``async`` or ``exit``.
+        force: Whether the thread is taken from whoever runs it.
     """
 
     detailed = False
@@ -120,6 +124,7 @@ class Journal:
         run: str,
         version: int,
         durability: str,
+        force: bool = False,
     ) -> None:
         self.host = host
         self.stream = stream = stream_of(thread, ns)
@@ -132,10 +137,12 @@ class Journal:
         self._ids = EventIds(host.entropy(), host.now())
         self._owner = f"{self.log.instance}/{run}/{host.entropy():016x}"  # callers may use a run's id twice
         self._reader = reader
+        self._force = force
         self._lost = False
         self._owns = False
         self._epoch = 0
         self._cause = b""
+        self._here: Any = None
         self._tickets: deque[Ticket] = deque()
         self._held: list[NewEvent] = []
         self.open = False
@@ -160,7 +167,8 @@ class Journal:
         self._owns = True
         try:
             result = await self.host.append(
-                self.log, Append(self.stream, (new,), version, owner=self._owner, claim=True)
+                self.log,
+                Append(self.stream, (new,), version, owner=self._owner, claim=True, force=self._force),
             )
         except LogError:
             self.version = version
@@ -171,6 +179,7 @@ class Journal:
             raise
         self._epoch = result.epoch
         self._cause = new.event_id
+        self._here = self._reader.holders[self.stream] = self.host.here()
         self.open = True
 
     async def record(
@@ -189,9 +198,8 @@ class Journal:
             append = Append(self.stream, (new,), version, owner=self._owner, epoch=self._epoch)
             try:
                 await self.host.append(self.log, append)
-            except LogError:
-                self._lose()
-                raise
+            except LogError as error:
+                raise await self._lose(error) from None
         else:
             await self._hand_over(version, (new,))
 
@@ -206,14 +214,31 @@ class Journal:
             tickets.append(ticket)
             if len(tickets) > AHEAD or tickets[0].done:
                 await self._settle(AHEAD)
-        except LogError:
-            self._lose()
-            raise
+        except LogError as error:
+            raise await self._lose(error) from None
 
-    def _lose(self) -> None:
-        """A record was refused: nothing can be written behind it."""
+    async def _lose(self, error: LogError) -> LogError:
+        """A record was refused: nothing can be written behind it. Returns what to tell of it."""
         self.open = False
-        self._lost = True
+        self._lost = not isinstance(error, FencedError)  # then somebody else has the stream already
+        self._let_go()
+        return await self._explained(error)
+
+    async def _explained(self, error: LogError) -> LogError:
+        """The error; where a newer input took this run's place, one that says so."""
+        if type(error) is not FencedError:
+            return error
+        after = max(self.version - 2 * AHEAD, 0)
+        for record in await self.host.read(lambda: self.log.read(self.stream, after=after)):
+            if record.epoch > self._epoch and record.type in _SUPERSEDES:
+                return SupersededError(self.stream, self._epoch, record.epoch)
+        return error
+
+    def _let_go(self) -> None:
+        """This run is not what holds the thread here any more."""
+        holders = self._reader.holders
+        if holders.get(self.stream) is self._here:
+            holders.pop(self.stream, None)
 
     async def _settle(self, keep: int) -> None:
         """Wait until at most ``keep`` records are on their way; look at those that arrived."""
@@ -229,9 +254,8 @@ class Journal:
         """Wait until everything recorded so far is durable (under durability "exit", only the end is)."""
         try:
             await self._settle(0)
-        except LogError:
-            self._lose()
-            raise
+        except LogError as error:
+            raise await self._lose(error) from None
 
     def leave(self) -> None:
         """See ``Pen.leave``; what this run still writes is refused once somebody else has the stream."""
@@ -245,8 +269,11 @@ class Journal:
         if not self.open:
             return
         self.open = False
+        self._let_go()
         try:
             await self._end(events)
+        except FencedError as error:
+            raise await self._explained(error) from None
         except BaseException:
             self._reader.left[self.stream] = self._owner
             raise

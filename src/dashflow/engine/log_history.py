@@ -4,7 +4,7 @@ a journal."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dashflow.checkpoint.events import to_new
 from dashflow.checkpoint.thread import ThreadReader, stream_of
@@ -19,6 +19,11 @@ from dashflow.engine.ports import Host
 from dashflow.errors import UnknownCheckpointError
 from dashflow.log.base import Append
 from dashflow.log.ids import EventIds
+from dashflow.options import RunOptions
+from dashflow.types.commands import Command
+
+if TYPE_CHECKING:
+    from dashflow.engine.turn import Turn
 
 
 class LogHistory:
@@ -38,6 +43,7 @@ class LogHistory:
         self.reader = reader
         self.thread = thread
         self.ns = ns
+        self._turn: Turn | None = None
         self.stops = reader.stops(thread)
 
     def nested(self, ns: str, host: Host, plan: GraphPlan) -> LogHistory:
@@ -48,7 +54,16 @@ class LogHistory:
         self, checkpoint: str | None, before: str | None = None, *, looking: bool = False
     ) -> Place:
         """See ``History.locate``."""
-        return await self.host.read(lambda: self._locate(checkpoint, before, looking))
+        turn = self._turn
+        if turn is None:
+            return await self.host.read(lambda: self._locate(checkpoint, before, looking))
+        return await self.host.read(lambda: self._look(turn, checkpoint))
+
+    def _look(self, turn: Turn, checkpoint: str | None) -> Place:
+        """Where a new input goes on, if it is its turn."""
+        place = self._locate(checkpoint, None, False)
+        turn.check(self.reader.head(self.thread, self.ns), place.end)
+        return place
 
     def _locate(self, checkpoint: str | None, before: str | None, looking: bool) -> Place:
         reader = self.reader
@@ -83,10 +98,24 @@ class LogHistory:
 
         return await self.host.read(every)
 
+    def turn(self, plan: GraphPlan, options: RunOptions, given: Any) -> Turn | None:
+        """See ``History.turn``."""
+        if given is None or isinstance(given, Command) or options.strategy == "reject":
+            return None
+        from dashflow.engine.turn import Turn  # graphs that keep nothing need not load it
+
+        return self.take_turn(Turn(self.host, self.reader, plan.recorded, options, given))
+
+    def take_turn(self, turn: Turn) -> Turn:
+        """Go on only when it is this one's turn."""
+        self._turn = turn
+        return turn
+
     def pen(self, plan: GraphPlan, place: Place, run: str, durability: str) -> Journal:
         """See ``History.pen``."""
+        seizes = self._turn is not None and self._turn.seizes
         return Journal(self.host, self.reader, thread=self.thread, ns=self.ns, run=run,
-                       version=place.end, durability=durability)  # fmt: skip
+                       version=place.end, durability=durability, force=seizes)  # fmt: skip
 
     async def edit(
         self,

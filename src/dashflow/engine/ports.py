@@ -59,7 +59,7 @@ class Crew(Protocol):
         ...
 
     async def next(self, within: float | None = None) -> Done | Posted:
-        """The next thing that happened. Must not be called with nothing pending.
+        """The next thing that happened. Must not be called with nothing pending, but to wait for a while.
 
         Args:
             within: Seconds to wait at most.
@@ -175,6 +175,10 @@ class Host(Protocol):
 
     def cancelling(self) -> bool:
         """Whether somebody asked for the work that runs here to be cancelled."""
+        ...
+
+    def here(self) -> Hashable:
+        """Who runs this: what waits here for something that must happen here first waits for ever."""
         ...
 
     async def sleep(self, seconds: float) -> None:

@@ -6,7 +6,7 @@ caller sees goes through the parts; this file decides only in which order.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +42,7 @@ from dashflow.errors import (
     GraphRecursionError,
     LogError,
     ParentCommand,
+    VersionConflictError,
     create_error_message,
 )
 from dashflow.options import RunOptions
@@ -50,6 +51,7 @@ from dashflow.types.commands import Command
 
 if TYPE_CHECKING:
     from dashflow.checkpoint.breakpoints import Stops
+    from dashflow.engine.turn import Turn
 
 _UNKNOWN = Change()
 EDITS = ("update", "fork", "merge")
@@ -58,6 +60,10 @@ EDITS = ("update", "fork", "merge")
 
 class GraphRun(Step):
     """One run: from accepting its input to its end, pause or failure.
+
+    ``turn`` is a new input's, on a thread that may be busy.
+    ``expects`` is the version of the thread's stream that it was decided on; None: whatever it is at.
+    ``begun`` is called once it is accepted, before any node runs.
 
     Args:
         host: The world.
@@ -88,6 +94,9 @@ class GraphRun(Step):
     ) -> None:
         super().__init__(host, plan, options, parts, history, store, outer, namespace, cache=cache)
         self._given = given
+        self.expects: int | None = None
+        self.turn: Turn | None = None
+        self.begun: Callable[[], None] | None = None
         self._changes: Changes | None = None
         self._held: tuple[str, list[str]] = ("", [])
         self._shown = False
@@ -105,7 +114,10 @@ class GraphRun(Step):
         """Run to the end; yields parts as they come."""
         ending: tuple[Event, ...] = ()
         try:
-            await self._begin()
+            # Only a thread can be busy.
+            await (self._accept() if self._history is None else self._begin())
+            if self.begun is not None:
+                self.begun()
             happening = self._leased() if self.plan.resources else self._loop()
             async with aclosing(happening) as steps:  # work of a step ends before the run does
                 async for part in steps:
@@ -233,6 +245,15 @@ class GraphRun(Step):
         return tasks
 
     async def _begin(self) -> None:
+        """Be accepted; a new input waits for its turn where the thread is busy."""
+        if self.turn is None and self._history is not None and self.outer is None:
+            self.turn = self._history.turn(self.plan, self.options, self._given)
+        if self.turn is None:
+            await self._accept()
+        else:
+            await self.turn.take(self._accept)
+
+    async def _accept(self) -> None:
         """Find where to go on, accept the input, make that durable."""
         history, options, live = self._history, self.options, self.live
         place = Place(EMPTY, 0) if history is None else await self._locate(history)
@@ -240,15 +261,7 @@ class GraphRun(Step):
         terms, travels = self._terms(state, place)
         changes = self._changes = Changes(self.plan, state.values) if history and history.diffs else None
         replays = travels or place.superseded
-        base = RunStarted(
-            self.id,
-            base=state.version,
-            durability=options.durability,
-            meta=options.metadata,
-            replay=travels,
-            parents=self.around,
-            deltas=self.plan.deltas,
-        )
+        base = self._started(state, travels)
         accepted = accept(self.plan, live, state, self._given, terms, changes=changes, base=base)
         started = accepted.started
         if state.checkpoint:
@@ -274,9 +287,27 @@ class GraphRun(Step):
             if options.tracer is not None:
                 await options.tracer.resumed(self.checkpoint_id, self.namespace)
 
+    def _started(self, state: ThreadState, travels: bool) -> RunStarted:
+        """The run's first event, to be completed: what it says whatever is accepted."""
+        options = self.options
+        return RunStarted(
+            self.id,
+            base=state.version,
+            durability=options.durability,
+            meta=options.metadata,
+            replay=travels,
+            parents=self.around,
+            deltas=self.plan.deltas,
+            graph=self.plan.recorded,
+            attempt=options.attempt,
+            options=options.asked if self.outer is None else {},
+            ticket="" if self.turn is None else self.turn.ticket,
+        )
+
     def _restore(self, place: Place) -> ThreadState:
         """Let the channels be what they were at ``place``, and name tasks and checkpoints as there."""
         live = self.live
+        live.updated = None
         state = upcast(place.state, self.plan.nodes, self.plan.follows)
         live.versions = dict(state.versions)
         live.seen = {name: dict(versions) for name, versions in state.seen.items()}
@@ -295,7 +326,10 @@ class GraphRun(Step):
         replay, options = self.replay, self.options
         checkpoint = options.checkpoint if self.outer is None else options.around.get(self.namespace)
         if checkpoint is not None or replay is None:
-            return await history.locate(checkpoint)
+            place = await history.locate(checkpoint)
+            if self.expects is not None and place.end != self.expects:
+                raise VersionConflictError(self._named, self.expects, place.end)
+            return place
         self.resuming = None  # it takes its input anew, so that what woke its nodes does so again
         before = replay.checkpoint if replay.first_visit(self.namespace) else None
         return await history.locate(None, before)
@@ -318,7 +352,9 @@ class GraphRun(Step):
         if self.outer is None:
             self.resuming = resumes
         strict = self.outer is None and options.strict_resume and not place.superseded
-        return Terms(resumes, forks, strict, self.outer is not None, place.superseded), travels
+        if self.outer is None:
+            self.unseen = options.attempt > 0
+        return Terms(resumes, forks, strict, self.outer is not None, place.superseded, self.unseen), travels
 
     def _goes_on(self, state: ThreadState) -> bool:
         """Whether the caller's run is the one that is recorded: it comes back to it."""

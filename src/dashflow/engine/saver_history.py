@@ -7,7 +7,7 @@ The guarantees are those of LangGraph: the interface has no compare-and-append, 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -25,6 +25,10 @@ from dashflow.engine.history import Place, Worker, Writes
 from dashflow.engine.ports import Host
 from dashflow.engine.saver_pen import SaverPen
 from dashflow.errors import UnknownCheckpointError
+from dashflow.options import RunOptions
+
+if TYPE_CHECKING:
+    from dashflow.engine.turn import Turn
 
 
 class SaverHistory:
@@ -197,6 +201,10 @@ class SaverHistory:
         return rebuilt
 
     # -- writing ---------------------------------------------------------------------------------
+
+    def turn(self, plan: GraphPlan, options: RunOptions, given: Any) -> Turn | None:
+        """See ``History.turn``: savers of others know of no owner, so nothing waits."""
+        return None
 
     def pen(self, plan: GraphPlan, place: Place, run: str, durability: str) -> SaverPen:
         """See ``History.pen``."""

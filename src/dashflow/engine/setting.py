@@ -49,6 +49,7 @@ class Setting:
         around: The checkpoints of the graphs around, by namespace.
         replay: The run's going back to an old checkpoint, if it does.
         resuming: Whether the step goes on from earlier work; None once the first step is complete.
+        unseen: Whether the run was taken over from a dead owner: nobody looked at it since it stopped.
         origin: The state that the run went on from; None for none, and once it made a checkpoint.
     """
 
@@ -75,6 +76,7 @@ class Setting:
         self.around: dict[str, str] = {}
         self.replay: Replay | None = None
         self.resuming: bool | None = False
+        self.unseen = False
         self.lent = history
         self.audience: Audience | None = None
         self.stopping = False
@@ -90,6 +92,7 @@ class Setting:
             self.answers = Answers(around.answers, outer.task.key)
             self.around = {**around.around, around.namespace: around.checkpoint_id}
             self.replay, self.resuming = around.replay, around.resuming
+            self.unseen = around.unseen
             self.lent = history or around.lent
             self.audience = around.audience
         if self.audience is not None or namespace:

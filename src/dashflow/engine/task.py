@@ -1,7 +1,6 @@
 """One task of a superstep: call the node, collect its writes; and the scope its code runs in.
 
-Written once for all hosts. May not touch the log: what a task came to is recorded by the run.
-"""
+Written once for all hosts. May not touch the log: what a task came to is recorded by the run."""
 
 from __future__ import annotations
 
@@ -61,6 +60,7 @@ class Surroundings(Protocol):
     replay: Replay | None
     resuming: bool | None
     stopping: bool
+    unseen: bool
 
     @property
     def control(self) -> RunControl:

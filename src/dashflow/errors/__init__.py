@@ -36,6 +36,7 @@ Imports nothing of DashFlow, except that the deprecated ``NodeInterrupt`` is fou
     │       ├── VersionConflictError      expected version is not the stream's version
     │       ├── OwnershipConflictError    somebody else owns this stream and is alive
     │       ├── FencedError               this owner lost the stream to a later one
+    │       │   └── SupersededError       ... to a newer input
     │       ├── DuplicateEventError       an event's id is used by another event already
     │       ├── NotALogError              the file is no DashFlow log
     │       ├── LogFormatError            the log's format is newer than this program
@@ -108,6 +109,7 @@ from dashflow.errors.log import (
     NotLangGraphError,
     OwnershipConflictError,
     StorageUnavailableError,
+    SupersededError,
     ValueCodecError,
     VersionConflictError,
 )
@@ -193,6 +195,7 @@ __all__ = (
     "RunStateError",
     "StorageUnavailableError",
     "StructuredOutputError",
+    "SupersededError",
     "TaskNotFound",
     "UnknownBatchError",
     "UnknownBranchError",

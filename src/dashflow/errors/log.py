@@ -57,6 +57,19 @@ class FencedError(LogError):
         )
 
 
+class SupersededError(FencedError):
+    """A newer input took this run's place; nothing was written."""
+
+    code = "SUPERSEDED"
+
+    def __init__(self, stream: str, epoch: int, current: int) -> None:
+        super().__init__(stream, epoch, current)
+        self.args = (
+            f"A newer input took the place of this run of {stream!r} (multitask_strategy 'interrupt' or "
+            "'rollback'). What it had not recorded by then does not count; the newer run goes on.",
+        )
+
+
 class DuplicateEventError(LogError):
     """An event's id is that of another event of the log; nothing was written."""
 

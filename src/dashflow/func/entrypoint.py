@@ -129,10 +129,8 @@ class entrypoint(Generic[ContextT]):  # LangGraph's name
             retry_policy=self.retry_policy or (),
             context_schema=self.context_schema,
         )
-        registry = getattr(self.checkpointer, "registry", None)
-        if registry is not None:
-            for kind in (given, returned, saved):
-                registry.register_schema(kind)
+        graph.kinds = (given, returned, saved)
+        graph._introduce()
         return graph
 
 

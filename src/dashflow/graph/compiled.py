@@ -7,7 +7,7 @@ the input, ``branch:to:<node>`` for every node, ``join:<a>+<b>:<node>`` for an e
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ClassVar, Self
 
 from dashflow._util.reserved import branch_to
@@ -52,10 +52,11 @@ class CompiledStateGraph(Pregel[StateT, ContextT, InputT, OutputT]):
         self.output_mapper = builder.schemas[builder.output_schema].coerce
         self.state_mapper = builder.schemas[builder.state_schema].coerce
         self._look_at_keys()
-        registry = getattr(self.checkpointer, "registry", None)
-        if registry is not None:
-            for schema in builder.schemas:
-                registry.register_schema(schema)
+        self._introduce()
+
+    def _kinds(self) -> Iterable[Any]:
+        """See ``GraphShape._kinds``."""
+        return [*self.builder.schemas]
 
     def _look_at_keys(self) -> None:
         """Find out once for all nodes what they may write, and what needs stamps."""

@@ -14,6 +14,7 @@ from dashflow._util.reserved import NS_END, NS_SEP
 from dashflow.channels.ephemeral_value import EphemeralValue
 from dashflow.channels.last_value import LastValue
 from dashflow.constants import END, START
+from dashflow.core.plan import UNNAMED
 from dashflow.graph.branch import Branch
 from dashflow.graph.compiled import CompiledStateGraph, shown
 from dashflow.graph.policies import NodeDefaults, handler_name, with_defaults
@@ -437,7 +438,7 @@ class StateGraph(Generic[StateT, ContextT, InputT, OutputT]):
             node_error_handler_map=handlers,
             auto_validate=False,
             debug=debug,
-            name=name or "LangGraph",
+            name=name or UNNAMED,
             stream_transformers=transformers,
         )
         self._attach(graph, nodes)

@@ -340,6 +340,10 @@ class AioHost:
         task = asyncio.current_task()
         return task is not None and task.cancelling() > 0
 
+    def here(self) -> Hashable:
+        """See ``Host.here``: the task."""
+        return asyncio.current_task()
+
     async def sleep(self, seconds: float) -> None:
         """See ``Host.sleep``."""
         await asyncio.sleep(seconds)

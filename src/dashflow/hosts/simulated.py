@@ -105,6 +105,8 @@ class SimulatedCrew:
 
     def _next(self) -> Done | Posted:
         if not self._results:
+            if not self._waiting:
+                raise Overdue  # nothing can happen any more, however long one waits
             window = len(self._waiting) if self._limit is None else min(self._limit, len(self._waiting))
             key, work, context = self._waiting.pop(self._host.pick(window))
             try:
@@ -282,6 +284,10 @@ class SimulatedHost:
     def cancelling(self) -> bool:
         """See ``Host.cancelling``: never, nothing here can be cancelled."""
         return False
+
+    def here(self) -> Hashable:
+        """See ``Host.here``: there is one place only."""
+        return self
 
     async def sleep(self, seconds: float) -> None:
         """See ``Host.sleep``: only the clock moves."""

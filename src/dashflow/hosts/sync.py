@@ -208,6 +208,10 @@ class SyncHost:
         """See ``Host.cancelling``: never, nothing here can be cancelled."""
         return False
 
+    def here(self) -> Hashable:
+        """See ``Host.here``: the thread."""
+        return threading.get_ident()
+
     async def sleep(self, seconds: float) -> None:
         """See ``Host.sleep``."""
         time.sleep(seconds)

@@ -64,6 +64,7 @@ class Call(msgspec.Struct, kw_only=True):
             interrupt_after=self.interrupt_after,
             durability=self._durability(),
             control=self.control,
+            strategy=self.more.get("multitask_strategy") if self.more else None,
         )
         default = graph.stream_mode if outer is None else "values"
         printed = ("updates", "values") if self.debug or graph.debug else self.print_mode

@@ -78,14 +78,17 @@ class Pregel(
             durability: ``sync``, ``async`` (default) or ``exit``: when records must be on disk.
             control: To ask the run to stop at the next step (``RunControl``).
             version: ``v2`` returns a ``GraphOutput``.
-            more: Old names of these.
+            more: ``multitask_strategy``: what becomes of a new input while a run of the thread is going on:
+                ``enqueue`` (default: it is accepted at once and runs after that one), ``reject``,
+                ``interrupt`` or ``rollback``; and old names of these.
 
         Returns:
             The state's output keys; with ``__interrupt__`` in it when somebody is asked.
 
         Raises:
             Whatever a node raises; GraphRecursionError; InvalidUpdateError; OwnershipConflictError when
-            another run of the thread is going on.
+            another run of the thread is going on, and this is no new input or rejects to wait;
+            SupersededError when a newer input took the place of this run.
         """
         call = Call(graph=self, input=input, config=config, context=context, stream_mode=stream_mode,
                     print_mode=print_mode, output_keys=self._shown(output_keys),

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, ClassVar, Self
 
 from dashflow._util.reserved import TASKS
 from dashflow.channels.base import BaseChannel
 from dashflow.channels.topic import Topic
-from dashflow.core.plan import GraphPlan
+from dashflow.core.plan import UNNAMED, GraphPlan
 from dashflow.engine.ports import Host
 from dashflow.engine.timeout import check_timeout
 from dashflow.pregel.layout import PURE_REDUCERS, plan_of
@@ -99,7 +99,7 @@ class GraphShape:
         config: Config | None = None,
         trigger_to_nodes: Mapping[str, Sequence[str]] | None = None,
         node_error_handler_map: Mapping[str, str] | None = None,
-        name: str = "LangGraph",
+        name: str = UNNAMED,
         stream_transformers: Sequence[Any] | None = None,
         **deprecated_kwargs: Any,
     ) -> None:
@@ -130,6 +130,7 @@ class GraphShape:
         self.output_mapper: Callable[[Any], Any] | None = None
         self.state_mapper: Callable[[Any], Any] | None = None
         self._host: Host | None = None
+        self.kinds: tuple[Any, ...] = ()
         if auto_validate:
             self.validate()
 
@@ -198,6 +199,27 @@ class GraphShape:
             breakpoints=[node for nodes in breakpoints if nodes != "*" for node in nodes if node != "*"],
         )
         return self
+
+    def _kinds(self) -> Iterable[Any]:
+        """Schemas whose classes stored values may be revived as."""
+        return self.kinds
+
+    def _introduce(self) -> None:
+        """Tell the saver of those classes, if it wants to know."""
+        registry = getattr(self.checkpointer, "registry", None)
+        if registry is not None:
+            for kind in self._kinds():
+                registry.register_schema(kind)
+
+    def with_checkpointer(self, checkpointer: Any) -> Self:
+        """A copy that keeps its threads elsewhere.
+
+        Raises:
+            TypeError: ``checkpointer`` is no saver.
+        """
+        twin = self.copy({"checkpointer": ensure_valid_checkpointer(checkpointer)})
+        twin._introduce()
+        return twin
 
     def copy(self, update: Mapping[str, Any] | None = None) -> Self:
         """A copy with some attributes changed."""

@@ -76,6 +76,7 @@ def options_of(
     interrupt_after: Breakpoints | None = None,
     durability: str | None = None,
     control: RunControl | None = None,
+    strategy: str | None = None,
 ) -> tuple[RunOptions, Scope | None]:
     """What a call's arguments come to; and the task it is made from."""
     outer = scope_of(config)
@@ -91,10 +92,12 @@ def options_of(
         config,
         durability=durability,
         context=_as_schema(graph.context_schema, context),
-        interrupt_before=interrupt_before or graph.interrupt_before_nodes,
-        interrupt_after=interrupt_after or graph.interrupt_after_nodes,
+        interrupt_before=interrupt_before,
+        interrupt_after=interrupt_after,
+        breakpoints=(graph.interrupt_before_nodes, graph.interrupt_after_nodes),
         control=control,
         step_timeout=graph.step_timeout,
+        strategy=strategy,
     )
     return options, outer
 

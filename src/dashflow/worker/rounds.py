@@ -1,0 +1,240 @@
+"""The worker's flow: look for runs without an owner, work on some at a time, look again.
+
+Awaits the host port only. Which run may be taken over is decided by the log: whoever claims it first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Mapping
+from contextlib import aclosing, suppress
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from dashflow._util.drive import drive
+from dashflow.core.plan import UNNAMED
+from dashflow.engine.ports import Crew, Done, Host, Overdue, Posted
+from dashflow.engine.recovery import Orphan, Recovery, Stray
+from dashflow.errors import (
+    FencedError,
+    GraphDrained,
+    LogClosedError,
+    LogError,
+    OwnershipConflictError,
+    VersionConflictError,
+)
+from dashflow.pregel.takeover import adopt, take_over
+from dashflow.runtime import RunControl
+from dashflow.worker.report import Report
+
+if TYPE_CHECKING:
+    from dashflow.worker.plans import PlanRecovery
+
+_STOPPED: Final = "the worker was stopped"
+_FASTER: Final = (OwnershipConflictError, VersionConflictError, FencedError)
+
+
+class Stop:
+    """Posted to a flow that is to end: what runs stops at its next step and is put back."""
+
+
+class Rounds:
+    """One worker.
+
+    Args:
+        host: The world.
+        recovery: The log's orphans.
+        graphs: The graphs it has, by name.
+        context: Handed to nodes as ``runtime.context``.
+        concurrency: How many runs it works on at a time.
+        every: Seconds between two looks.
+        tell: Told what happens, on whatever thread it happens.
+        plans: Plan runs of the log; None: they are left alone.
+    """
+
+    def __init__(
+        self,
+        host: Host,
+        recovery: Recovery,
+        graphs: Mapping[str, Any],
+        *,
+        context: Any,
+        concurrency: int,
+        every: float,
+        tell: Callable[[Report], None],
+        plans: PlanRecovery | None = None,
+    ) -> None:
+        self._host = host
+        self._recovery = recovery
+        self._graphs = graphs
+        self._context = context
+        self._every = every
+        self._tell = tell
+        self._plans = plans
+        self._controls: dict[str, RunControl] = {}
+        self._busy: set[str] = set()
+        self._left: set[tuple[str, object]] = set()
+        self._stopping = False
+        self.crew: Crew = host.crew(concurrency, attentive=True)
+
+    def stop(self) -> None:
+        """Ask the flow to end; from any thread."""
+        self.crew.post(Stop())
+
+    async def work(self, *, once: bool = False) -> None:
+        """Look and work until ``stop``; with ``once`` until there is nothing left to do."""
+        crew = self.crew
+        await self._recovery.arrive(["" if name == UNNAMED else name for name in self._graphs])
+        try:
+            while True:
+                found = 0 if self._stopping else await self._look()
+                if self._stopping or (once and not found):
+                    if not crew.pending:
+                        return
+                    self._take(await crew.next())
+                    continue
+                await self._wait(crew)
+        finally:
+            self._drain()
+            await crew.close()
+            with suppress(LogClosedError):
+                await self._recovery.leave()
+
+    async def _wait(self, crew: Crew) -> None:
+        """Until the next look: take what ends meanwhile."""
+        until = self._host.elapsed() + self._every
+        while not self._stopping and (left := until - self._host.elapsed()) > 0:
+            try:
+                happened = await crew.next(left)
+            except Overdue:
+                return
+            self._take(happened)
+            if isinstance(happened, Done):
+                return  # there is room for another one
+
+    def _take(self, happened: Done | Posted) -> None:
+        if isinstance(happened, Done):
+            self._busy.discard(str(happened.key))
+            if happened.error is not None:
+                raise happened.error
+        elif isinstance(happened.item, Stop):
+            self._drain()
+
+    def _drain(self) -> None:
+        self._stopping = True
+        for control in [*self._controls.values()]:
+            control.request_drain(_STOPPED)
+        if self._plans is not None:
+            self._plans.stop()
+
+    # -- looking --------------------------------------------------------------------------------
+
+    async def _look(self) -> int:
+        """Start work on what is found; how much that is, or goes on already."""
+        try:
+            orphans, strays = await self._recovery.look()
+            for orphan in orphans:
+                await self._consider(orphan)
+            for stray in strays:
+                self._adopt(stray)
+            for thread, error in self._recovery.unreadable.items():
+                if (thread, error.code) not in self._left:
+                    self._left.add((thread, error.code))
+                    self._tell(Report("trouble", "graph", thread, text=str(error)))
+            if self._plans is not None:
+                for run in await self._host.read(self._plans.unfinished):
+                    self._start(f"plan {run}", partial(self._plan, run), blocking=True)
+        except LogClosedError:
+            raise
+        except LogError as error:  # the disk is full, the server away: later
+            self._tell(Report("trouble", text=str(error)))
+        return len(self._busy)
+
+    async def _consider(self, orphan: Orphan) -> None:
+        """Take an orphan on, bury it, give it back, or leave it."""
+        state, key = orphan.state, f"graph {orphan.thread}"
+        if key in self._busy:
+            return
+        report = partial(
+            Report, kind="graph", name=orphan.thread, run=state.run, graph=state.graph, attempt=orphan.attempt
+        )
+        try:
+            verdict = await self._recovery.verdict(orphan)
+            if verdict == "release":
+                await self._recovery.release(orphan)
+            elif (state.graph or UNNAMED) not in self._graphs:
+                self._leave_alone(report, state.version)
+            elif verdict == "bury":
+                letter = await self._recovery.bury(orphan)
+                self._tell(report("dead letter", text=letter.reason))
+            else:
+                self._begin(key, partial(self._one, orphan.thread, partial(take_over, orphan=orphan), report))
+        except _FASTER:
+            return  # another worker had the same idea
+
+    def _adopt(self, stray: Stray) -> None:
+        """Run an input whose caller died, if its graph is here."""
+        queued = stray.queued
+        report = partial(Report, kind="graph", name=stray.thread, run=queued.run, graph=queued.graph)
+        if (queued.graph or UNNAMED) in self._graphs:
+            work = partial(self._one, stray.thread, partial(adopt, stray=stray), report)
+            self._begin(f"graph {stray.thread}", work)
+        else:
+            self._leave_alone(report, queued.ticket)
+
+    def _leave_alone(self, report: partial[Report], what: object) -> None:
+        """Tell once of something that has no graph here."""
+        told = report("left")
+        if (told.name, what) not in self._left:
+            self._left.add((told.name, what))
+            wanted = repr(told.graph) if told.graph else "without a name"
+            self._tell(report("left", text=f"no graph {wanted} here"))
+
+    def _begin(self, key: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        if self._host.asynchronous:
+            self._start(key, work, blocking=False)
+        else:
+            self._start(key, lambda: drive(work()), blocking=True)
+
+    def _start(self, key: str, work: Callable[[], Any], *, blocking: bool) -> None:
+        if key not in self._busy:
+            self._busy.add(key)
+            self.crew.start(key, work, blocking=blocking)
+
+    # -- working --------------------------------------------------------------------------------
+
+    async def _one(self, thread: str, go_on: Callable[..., Any], report: partial[Report]) -> None:
+        """Work on one run to its end, its pause or its failure."""
+        if self._stopping:
+            return
+        control = self._controls[thread] = RunControl()
+        try:
+            run = go_on(
+                self._graphs[report("taken over").graph or UNNAMED],
+                self._host,
+                context=self._context,
+                control=control,
+                begun=lambda: self._tell(report("taken over")),
+            )
+            async with aclosing(run) as parts:
+                async for _ in parts:
+                    pass
+        except _FASTER as error:
+            if isinstance(error, FencedError):
+                self._tell(report("lost", text=str(error)))
+        except GraphDrained:
+            await self._recovery.put_back(thread)
+            self._tell(report("put back"))
+        except LogError as error:
+            self._tell(report("trouble", text=str(error)))
+        except Exception as error:
+            self._tell(report("failed", text=f"{type(error).__name__}: {error}"))
+        else:
+            paused = await self._recovery.status(thread) == "paused"
+            self._tell(report("paused" if paused else "finished"))
+        finally:
+            self._controls.pop(thread, None)
+
+    def _plan(self, run: str) -> None:
+        """Go on with one plan run; on a thread of its own."""
+        assert self._plans is not None
+        self._plans.work(run, self._tell)
