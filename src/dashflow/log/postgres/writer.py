@@ -50,6 +50,7 @@ class Writer:
         self._busy = busy_seconds
         self._cursor: psycopg.Cursor[Row] | None = None
         self._claims: set[str] = set()
+        self._claimed = False  # ever: then the server knows of this log
         self._unsure = False  # the last call may have been made without our being told
 
     @property
@@ -90,8 +91,8 @@ class Writer:
         self._connections.patiently(beat, 0)
 
     def give_up(self) -> None:
-        """Release every claim, without waiting for a server that is away."""
-        if self._claims:
+        """Release every claim and take leave, without waiting for a server that is away."""
+        if self._claimed:
             self._connections.patiently(lambda: self._call("give_up", self._instance, self._patience), 0)
             self._claims.clear()
 
@@ -140,6 +141,7 @@ class Writer:
         if outcome == "ok":
             pending.result = Appended(version, position, epoch)
             if append.owner:
+                self._claimed = True
                 (self._claims.discard if append.release else self._claims.add)(append.stream)
             return
         pending.result = self._already(append)
