@@ -202,6 +202,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     own = [mark.args[0] for mark in metafunc.definition.iter_markers("parametrize")]
     more = metafunc.module.__name__.rpartition(".")[2] in ON_POSTGRES
     for name, savers in (("world", ("none", *SAVERS)), ("recorded", SAVERS)):
-        if name in metafunc.fixturenames and not any(name in names for names in own):
+        fixtures = metafunc._arg2fixturedefs.get(name, ())  # a folder below may have worlds of its own
+        elsewhere = len(fixtures) > 1
+        if name in metafunc.fixturenames and not elsewhere and not any(name in names for names in own):
             kinds = [f"{host}-{saver}" for host in HOSTS for saver in savers]
             metafunc.parametrize(name, kinds + ["sync-postgres", "asyncio-postgres"] * more, indirect=True)
