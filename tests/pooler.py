@@ -24,6 +24,8 @@ class Pooler:
     Attributes:
         dsn: Its address.
         served: How many transactions went through it.
+        mended: Cleared, nothing that clients send goes on to the server, and nobody is told: the network
+            is cut.
     """
 
     def __init__(self, dsn: str, sessions: int) -> None:
@@ -38,10 +40,13 @@ class Pooler:
         self._clients: list[socket.socket] = []
         self.dsn = f"postgresql://{self._user}@127.0.0.1:{self._listener.getsockname()[1]}/{self._database}"
         self.served = 0
+        self.mended = threading.Event()
+        self.mended.set()
         threading.Thread(target=self._accept, daemon=True).start()
 
     def close(self) -> None:
         """End all connections."""
+        self.mended.set()
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)  # wakes the thread that accepts
         self._listener.close()
@@ -92,6 +97,7 @@ class Pooler:
 
     def _transaction(self, client: socket.socket, messages: bytes) -> None:
         """Hold a session until the server says that no transaction is open."""
+        assert self.mended.wait(60)
         with self._some_free:
             assert self._some_free.wait_for(lambda: self._free, timeout=60)
             session = self._free.popleft()

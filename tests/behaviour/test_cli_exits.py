@@ -285,3 +285,20 @@ def test_every_code_is_in_the_table_once():
     rows = [line.split("|") for line in exit_table().splitlines()[2:]]
     assert [int(row[1]) for row in rows] == [0, 1, 2, 3, 4, 5, 6, 130]
     assert all(cell.strip() for row in rows for cell in row[1:5])
+
+
+@pytest.mark.feature("PERSIST-001")
+def test_a_log_on_a_server_is_used_like_a_file_and_its_password_is_not_shown(dashflow, project, postgres):
+    from dashflow.log.postgres.address import Address
+
+    folder = Address(postgres.log).conninfo.split("host=")[1].split()[0]
+    if not folder.startswith("/"):
+        pytest.skip("the server that the environment names has another user or asks for a password")
+    address = f"postgresql://postgres:geheim@/postgres?host={folder}&schema={postgres.schema}"
+    said = ""
+    for words in (("run", QUICK, "--on", str(project)), ("runs",), ("show", "last"), ("events", "last")):
+        code, out, err = dashflow("--db", address, *words)
+        assert code == Exit.DONE, err
+        said += out + err
+    assert "postgresql://postgres@/postgres" in said
+    assert "geheim" not in said

@@ -11,6 +11,7 @@ from psycopg import RawCursor
 
 from dashflow.errors import (
     DashFlowError,
+    FencedError,
     LogFormatError,
     NotALogError,
     StorageUnavailableError,
@@ -22,6 +23,7 @@ from dashflow.log.postgres.arrays import teach
 from dashflow.log.postgres.batch import order_of, parameters_of
 from dashflow.log.postgres.statements import queries
 from dashflow.testing.log_case import in_threads, new_event, new_events
+from tests.pooler import Pooler, pooled
 from tests.postgres import GIVEN, Place, PostgresServer, start_server
 
 pytestmark = pytest.mark.feature("PERSIST-001", "LOG-01")
@@ -377,3 +379,52 @@ def test_a_hundred_subscribers_miss_and_repeat_nothing(postgres: Place, log: Pos
     assert len(expected) == total
     assert found[:100] == [expected] * 100
     other.close()
+
+
+# -- behind a pooler, and cut off -----------------------------------------------------------------------
+
+
+@pytest.fixture
+def pooler(postgres: Place) -> Iterator[Pooler]:
+    if GIVEN:
+        pytest.skip("the pooler of these tests knows sockets in a folder only")
+    with pooled(postgres.dsn) as pooler:
+        yield pooler
+
+
+@pytest.mark.feature("LOG-02")
+@pytest.mark.parametrize("direct", [True, False])
+def test_behind_a_pooler_a_log_hears_only_at_the_servers_own_address(
+    postgres: Place, log: PostgresLog, pooler: Pooler, direct: bool
+) -> None:
+    behind = PostgresLog(pooler.dsn, schema=postgres.schema, direct=postgres.dsn if direct else None)
+    subscription = behind.subscribe()
+    count = 0
+    while count < 20 or (direct and not behind._watcher.heard):
+        log.append(Append("run-1", new_events(1)))
+        assert len(subscription.poll(timeout=60)) == 1
+        subscription.poll(timeout=0.01)
+        count += 1
+    assert behind._watcher.heard == direct
+    behind.close()
+
+
+@pytest.mark.feature("PERSIST-004", "NEW-08")
+def test_an_owner_that_was_cut_off_past_its_lease_is_fenced(
+    postgres: Place, log: PostgresLog, pooler: Pooler
+) -> None:
+    cut_off = PostgresLog(pooler.dsn, schema=postgres.schema, lease_seconds=0.3)
+    owner, next_owner = cut_off.instance + "/r", log.instance + "/r"
+    epoch = cut_off.append(Append("run-1", new_events(1), 0, owner=owner, claim=True)).epoch
+    pooler.mended.clear()
+    late = cut_off.submit(Append("run-1", new_events(1), 1, owner=owner, epoch=epoch))
+    while not log.abandoned():
+        continue  # each look is a round trip; the lease ends by itself
+    done = log.append(Append("run-1", new_events(1), 1, owner=next_owner, claim=True))
+    assert (done.version, done.epoch) == (2, 2)
+    pooler.mended.set()
+    with pytest.raises(FencedError):
+        late.wait()
+    assert [record.epoch for record in log.read("run-1")] == [1, 2]
+    cut_off.close()
+    assert log.streams()[0].owner == next_owner

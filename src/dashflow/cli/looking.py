@@ -53,14 +53,14 @@ def list_runs(settings: Settings) -> int:
         )
         for one in summaries
     )
-    Output(settings).show(RunList(SCHEMA, settings.db, rows))
+    Output(settings).show(RunList(SCHEMA, settings.shown_db, rows))
     return Exit.DONE
 
 
 def show_run(settings: Settings, name: str) -> int:
     """Show a run's plan as a tree."""
     with opened(settings) as log:
-        stream = stream_of(find_run(log, name, settings.db))
+        stream = stream_of(find_run(log, name, settings.shown_db))
         state = _folded(log, stream)
         view = run_view(state, settings, log.where, owner=_owner(log, stream))
     Output(settings).show(view, "tree")
@@ -71,7 +71,7 @@ def print_events(settings: Settings, name: str, *, follow: bool) -> int:
     """Print the events of a run or graph thread; with ``follow``, on and on until a run is at its end."""
     output = Output(settings)
     with Interrupts(), opened(settings) as log:
-        thread, is_plan = find_thread(log, name, settings.db)
+        thread, is_plan = find_thread(log, name, settings.shown_db)
         stream = stream_of(thread) if is_plan else f"{THREADS}-{thread}"
         for record in _followed(log, stream) if follow else log.read(stream):
             if not output.show(_event_view(record), "line"):
@@ -86,7 +86,7 @@ def show_state(settings: Settings, name: str, version: int | None) -> int:
         UsageError: the thread has no such version yet.
     """
     with opened(settings) as log:
-        thread, is_plan = find_thread(log, name, settings.db)
+        thread, is_plan = find_thread(log, name, settings.shown_db)
         last = log.version(stream_of(thread) if is_plan else f"{THREADS}-{thread}")
         if version is not None and version > last:
             raise UsageError(f"{thread!r} has {last} events so far; --at takes 0 to {last}.")

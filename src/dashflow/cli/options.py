@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -19,7 +20,7 @@ class Settings:
     """The options of this call, wherever on the line they stood; the rightmost one counts.
 
     Attributes:
-        db_option: The file that ``--db`` named; None without it.
+        db_option: The file or address that ``--db`` named; None without it.
         json: Write JSON on standard output.
         debug: Show tracebacks.
     """
@@ -33,6 +34,14 @@ class Settings:
     def db(self) -> str:
         """The log's file: ``--db``, else the environment's, else the default."""
         return self.db_option or os.environ.get(DB_VARIABLE) or DEFAULT_DB
+
+    @property
+    def shown_db(self) -> str:
+        """The same for people and files: a server's address without its password."""
+        if "://" not in self.db:
+            return self.db
+        without = re.sub(r"(://[^/?#:@]*):[^/?#]*@", r"\1@", self.db)
+        return re.sub(r"([?&])password=[^&]*&?", r"\1", without).rstrip("?&")
 
 
 def settings_of(context: click.Context) -> Settings:

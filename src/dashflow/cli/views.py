@@ -185,7 +185,7 @@ def _json_ready(value: Any) -> Any:
 
 def command_line(settings: Settings, *words: str) -> str:
     """A ``dashflow`` command to type, with ``--db`` where this call needed it."""
-    database = [] if settings.db == DEFAULT_DB else ["--db", settings.db]
+    database = [] if settings.db == DEFAULT_DB else ["--db", settings.shown_db]
     return shlex.join(["dashflow", *words, *database])
 
 

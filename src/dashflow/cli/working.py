@@ -39,7 +39,7 @@ def resume_one(settings: Settings, name: str) -> int:
     """Go on with one run; the exit code. A finished run is told of again."""
     output = Output(settings)
     with Interrupts() as interrupts, opened(settings) as log:
-        run = find_run(log, name, settings.db)
+        run = find_run(log, name, settings.shown_db)
         return _tell(output, settings, _resume(Conductor(log, output, interrupts), settings, log, run))
 
 
@@ -83,7 +83,7 @@ def give_answer(settings: Settings, name: str, text: str, task: str | None, *, g
     """Record an answer, and go on with the run if that is wanted; the exit code."""
     output = Output(settings)
     with Interrupts() as interrupts, opened(settings) as log:
-        run = find_run(log, name, settings.db)
+        run = find_run(log, name, settings.shown_db)
         if go_on:
             conductor = Conductor(log, output, interrupts)
             conductor.runs.answer(run, text, task)
@@ -102,7 +102,7 @@ def cancel_run(settings: Settings, name: str, reason: str) -> int:
     """End a run for good; the exit code."""
     output = Output(settings)
     with opened(settings) as log:
-        state = PlanRuns(log, executors=()).cancel(find_run(log, name, settings.db), reason)
+        state = PlanRuns(log, executors=()).cancel(find_run(log, name, settings.shown_db), reason)
         if settings.json:
             output.show(run_view(state, settings, log.where))
         else:

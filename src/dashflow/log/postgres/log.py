@@ -69,33 +69,14 @@ class PostgresLog:
         self._where = address.where
         self._instance = f"{_host()}-{os.getpid()}-{os.urandom(4).hex()}"
         sql = queries(address.schema)
-        self._connections = lent = Connections(address, patience=patience_seconds, most=connections)
-        listeners = Connections(Address(direct, address.schema), patience=0, most=1) if direct else lent
-        try:
-            # Who starts waits for a server that is just starting, not for one that is not there.
-            prepare(lent, address.schema, patience=0.0 if _is_away(lent) else patience_seconds)
-            lent.rows(sql["sweep"])
-        except BaseException:
-            lent.close()
-            raise
+        self._connections = lent = _opened(address, patience_seconds, connections)
         self._reader = reader = Reader(lent, sql)
         self._writer = writer = Writer(
             lent, sql, instance=self._instance, lease_seconds=lease_seconds, busy_seconds=patience_seconds
         )
-        instance, channel = self._instance, address.channel
-
-        def notify() -> None:
-            lent.rows(sql["notify"], (channel, instance), patience=0)
-
-        def listen() -> psycopg.Connection[Row]:
-            connection = listeners.connect()
-            connection.execute(f'LISTEN "{channel}"'.encode())
-            return connection
-
-        self._watcher = watcher = Watcher(
-            listen=listen, probe=notify, head=lambda: reader.number("head"), instance=instance
-        )
-        self._notifier = notifier = Notifier(notify)
+        listeners = Connections(Address(direct, address.schema), patience=0, most=1) if direct else lent
+        self._watcher = watcher = _watching(listeners, lent, reader, address, self._instance)
+        self._notifier = notifier = Notifier(watcher.probe)
 
         def committed() -> None:
             watcher.bell.ring()
@@ -292,6 +273,38 @@ class PostgresLog:
         )
         self._finalizer.detach()
         _INHERITED.append((self._connections, self._writer, self._watcher))
+
+
+def _opened(address: Address, patience: float, most: int) -> Connections:
+    """Connections to a schema whose tables are those that this program knows."""
+    connections = Connections(address, patience=patience, most=most)
+    try:
+        # Who starts waits for a server that is just starting, not for one that is not there.
+        prepare(connections, address.schema, patience=0.0 if _is_away(connections) else patience)
+        connections.rows(queries(address.schema)["sweep"])
+    except BaseException:
+        connections.close()
+        raise
+    return connections
+
+
+def _watching(
+    listeners: Connections, lent: Connections, reader: Reader, address: Address, instance: str
+) -> Watcher:
+    """What notices the commits of others, on a connection of ``listeners``."""
+    sql, channel = queries(address.schema), address.channel
+
+    def listen() -> psycopg.Connection[Row]:
+        connection = listeners.connect()
+        connection.execute(f'LISTEN "{channel}"'.encode())
+        return connection
+
+    return Watcher(
+        listen=listen,
+        probe=lambda: lent.rows(sql["notify"], (channel, instance), patience=0),
+        head=lambda: reader.number("head"),
+        instance=instance,
+    )
 
 
 def _shut(

@@ -50,7 +50,7 @@ class Watcher:
         last position of the log, raising ``LogError`` when it cannot."""
         self.bell = Bell(on_wait=self._need)
         self._listen = listen
-        self._probe = probe
+        self.probe = probe
         self._head = head
         self._instance = instance
         self._starting = threading.RLock()
@@ -161,7 +161,7 @@ class Watcher:
         self._try_at = monotonic() + _RETRY
         try:
             self._connection = self._listen()
-            self._probe()
+            self.probe()
         except (psycopg.Error, LogError):
             self._deafen()
         self.bell.ring()  # what came while nothing could be heard

@@ -16,7 +16,6 @@ from dashflow.errors import (
     DashFlowError,
     DuplicateEventError,
     FencedError,
-    LogError,
     OwnershipConflictError,
     UsageError,
     VersionConflictError,
@@ -51,6 +50,7 @@ class Writer:
         self._busy = busy_seconds
         self._cursor: psycopg.Cursor[Row] | None = None
         self._claims: set[str] = set()
+        self._claimed = False  # ever: then the server knows of this log
         self._unsure = False  # the last call may have been made without our being told
 
     @property
@@ -91,8 +91,8 @@ class Writer:
         self._connections.patiently(beat, 0)
 
     def give_up(self) -> None:
-        """Release every claim, without waiting for a server that is away."""
-        if self._claims:
+        """Release every claim and take leave, without waiting for a server that is away."""
+        if self._claimed:
             self._connections.patiently(lambda: self._call("give_up", self._instance, self._patience), 0)
             self._claims.clear()
 
@@ -107,36 +107,29 @@ class Writer:
         again = self._unsure
         try:
             rows = self._append([pending.append for pending in group])
-        except psycopg.Error as error:
-            if not faults.is_unfit(error):
-                raise
-        except _UNFIT:
-            pass  # as above: one append holds what the server does not take
-        else:
-            for pending, row in zip(group, rows, strict=True):
-                self._settle(pending, row, again)
+        except (psycopg.Error, *_UNFIT) as problem:
+            _only_unfit(problem)
+            for pending in group:
+                self._alone(pending, again)
             return
-        for pending in group:
-            self._alone(pending, again)
+        for pending, row in zip(group, rows, strict=True):
+            self._settle(pending, row, again)
 
     def _alone(self, pending: Pending, again: bool) -> None:
         """The careful way: every append by itself, so that one that cannot be written harms no other."""
         try:
-            rows = self._append([pending.append])
-        except psycopg.Error as error:
-            if not faults.is_unfit(error):
-                raise
-            problem: Exception = error
-        except _UNFIT as error:
-            problem = error
+            (row,) = self._append([pending.append])
+        except (psycopg.Error, *_UNFIT) as problem:
+            _only_unfit(problem)
+            self._refuse(pending, problem)
         else:
-            self._settle(pending, rows[0], again)
-            return
+            self._settle(pending, row, again)
+
+    def _refuse(self, pending: Pending, problem: Exception) -> None:
+        """Give an append that the server does not take its earlier result, or its error."""
         try:
             pending.result = self._explain(pending.append, problem)
-        except LogError as refusal:
-            pending.error = refusal
-        except UsageError as refusal:
+        except DashFlowError as refusal:
             pending.error = refusal
 
     # -- one append ---------------------------------------------------------------------------
@@ -148,6 +141,7 @@ class Writer:
         if outcome == "ok":
             pending.result = Appended(version, position, epoch)
             if append.owner:
+                self._claimed = True
                 (self._claims.discard if append.release else self._claims.add)(append.stream)
             return
         pending.result = self._already(append)
@@ -231,3 +225,9 @@ class Writer:
             elif query == "append":
                 self._unsure = False  # it was refused as a whole
             raise
+
+
+def _only_unfit(problem: Exception) -> None:
+    """Raise again what does not come of what was sent."""
+    if isinstance(problem, psycopg.Error) and not faults.is_unfit(problem):
+        raise problem
