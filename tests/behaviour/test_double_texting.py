@@ -482,3 +482,21 @@ def test_an_input_waits_for_a_worker_to_finish_what_died(mortal, pool) -> None:
 
     assert die(False, "alone") == [2, "2!"]
     assert die(True, "helped") == [1, "1!", 2, "2!"]
+
+
+def test_inputs_wait_for_a_branch_as_for_any_thread(desk, pool) -> None:
+    """A branch's versions go on counting from those of the thread that it began in."""
+    desk.graph().invoke({"n": 1}, CONFIG)
+    thread = desk.graph().create_branch(CONFIG, "b").thread_id
+    branch = {"configurable": {"thread_id": thread}}
+    held = pool.submit(desk.graph().invoke, {"n": -1}, branch)
+    assert desk.inside.wait(30)
+    second = pool.submit(desk.graph(desk.process()).invoke, {"n": 2}, branch)
+    while not Inbox(desk.saver.reader, thread).waiting()[0]:
+        pass
+    taking = desk.graph(desk.process()).invoke({"n": 3}, branch, multitask_strategy="rollback")
+    assert taking["log"] == [1, "1!", 3, "3!"]
+    desk.leave.set()
+    assert isinstance(held.exception(), SupersededError)
+    assert second.result()["log"] == [1, "1!", 3, "3!", 2, "2!"]
+    assert desk.graph().get_state(CONFIG).values["log"] == [1, "1!"]
