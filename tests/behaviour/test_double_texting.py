@@ -1,7 +1,4 @@
-"""Inputs that come while a run of their thread is going on: refused, queued, or taking its place.
-
-Real threads, tasks and several logs on one store; the same with processes is in ``tests/crash``.
-"""
+"""Inputs that come while a run of their thread is going on; the same with processes is in ``tests/crash``."""
 
 import asyncio
 import operator
