@@ -19,9 +19,23 @@ import importlib, pkgutil, dashflow
 # dashflow.testing needs pytest, which is an extra; LangGraph's former path for types warns by being imported.
 skipped = ("dashflow.testing.", "dashflow.pregel.types")
 found = [module.name for module in pkgutil.walk_packages(dashflow.__path__, "dashflow.")]
-names = [name for name in found if not name.startswith(skipped) and not name.endswith("__main__")]
+driven = (  # what these need is an extra, too
+    "checkpoint.postgres", "store.postgres", "log.postgres", "_util.postgres")
+postgres = [name for name in found if name.startswith(tuple(f"dashflow.{d}" for d in driven))]
+names = [
+    name
+    for name in found
+    if not name.startswith(skipped) and not name.endswith("__main__") and name not in postgres
+]
 for name in names:
     importlib.import_module(name)
+for name in postgres:
+    try:
+        importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        assert "pip install 'dashflow[postgres]'" in str(error), (name, error)
+    else:
+        raise AssertionError(f"{name} needs no driver; it is not skipped for nothing")
 assert "smoke" in dashflow.__file__, dashflow.__file__
 print(len(names), "modules")
 """

@@ -5,7 +5,8 @@ Its counterpart for plans is in ``dashflow.planner.core``. Values pass through `
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 
@@ -22,6 +23,10 @@ Unknown = Literal["raise", "opaque"]
 """What becomes of values of unregistered classes: an error, or an ``Opaque``."""
 
 _OURS = frozenset({"dashflow.core.events", "dashflow.core.inbox"})
+
+UPCASTS: Final[dict[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]]] = {}
+"""From (type, old schema) to what makes plain data of that layout into the next one's; a type without a row
+did not change there. Events are never edited: they are brought up to date whenever they are read."""
 
 _FIELDS: dict[type, tuple[tuple[str, Any], ...]] = {}
 """Names and defaults of the fields of our own structs met so far."""
@@ -127,8 +132,11 @@ def read_as(record: Record, kind: Any, registry: Registry, unknown: Unknown, loa
         )
     plain = decode(record.data, registry, unknown=unknown, load=load)
     try:
+        for number in range(record.schema, SCHEMA):
+            if (upcast := UPCASTS.get((record.type, number))) is not None:
+                plain = upcast(plain)
         return msgspec.convert(plain, kind)
-    except (msgspec.ValidationError, ValueError) as error:
+    except (msgspec.ValidationError, ValueError, LookupError) as error:
         if isinstance(error, ValueCodecError):
             raise
         raise CorruptEventError(record.stream, record.version, str(error)) from error

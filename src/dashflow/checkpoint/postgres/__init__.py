@@ -1,5 +1,6 @@
 """Savers in PostgreSQL databases, for many machines. Those for asyncio are in ``aio``."""
 
+import dashflow._util.postgres  # noqa: F401  # says what to install
 from dashflow.checkpoint.postgres.base import BasePostgresSaver
 from dashflow.checkpoint.postgres.saver import Conn, PostgresSaver
 from dashflow.checkpoint.postgres.shallow import ShallowPostgresSaver
