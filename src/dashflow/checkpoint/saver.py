@@ -35,6 +35,7 @@ from dashflow.checkpoint.serde.encrypted import EncryptedSerializer
 from dashflow.checkpoint.serde.jsonplus import JsonPlusSerializer
 from dashflow.checkpoint.thread import CATEGORY, SUB_CATEGORY, ThreadReader, stream_of, thread_of
 from dashflow.checkpoint.view import as_tuple, metadata_of, naming, places
+from dashflow.checkpoint.window import newest, place
 from dashflow.core.events import Event, WritesImported
 from dashflow.core.fold import ThreadState
 from dashflow.log.base import EventLog
@@ -101,7 +102,7 @@ class LogSaver(BaseCheckpointSaver[str]):
         stream = stream_of(thread, ns)
         wanted = get_checkpoint_id(config)
         if wanted:
-            state = places(self.reader, stream).get(wanted)
+            state = place(self.reader, stream, wanted)
             return None if state is None else as_tuple(self.reader, stream, state)._replace(config=config)
         head = self._head(stream)
         return None if head is None else as_tuple(self.reader, stream, head)
@@ -161,7 +162,7 @@ class LogSaver(BaseCheckpointSaver[str]):
                     "underscores, dots, and hyphens."
                 )
         found = heapq.merge(
-            *(self._listed(stream, config, filter, before) for stream in self._streams(config)),
+            *(self._listed(stream, config, filter, before, limit) for stream in self._streams(config)),
             key=lambda named: named[0],
             reverse=True,
         )
@@ -174,11 +175,14 @@ class LogSaver(BaseCheckpointSaver[str]):
         config: RunnableConfig | None,
         wanted: Mapping[str, Any],
         before: RunnableConfig | None,
+        limit: int | None,
     ) -> Iterator[tuple[str, str, ThreadState]]:
         """(id, stream, state) of one stream's checkpoints that are asked for, newest first."""
         only = get_checkpoint_id(config) if config else None
         bound = get_checkpoint_id(before) if before else None
-        for name, state in places(self.reader, stream).items():
+        some = limit is not None and not (only or bound or wanted)
+        there = newest(self.reader, stream, limit or 0) if some else places(self.reader, stream)
+        for name, state in there.items():
             if (only and name != only) or (bound and name >= bound):
                 continue
             metadata = self._metadata(stream, name, state) if wanted else {}

@@ -40,7 +40,7 @@ from dashflow.errors import CorruptEventError, StorageUnavailableError, ValueCod
 from dashflow.log.base import EventLog, Record
 from dashflow.log.codec import Registry, decode, encode
 
-__all__ = ("CATEGORY", "KEPT_THREADS", "SUB_CATEGORY", "ThreadReader", "stream_of", "thread_of")
+__all__ = ("CATEGORY", "KEPT_THREADS", "SUB_CATEGORY", "ThreadReader", "base_of", "stream_of", "thread_of")
 
 if TYPE_CHECKING:
     from dashflow.checkpoint.breakpoints import Stops
@@ -123,10 +123,10 @@ class ThreadReader:
         if known is not None and known.version < version:
             tail = log.read(stream, after=known.version, upto=version)
             events = [(r, self.event(r, stream)) for r in tail]
-            if all(_base(e, r.version) in (None, r.version - 1) for r, e in events):
+            if all(base_of(e, r.version) in (None, r.version - 1) for r, e in events):
                 state = known
                 for record, event in events:
-                    state = self._fold(state, event, record, stream)
+                    state = self.folded(state, event, record, stream)
                 self._spent(stream, tail, state)
                 self.remember(thread, state, ns)
                 return state
@@ -214,7 +214,7 @@ class ThreadReader:
         """The state after more events; ``state`` is nobody else's and used up."""
         state = msgspec.structs.replace(state, values=Owned(state.values))
         for record in path:
-            state = self._fold(state, self.event(record, stream), record, stream)
+            state = self.folded(state, self.event(record, stream), record, stream)
         return msgspec.structs.replace(state, values=dict(state.values))
 
     def line(
@@ -228,7 +228,7 @@ class ThreadReader:
         state = EMPTY if start == 0 else self._base(stream, start)
         for record in path:
             event = self.event(record, stream)
-            state = self._fold(state, event, record, stream)
+            state = self.folded(state, event, record, stream)
             yield record, event, state
 
     def history(self, thread: str, ns: str = "") -> list[ThreadState]:
@@ -248,19 +248,19 @@ class ThreadReader:
         states = [EMPTY] * first
         for record in records:
             event = self.event(record, stream)
-            base = _base(event, record.version)
+            base = base_of(event, record.version)
             base = record.version - 1 if base is None else base
             before = states[base] if base >= first or base == 0 else bases.get(base)
             if before is None:
                 raise CorruptEventError(stream, base, "it is missing")
-            states.append(self._fold(before, event, record, stream))
+            states.append(self.folded(before, event, record, stream))
         return states, bases
 
     def branching(self, stream: str, after: int) -> Iterator[int]:
         """The versions that events after a version go on from elsewhere than from the one before them."""
         for record in self.lines.read(stream, after=after):
             if record.type in OPENERS:
-                base = _base(self.event(record, stream), record.version)
+                base = base_of(self.event(record, stream), record.version)
                 if base is not None:
                     yield base
 
@@ -307,7 +307,12 @@ class ThreadReader:
             return self.imports.event(record, stream)
         return from_record(record, self.registry, unknown=self.unknown, load=self.log.blob)
 
-    def _fold(self, state: ThreadState, event: Event, record: Record, stream: str) -> ThreadState:
+    def folded(self, state: ThreadState, event: Event, record: Record, stream: str) -> ThreadState:
+        """The state after an event of a stream.
+
+        Raises:
+            CorruptEventError: The event does not fit the state.
+        """
         try:
             state = fold(state, event, record.version, record.at)
         except ValueError as error:
@@ -326,13 +331,13 @@ class ThreadReader:
             path.append(record)
             version = record.version - 1
             if record.type in OPENERS:
-                base = _base(self.event(record, stream), record.version)
+                base = base_of(self.event(record, stream), record.version)
                 version = version if base is None else base
         path.reverse()
         return version, path
 
 
-def _base(event: Event, version: int) -> int | None:
+def base_of(event: Event, version: int) -> int | None:
     """The version an opener goes on from; None for events that follow the one before them."""
     if isinstance(event, RunStarted | StateEdited):
         return event.base

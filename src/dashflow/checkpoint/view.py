@@ -5,7 +5,7 @@ Needs no graph: values, versions and origins are all in the log. Reads only.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, cast
 
@@ -43,7 +43,7 @@ from dashflow.checkpoint.visible import visible
 from dashflow.constants import START
 from dashflow.core.cadence import is_whole
 from dashflow.core.fold import EMPTY, ThreadState, fold
-from dashflow.core.ids import checkpoint_id, checkpoint_version
+from dashflow.core.ids import checkpoint_id
 from dashflow.log.base import EventLog
 from dashflow.log.codec import Registry
 from dashflow.types.commands import Overwrite
@@ -316,35 +316,6 @@ def _imported(reader: ThreadReader, stream: str, put: Put) -> ThreadState:
     """The state at an imported checkpoint that no run went on from."""
     event = reader.imports.understood(stream, put, 0)
     return fold(EMPTY, msgspec.structs.replace(event, latest=True), put.version, 0)
-
-
-def checkpoints(
-    reader: ThreadReader,
-    thread: str,
-    *,
-    before: str | None = None,
-    filter: Mapping[str, Any] | None = None,  # noqa: A002  # LangGraph's name
-    limit: int | None = None,
-    ns: str = "",
-) -> Iterator[ThreadState]:
-    """The states at a thread's checkpoints, newest first, each with all that was asked and done at it."""
-    shown = 0
-    for name, state in places(reader, stream_of(thread, ns)).items():
-        if before and not _is_before(name, state, before):
-            continue
-        metadata = metadata_of(state)
-        if filter and any(metadata.get(key) != value for key, value in filter.items()):
-            continue
-        if limit is not None and shown >= limit:
-            return
-        shown += 1
-        yield state
-
-
-def _is_before(name: str, state: ThreadState, bound: str) -> bool:
-    """Ids of a stream's own checkpoints are compared by what they say of it, all others as they are."""
-    version = None if state.id else checkpoint_version(bound)
-    return name < bound if version is None else state.checkpoint < version
 
 
 def as_shown(reader: ThreadReader, thread: str, state: ThreadState, ns: str = "") -> ThreadState:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from dashflow.checkpoint.events import to_new
 from dashflow.checkpoint.thread import ThreadReader, stream_of
-from dashflow.checkpoint.view import as_shown, checkpoints, config_of, mapped, name_of, places
+from dashflow.checkpoint.view import as_shown, config_of, mapped, name_of, places
+from dashflow.checkpoint.window import checkpoints, place
 from dashflow.core.events import StateEdited
 from dashflow.core.fold import EMPTY, ThreadState
 from dashflow.core.plan import GraphPlan
@@ -80,7 +81,7 @@ class LogHistory:
         stream = stream_of(self.thread, self.ns)
         if head.checkpoint and checkpoint == name_of(stream, head) and not looking:
             return Place(reader.own(as_shown(reader, self.thread, head, self.ns)), head.version, True)
-        found = places(reader, stream).get(checkpoint)
+        found = place(reader, stream, checkpoint)
         if found is None:
             raise UnknownCheckpointError(self.thread, checkpoint)
         return Place(reader.own(found), head.version, True, True)
