@@ -56,7 +56,7 @@ def measure(
     todo = [work for work in works(table) if (OURS, work) not in samples.problems]
     again, once = ([work for work in todo if work.once is said] for said in (False, True))
     started, done = time.monotonic(), 0
-    while done < (wanted or ROUNDS) and (again or not done):
+    while again and done < (wanted or ROUNDS):
         spent = time.monotonic() - started
         if wanted is None and done >= ENOUGH and spent * (done + 1) / done > BUDGET:
             break
@@ -79,7 +79,7 @@ def main() -> int:
     """Measure and print; 0 unless nothing could be measured."""
     given = arguments()
     table = rows(FULL if given.full else QUICK)
-    table = [row for row in table if given.only.lower() in f"{row.label} {row.durability}".lower()]
+    table = [row for row in table if given.only.lower() in f"{row.title} {row.durability}".lower()]
     if not table:
         print(f"no row has {given.only!r} in it", file=sys.stderr)
         return 2

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from importlib import import_module
 from pathlib import Path
+from random import Random
 from typing import Annotated, Any, TypedDict
 
 from benchmarks.places import Place, Places
@@ -16,6 +17,18 @@ from benchmarks.places import Place, Places
 STEPS = 1000
 FAN = 100
 TEXT = "The quick brown fox jumps over the lazy dog, and the dog lets it pass once more. " * 3
+VOCABULARY = (
+    "able about after again air all also answer any ask back before begin book both build call change "
+    "city close come could country cut day do down each early earth end even every eye far few find "
+    "first follow food form four free game give go good grow half hand hard head hear help high home "
+    "hour house idea keep kind know large last learn leave letter life light line list little live long "
+    "look made main make many mean might mile more mother mountain move much music name near need never "
+    "new next night north note number often old open order other over own page paper part people piece "
+    "place plan plant play point press problem quick rain read ready real red rest right river road "
+    "rock round rule run same school sea second see seem sentence set ship short show side simple sing "
+    "sit sky sleep slow small snow some song soon sound south space stand star start state"
+)
+WORDS = VOCABULARY.split()
 SLEEP = 0.005
 """Seconds that an item of a batch waits."""
 
@@ -192,6 +205,11 @@ def _messages(lib: Library, kind: str) -> tuple[Any, Callable[[str, str], Any]]:
         messages: Annotated[list[Any], add_messages]
 
     return Rich, lambda role, text: classes[role](content=text)
+
+
+def prose(number: int) -> str:
+    """About 250 characters, others for each number, so that it compresses no better than text does."""
+    return " ".join(Random(number).choices(WORDS, k=50))
 
 
 def waiting(lib: Library) -> Any:

@@ -10,6 +10,7 @@ import json
 import sys
 import time
 import warnings
+from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from benchmarks.places import File
 def main(package: str, address: str, kind: str, messages: int) -> None:
     """Look twice."""
     warnings.simplefilter("ignore")
+    import_module(f"{package}.checkpoint.sqlite")
     lib = Library(package, Path(address).parent)
     graph, _ = conversation(lib, kind)
     with lib.saver("memory") as saver:  # what a first run or look of this process imports

@@ -16,15 +16,17 @@ class Size:
         turns: Of growing conversations.
         runs: Concurrent ones with their records on a disk.
         messages: Of long threads.
+        once: Whether the heavier works are done once only, after the rounds.
     """
 
     turns: int
     runs: int
     messages: int
+    once: bool
 
 
-QUICK = Size(turns=200, runs=200, messages=100_000)
-FULL = Size(turns=1000, runs=1000, messages=100_000)
+QUICK = Size(turns=200, runs=200, messages=100_000, once=True)
+FULL = Size(turns=1000, runs=1000, messages=100_000, once=False)
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,11 @@ class Row:
     reference: float | None = None
 
     @property
+    def title(self) -> str:
+        """The label, and whether the figure is a single one."""
+        return f"{self.label} (once)" if self.work.once else self.label
+
+    @property
     def more(self) -> bool:
         """Whether more is better: so many per second."""
         return self.unit.endswith("/s")
@@ -93,10 +100,10 @@ def rows(size: Size) -> list[Row]:
         *_asking(),
         *_concurrent(size),
         *_long(size),
-        *_appending(),
-        *_following(),
-        *_sharing(),
-        *_batches(),
+        *_appending(size),
+        *_following(size),
+        *_sharing(size),
+        *_batches(size),
         *_starting(),
     ]
 
@@ -122,8 +129,8 @@ def _recording(where: str, name: str) -> list[Row]:
     """The loop with its records in memory and on a disk, and reading what it left."""
     memory = Work("loop_memory", turns=3)
     relaxed, strict = (
-        Work("loop_recorded", (("where", where), ("durability", durability)))
-        for durability in ("async", "sync")
+        Work("loop_recorded", (("where", where), ("durability", durability)), turns=turns)
+        for durability, turns in (("async", 1), ("sync", 2))
     )
     loop, sqlite = f"loop, {name}: ", where == "sqlite"
     time, over = (CPU, 1.3) if sqlite else (US, 1.5)
@@ -149,7 +156,8 @@ def _talking(size: Size) -> list[Row]:
     found, share = [], size.turns / 1000
     for where, name in (("sqlite", "SQLite"), ("postgres", "PostgreSQL")):
         for kind, what in (("plain", "dicts"), ("rich", "messages")):
-            work = Work("talk", (("where", where), ("kind", kind), ("turns", size.turns)))
+            given = (("where", where), ("kind", kind), ("turns", size.turns))
+            work = Work("talk", given, once=size.once and (where, kind) == ("postgres", "rich"))
             label, goal = f"{size.turns:,} turns of {what}, {name}", where == "sqlite" or None
             found += [
                 Row(f"{label}: time", "async", work, "seconds", unit=S, most=goal and share),
@@ -192,7 +200,7 @@ def _concurrent(size: Size) -> list[Row]:
         ("sqlite", "AsyncSqliteSaver", size.runs, 2000, 107),
         ("postgres", "AsyncPostgresSaver", size.runs, 1000, 61),
     ):
-        work = Work("concurrent_runs", (("where", where), ("runs", runs)))
+        work = Work("concurrent_runs", (("where", where), ("runs", runs)), once=size.once)
         durability = {"none": "-", "memory": "memory"}.get(where, "async")
         label = f"{runs:,} concurrent 5-step runs, {name}"
         found.append(
@@ -211,14 +219,14 @@ def _long(size: Size) -> list[Row]:
         work = Work("long_thread", (("kind", kind), ("messages", size.messages)), once=True)
         label = f"thread of {size.messages:,} {what}, SQLite"
         found += [
-            Row(f"{label}: first look, new process (once)", "-", work, "first", unit=MS, most=50),
-            Row(f"{label}: second look (once)", "-", work, "again", unit=MS, most=50),
-            Row(f"{label}: file (once)", "async", work, "megabytes", unit=MB),
+            Row(f"{label}: first look, new process", "-", work, "first", unit=MS, most=50),
+            Row(f"{label}: second look", "-", work, "again", unit=MS, most=50),
+            Row(f"{label}: file", "async", work, "megabytes", unit=MB),
         ]
     return found
 
 
-def _appending() -> list[Row]:
+def _appending(size: Size) -> list[Row]:
     """Durable events per second."""
     found = []
     for where, name, counts in (
@@ -238,11 +246,11 @@ def _appending() -> list[Row]:
             label = f"append, {name}, {appenders} appender{'s' * (appenders > 1)}"
             label += f", {batch} each" * (batch > 1)
             found.append(Row(label, "sync", Work("append", given), "rate", unit="events/s", least=least))
-        work = Work("submit", (("where", where), ("appenders", 8), ("events", 40000)))
+        work = Work("submit", (("where", where), ("appenders", 8), ("events", 40000)), once=size.once)
         found.append(Row(f"submit ahead, {name}, 8 appenders", "async", work, "rate", unit="events/s"))
         if where == "sqlite":
             found.append(Row(f"submit ahead, {name}: file per event", "async", work, "bytes", unit="B"))
-        work = Work("reading", (("where", where), ("events", 20000)))
+        work = Work("reading", (("where", where), ("events", 20000)), once=size.once)
         found += [
             Row(f"read of one stream, {name}", "-", work, "stream", unit="events/s"),
             Row(f"read_all in pages of 1,000, {name}", "-", work, "all", unit="events/s"),
@@ -250,13 +258,15 @@ def _appending() -> list[Row]:
     return found
 
 
-def _following() -> list[Row]:
+def _following(size: Size) -> list[Row]:
     """Live delivery between processes; the checks see to it that none is missing or comes twice."""
     found = []
     for where, name in (("sqlite", "SQLite"), ("postgres", "PostgreSQL")):
         one, many, burst = (
             Work(
-                "delivery", (("where", where), ("subscribers", number), ("events", events), ("pause", pause))
+                "delivery",
+                (("where", where), ("subscribers", number), ("events", events), ("pause", pause)),
+                once=size.once and number > 1,
             )
             for number, events, pause in ((1, 300, 4), (100, 100, 20), (100, 500, 0))
         )
@@ -271,7 +281,7 @@ def _following() -> list[Row]:
     return found
 
 
-def _sharing() -> list[Row]:
+def _sharing(size: Size) -> list[Row]:
     """Consumer groups."""
     found = []
     for where, name, consumers, messages in (
@@ -280,18 +290,18 @@ def _sharing() -> list[Row]:
         ("postgres", "PostgreSQL", 1, 10000),
         ("postgres", "PostgreSQL", 4, 10000),
     ):
-        work = Work("group", (("where", where), ("consumers", consumers), ("messages", messages)))
+        work = Work("group", (("where", where), ("consumers", consumers), ("messages", messages)), size.once)
         label = f"consumer group, {name}, {consumers} consumer{'s' * (consumers > 1)}"
         found.append(Row(label, "async", work, "rate", unit="messages/s"))
     return found
 
 
-def _batches() -> list[Row]:
+def _batches(size: Size) -> list[Row]:
     """Durable batches."""
     found = []
     for where, name in (("sqlite", "SQLite"), ("postgres", "PostgreSQL")):
         for kind, items in (("function", 2000), ("graph", 500)):
-            work = Work("batch", (("where", where), ("kind", kind), ("items", items)))
+            work = Work("batch", (("where", where), ("kind", kind), ("items", items)), size.once)
             found.append(Row(f"batch over a {kind}, {name}", "async", work, "rate", unit="items/s"))
     return found
 
@@ -302,8 +312,8 @@ def _starting() -> list[Row]:
         Row("import StateGraph, new process", "-", begin, "ms", unit="ms cpu", most=60, reference=470),
         Row("import StateGraph: modules", "-", begin, "modules", unit="modules"),
         Row("import StateGraph: memory", "-", begin, "megabytes", unit=MB),
-        Row("dashflow run, 1,000 files: time (once)", "async", demo, "seconds", unit=S, most=30),
-        Row("dashflow run, 1,000 files: peak memory (once)", "async", demo, "megabytes", unit=MB, most=300),
+        Row("dashflow run, 1,000 files: time", "async", demo, "seconds", unit=S, most=30),
+        Row("dashflow run, 1,000 files: peak memory", "async", demo, "megabytes", unit=MB, most=300),
     ]
 
 

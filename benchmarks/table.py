@@ -58,7 +58,7 @@ def line(row: Row, result: Verdict, problem: str) -> tuple[str, ...]:
     ratio, over = (f"{number(found.value)}x" if found else "-" for found in (result.ratio, result.over))
     spread = f"{number(result.ratio.low)}-{number(result.ratio.high)}" if result.ratio else ""
     return (
-        row.label,
+        row.title,
         row.durability,
         number(result.ours),
         number(result.theirs),
@@ -82,11 +82,11 @@ def render(samples: Samples, table: Sequence[Row], rounds: int) -> str:
         result = verdict(samples, row, slower)
         cells.append(line(row, result, samples.problems.get((OURS, row.work), "")))
         if result.noisy(row):
-            noisy.append(f"{row.label} ({row.durability})")
+            noisy.append(f"{row.title} ({row.durability})")
         for package in (OURS, THEIRS, FLOOR):
             text = samples.problems.get((package, row.work))
             if text:
-                problems.setdefault((package, text), []).append(row.label)
+                problems.setdefault((package, text), []).append(row.title)
     widths = [max(len(row[i]) for row in cells) for i in range(len(HEAD))]
     left = {0, 1, 5, 9, 10}
     lines = [
@@ -115,7 +115,7 @@ def _notes(noisy: Sequence[str], failed: Sequence[str], rounds: int, slower: flo
             f"Absolute goals were set on a machine that was {slower:.1f} times faster than this one is now,",
             "by LangGraph's figures; scaled: reached when that is taken into account; unclear: only at best.",
         ]
-    if rounds < ENOUGH:
+    if 0 < rounds < ENOUGH:
         notes.append(f"Fewer than {ENOUGH} rounds say nothing about noise: use --rounds 5 or more.")
     if noisy:
         notes.append(

@@ -128,6 +128,7 @@ def summary(samples: Samples, table: Sequence[Row]) -> list[dict[str, Any]]:
         found.append(
             {
                 "row": row.label,
+                "once": row.work.once,
                 "durability": row.durability,
                 "unit": row.unit,
                 "dashflow": result.ours,

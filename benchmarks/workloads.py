@@ -28,6 +28,7 @@ from benchmarks.library import (
     expect,
     fan,
     loop,
+    prose,
     waiting,
 )
 from benchmarks.samples import calls_made, per_unit, per_unit_awaited
@@ -40,9 +41,6 @@ WARM = 5
 
 TALKS = 20
 ITEMS = 200
-LOOKS = 3
-"""New processes that open a long thread."""
-
 Figures = dict[str, float | None]
 
 
@@ -188,11 +186,11 @@ def loop_recorded(lib: Library, where: str, durability: str) -> Figures:
         with lib.saver(where, place) as saver:
             # What waits for a server is not told by the processor time of this process.
             clock = time.process_time if where == "sqlite" else time.perf_counter
-            figures.update(looks(graph.compile(checkpointer=saver), clock))
+            figures.update(looked_at(graph.compile(checkpointer=saver), clock))
     return figures
 
 
-def looks(graph: Any, clock: Callable[[], float]) -> Figures:
+def looked_at(graph: Any, clock: Callable[[], float]) -> Figures:
     """Reading a thread of 1,000 steps: the latest state, at first and again; and its whole history."""
     where = config(0)
     start = clock()
@@ -258,36 +256,22 @@ def concurrent_runs(lib: Library, where: str, runs: int) -> Figures:
 
 
 def long_thread(lib: Library, kind: str, messages: int) -> Figures:
-    """A conversation written in ten turns; then new processes that open it and look at its latest state."""
+    """A conversation written in two turns; then a new process that opens it and looks at its latest state."""
     graph, make = conversation(lib, kind)
-    place, each = lib.place("sqlite"), messages // 10
+    place, half = lib.place("sqlite"), messages // 2
     with lib.saver("sqlite", place) as saver:
         run = graph.compile(checkpointer=saver).invoke
-        for turn in range(10):
-            asked = [make("user", f"{turn}-{number}: {TEXT}") for number in range(each - 1)]
+        for turn in range(2):
+            asked = [make("user", prose(turn * half + number)) for number in range(half - 1)]
             result = run({"messages": asked}, config(0))
         expect(len(result["messages"]), messages)
     megabytes = place.size() / 1e6
-    looked: list[dict[str, float]] = []
-    for _ in range(LOOKS):
-        command = [
-            sys.executable,
-            "-m",
-            "benchmarks.opening",
-            lib.package,
-            place.address,
-            kind,
-            str(messages),
-        ]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise AssertionError((done.stderr.strip().splitlines() or ["no message"])[-1])
-        looked.append(json.loads(done.stdout))
-    return {
-        "megabytes": megabytes,
-        "first": median(look["first"] for look in looked),
-        "again": median(look["again"] for look in looked),
-    }
+    command = [sys.executable, "-m", "benchmarks.opening", lib.package, place.address, kind, str(messages)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise AssertionError((done.stderr.strip().splitlines() or ["no message"])[-1])
+    looks: Figures = json.loads(done.stdout)
+    return {"megabytes": megabytes, **looks}
 
 
 WORK: dict[str, Callable[..., Figures]] = {
