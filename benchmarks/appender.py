@@ -1,9 +1,9 @@
 """Appending to the event log: one stream and the events for it; and a process that does so.
 
-``python -m benchmarks.appender ADDRESS EVENTS PAUSE`` opens the log, says ``ready``, waits for a line on
-stdin, and appends so many events to the stream ``live-0``, each when the one before is durable, with so
-many milliseconds between them. The data of an event begins with the nanoseconds of the monotonic clock, which
-all processes of a machine share, at which its append was called.
+``python -m benchmarks.appender EVENTS PAUSE`` reads the log's address from stdin (it may hold a password),
+says ``ready``, waits for another line, and appends so many events to the stream ``live-0``, each when the
+one before is durable, with so many milliseconds between them. The data of an event begins with the
+nanoseconds of the monotonic clock, which all processes of a machine share, at which its append was called.
 """
 
 from __future__ import annotations
@@ -60,9 +60,9 @@ class Appender:
             ticket.wait()
 
 
-def main(address: str, events: int, pause: float) -> None:
+def main(events: int, pause: float) -> None:
     """Append when told to."""
-    log = open_log(address)
+    log = open_log(sys.stdin.readline().strip())
     appender = Appender(log, LIVE)
     print("ready", flush=True)
     sys.stdin.readline()
@@ -74,4 +74,4 @@ def main(address: str, events: int, pause: float) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), float(sys.argv[3]))
+    main(int(sys.argv[1]), float(sys.argv[2]))

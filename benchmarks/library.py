@@ -105,7 +105,7 @@ def config(thread: object) -> dict[str, Any]:
 def expect(result: Any, wanted: Any) -> None:
     """Work that came to something else was not the same work."""
     if result != wanted:
-        raise AssertionError(f"the workload came to {result!r}, not to {wanted!r}")
+        raise AssertionError(f"the workload came to {result!r:.200}, not to {wanted!r:.200}")
 
 
 # -- graphs -----------------------------------------------------------------------------------------

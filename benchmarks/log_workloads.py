@@ -82,8 +82,10 @@ def delivery(lib: Library, where: str, subscribers: int, events: int, pause: int
     jobs = [partial(_follow, one, events, mine) for one, mine in zip(followed, seen, strict=True)]
     seconds = _beside([partial(_write, place, events, pause, followed), *jobs])
     log.close()
-    for mine in seen:
-        expect([version for version, _ in mine], list(range(1, events + 1)))
+    wanted = list(range(1, events + 1))
+    wrong = [mine for mine in seen if [version for version, _ in mine] != wanted]
+    if wrong:
+        raise AssertionError(f"{len(wrong)} of {subscribers} subscribers missed or repeated events")
     late = sorted(taken for mine in seen for _, taken in mine)
     return {
         "p50": late[len(late) // 2] / 1e6,
@@ -103,9 +105,12 @@ def _follow(subscription: Subscription, events: int, seen: list[tuple[int, int]]
 
 def _write(place: Place, events: int, pause: int, followed: Sequence[Subscription]) -> None:
     """Let another process append; subscriptions end early when it fails."""
-    command = [sys.executable, "-m", "benchmarks.appender", place.address, str(events), str(pause)]
+    command = [sys.executable, "-m", "benchmarks.appender", str(events), str(pause)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin is not None
         assert process.stdout is not None
+        process.stdin.write(f"{place.address}\n")
+        process.stdin.flush()
         process.stdout.readline()
         process.communicate("go\n")
     if process.returncode:
