@@ -51,9 +51,8 @@ class Table:
 
         return connect(self.place.address, autocommit=True)
 
-    def reopen(self) -> None:
-        """Close the connection, which writes back what has to be, and open another."""
-        self.close()
+    def open(self) -> None:
+        """Open another connection after the one that was closed."""
         self._connection = self.connect()
 
     def insert(self, rows: Sequence[tuple[int, bytes]]) -> None:
@@ -77,7 +76,7 @@ class Table:
         return [json.loads(row[0]) for row in self._connection.execute(SELECT)]
 
     def close(self) -> None:
-        """Close the connection."""
+        """Close the connection, which writes back what has to be."""
         self._connection.close()
 
 
@@ -192,8 +191,9 @@ def loop_recorded(places: Places, where: str, durability: str) -> Figures:
     steps = FLUSHED if durability == "sync" else STEPS
     table = Table(places.new(where))
     _insert(table, WARM, 1)
-    table.reopen()
+    table.close()
     size, written = table.place.size(), table.place.written()
+    table.open()
     start = time.perf_counter()
     _insert(table, steps, 1 if durability == "sync" else GROUP)
     step = (time.perf_counter() - start) / steps * 1e6

@@ -56,6 +56,8 @@ def line(row: Row, result: Verdict, problem: str) -> tuple[str, ...]:
     elif result.noisy(row):
         said = f"{said}, noisy" if said.startswith("reached") else "too noisy to judge"
     ratio, over = (f"{number(found.value)}x" if found else "-" for found in (result.ratio, result.over))
+    if row.durability not in ("sync", "async"):
+        over = ""  # computing by hand takes next to nothing
     spread = f"{number(result.ratio.low)}-{number(result.ratio.high)}" if result.ratio else ""
     return (
         row.title,
@@ -105,7 +107,7 @@ def _notes(noisy: Sequence[str], failed: Sequence[str], rounds: int, slower: flo
     notes = [
         f"Medians; rounds: {rounds}; packages take turns, sample by sample, in processes of their own.",
         "ratio: how many times better than LangGraph, median of paired samples; middle half: the quartiles.",
-        "over floor: how many times what the same work by hand takes.",
+        "over floor: how many times what the same work by hand takes, where it is recorded on a disk.",
         "us cpu: microseconds of processor time, all threads; us, ms, s and what is per second: elapsed.",
         "SQLite: WAL, synchronous=FULL for all. Bytes: handed to write calls until the file is closed.",
         "(once): measured once, after the rounds.",

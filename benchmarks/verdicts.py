@@ -82,7 +82,7 @@ def _within(low: float, high: float, most: float) -> str:
 
 def _ratio(of: Sequence[float], to: Sequence[float]) -> Ratio | None:
     """How many times ``to`` the figures ``of`` are, sample by sample."""
-    ratios = [a / b for a, b in zip(of, to, strict=False) if a and b]
+    ratios = [a / b for a, b in zip(of, to, strict=False) if a > 0 and b > 0]
     if not ratios:
         return None
     middle = low = high = median(ratios)
