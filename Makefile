@@ -32,7 +32,7 @@ soak: $(READY)dev ## Run the full counts of the crash and property tests; takes 
 	@echo "==> Soak: full counts of crash and property tests"
 	@DASHFLOW_TEST_PROFILE=soak $(PY) -m pytest -m soak --timeout 0 $(ARGS)
 
-bench: $(READY)demo ## Measure DashFlow beside LangGraph (installed into .venv-bench)
+bench: $(READY)bench ## Measure DashFlow beside LangGraph (installed into .venv-bench)
 	@echo "==> Benchmarks: DashFlow and LangGraph, side by side in one run"
 	@$(PY) -m benchmarks $(ARGS)
 
@@ -98,4 +98,4 @@ $(READY)%: pyproject.toml scripts/find-python
 	fi
 	@echo "==> Installing DashFlow with its $* tools into $(VENV) (once; again when pyproject.toml changes)"
 	@$(PY) -m pip install --quiet --editable '.[$*]'
-	@touch $@ && if [ "$*" = dev ]; then touch $(READY)demo; fi
+	@touch $@ && if [ "$*" = dev ]; then touch $(READY)demo $(READY)bench; fi

@@ -8,11 +8,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from benchmarks.environment import UnavailableError, langgraph_python
+from benchmarks.places import about_server
 from benchmarks.rounds import FLOOR, OURS, THEIRS, Samples, run_round
-from benchmarks.rows import FULL_TURNS, QUICK_TURNS, Row, rows, works
+from benchmarks.rows import FULL, QUICK, Row, rows, works
+from benchmarks.server import server
 from benchmarks.table import about, load, render
 from benchmarks.verdicts import ENOUGH, summary
 
@@ -30,7 +33,9 @@ def arguments() -> argparse.Namespace:
         help=f"how often everything is measured ({ROUNDS}; {ENOUGH} or more when they take long)",
     )
     parser.add_argument(
-        "--full", action="store_true", help=f"conversations of {FULL_TURNS} turns; takes long"
+        "--full",
+        action="store_true",
+        help=f"conversations of {FULL.turns:,} turns, {FULL.runs:,} concurrent runs on disks; takes long",
     )
     parser.add_argument("--only", default="", metavar="TEXT", help="only rows with this text in them")
     parser.add_argument(
@@ -48,23 +53,20 @@ def measure(
     samples: Samples, table: Sequence[Row], pythons: Mapping[str, str], place: Path, wanted: int | None
 ) -> int:
     """Run the rounds: as many as wanted, or as fit into the budget; returns how many that were."""
-    todo = works(table)
-    everybody, alone = (
-        [work for work in todo if work.everybody],
-        [work for work in todo if not work.everybody],
-    )
+    todo = [work for work in works(table) if (OURS, work) not in samples.problems]
+    again, once = ([work for work in todo if work.once is said] for said in (False, True))
     started, done = time.monotonic(), 0
-    while done < (wanted or ROUNDS):
+    while again and done < (wanted or ROUNDS):
         spent = time.monotonic() - started
         if wanted is None and done >= ENOUGH and spent * (done + 1) / done > BUDGET:
             break
         say(f"Round {done + 1} of {wanted or ROUNDS} ({spent:.0f} s so far)")
         with tempfile.TemporaryDirectory(dir=place) as folder:
-            run_round(samples, everybody, pythons, Path(folder), place / "cache")
+            run_round(samples, again, pythons, Path(folder), place / "cache")
         done += 1
-    if alone:
-        say(f"The command line ({time.monotonic() - started:.0f} s so far)")
-        run_round(samples, alone, {OURS: pythons[OURS]}, place, place / "cache")
+    if once:
+        say(f"What is done once ({time.monotonic() - started:.0f} s so far)")
+        run_round(samples, once, pythons, place, place / "cache")
     return done
 
 
@@ -76,8 +78,8 @@ def say(text: str) -> None:
 def main() -> int:
     """Measure and print; 0 unless nothing could be measured."""
     given = arguments()
-    table = rows(FULL_TURNS if given.full else QUICK_TURNS)
-    table = [row for row in table if given.only.lower() in f"{row.label} {row.durability}".lower()]
+    table = rows(FULL if given.full else QUICK)
+    table = [row for row in table if given.only.lower() in f"{row.title} {row.durability}".lower()]
     if not table:
         print(f"no row has {given.only!r} in it", file=sys.stderr)
         return 2
@@ -89,11 +91,20 @@ def main() -> int:
             say(str(problem))
     pythons[FLOOR] = sys.executable
     samples = Samples()
-    with tempfile.TemporaryDirectory(prefix="dashflow-bench-", dir=given.folder) as place:
-        header = about(pythons, Path(place))
+    with ExitStack() as stack:
+        place = Path(
+            stack.enter_context(tempfile.TemporaryDirectory(prefix="dashflow-bench-", dir=given.folder))
+        )
+        header = about(pythons, place)
+        if needing := [work for work in works(table) if work.on_postgres]:
+            try:
+                header += f"; {about_server(stack.enter_context(server(given.folder)))}"
+            except UnavailableError as problem:
+                say(str(problem))
+                samples.problems.update({(OURS, work): str(problem) for work in needing})
         say(header)
-        done = measure(samples, table, pythons, Path(place), given.rounds)
-        header += f", at the end {load()}"
+        done = measure(samples, table, pythons, place, given.rounds)
+        header += f"; at the end {load()}"
     print(header)
     print(render(samples, table, done))
     if given.json is not None:

@@ -12,12 +12,17 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / ".venv-bench"
-PINNED = ("langgraph==1.2.22", "langgraph-checkpoint-sqlite==3.1.2")
+PINNED = (
+    "langgraph==1.2.22",
+    "langgraph-checkpoint-sqlite==3.1.2",
+    "langgraph-checkpoint-postgres==3.2.0",
+    "psycopg[binary,pool]==3.3.9",
+)
 _STRAY = ("LANGSMITH_", "LANGCHAIN_", "LANGGRAPH_", "COVERAGE_", "PYTHONPROFILE", "PYTHONDEVMODE")
 
 
 class UnavailableError(Exception):
-    """LangGraph's environment cannot be made; the text says why and what to do."""
+    """Something that is measured with cannot be had; the text says why and what to do."""
 
 
 def langgraph_python() -> Path:
@@ -31,7 +36,7 @@ def langgraph_python() -> Path:
     wanted = "\n".join((sys.version, *PINNED))
     if python.exists() and stamp.exists() and stamp.read_text(encoding="utf-8") == wanted:
         return python
-    print(f"==> Installing {' and '.join(PINNED)} into {FOLDER.name} (once)", file=sys.stderr, flush=True)
+    print(f"==> Installing {', '.join(PINNED)} into {FOLDER.name} (once)", file=sys.stderr, flush=True)
     _run(sys.executable, "-m", "venv", "--clear", str(FOLDER))
     (FOLDER / ".gitignore").write_text("*\n", encoding="utf-8")
     _run(str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *PINNED)

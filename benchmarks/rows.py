@@ -3,11 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-QUICK_TURNS = 200
-FULL_TURNS = 1000
-CPU, US, S, MB = "us cpu", "us", "s", "MB"
+CPU, US, MS, S, MB = "us cpu", "us", "ms", "s", "MB"
+
+
+@dataclass(frozen=True)
+class Size:
+    """How long the heavier workloads are.
+
+    Attributes:
+        turns: Of growing conversations.
+        runs: Concurrent ones with their records on a disk.
+        messages: Of long threads.
+        once: Whether the heavier works are done once only, after the rounds.
+    """
+
+    turns: int
+    runs: int
+    messages: int
+    once: bool
+
+
+QUICK = Size(turns=200, runs=200, messages=100_000, once=True)
+FULL = Size(turns=1000, runs=1000, messages=100_000, once=False)
 
 
 @dataclass(frozen=True)
@@ -17,14 +36,19 @@ class Work:
     Attributes:
         name: Of its function.
         given: Its arguments by name.
-        everybody: Whether all packages do it, every round; else DashFlow does, once.
+        once: Whether it is done once, after the rounds, since it takes long.
         turns: How often the packages take turns with it in a round.
     """
 
     name: str
     given: tuple[tuple[str, str | int], ...] = ()
-    everybody: bool = True
+    once: bool = False
     turns: int = 1
+
+    @property
+    def on_postgres(self) -> bool:
+        """Whether it needs a server."""
+        return ("where", "postgres") in self.given
 
 
 @dataclass(frozen=True)
@@ -39,7 +63,9 @@ class Row:
         unit: Its unit; "us cpu" is processor time, "us" elapsed time.
         times: How many times less than LangGraph it has to be; None where no such goal is set.
         most: How much it may be on the machine that goals were set on; None where no such goal is set.
-        reference: What LangGraph took on that machine.
+        least: How much it has to be there, where more is better; None where no such goal is set.
+        over: How many times the floor it may take; None where no such goal is set.
+        reference: What LangGraph took, or came to, on that machine.
     """
 
     label: str
@@ -49,12 +75,37 @@ class Row:
     unit: str = CPU
     times: float | None = None
     most: float | None = None
+    least: float | None = None
+    over: float | None = None
     reference: float | None = None
 
+    @property
+    def title(self) -> str:
+        """The label, and whether the figure is a single one."""
+        return f"{self.label} (once)" if self.work.once else self.label
 
-def rows(turns: int) -> list[Row]:
-    """All rows; ``turns`` is how long the growing conversations are."""
-    return [*_computing(), *_recording(), *_reading(), *_talking(turns), *_asking(), *_starting()]
+    @property
+    def more(self) -> bool:
+        """Whether more is better: so many per second."""
+        return self.unit.endswith("/s")
+
+
+def rows(size: Size) -> list[Row]:
+    """All rows."""
+    return [
+        *_computing(),
+        *_recording("sqlite", "SQLite"),
+        *_recording("postgres", "PostgreSQL"),
+        *_talking(size),
+        *_asking(),
+        *_concurrent(size),
+        *_long(size),
+        *_appending(size),
+        *_following(size),
+        *_sharing(size),
+        *_batches(size),
+        *_starting(),
+    ]
 
 
 def _computing() -> list[Row]:
@@ -74,63 +125,195 @@ def _computing() -> list[Row]:
     ]
 
 
-def _recording() -> list[Row]:
-    memory, relaxed = Work("loop_memory", turns=3), _sqlite("async")
-    strict = _sqlite("sync")
-    return [
-        Row("loop, in-memory saver: per step", "memory", memory, "step", most=25, reference=269),
-        Row("loop, SQLite: per step", "async", relaxed, "step", unit=US, times=10),
-        Row("loop, SQLite: per step", "sync", strict, "step", unit=US),
-        Row("loop, SQLite: bytes written per step", "async", relaxed, "bytes", unit="B", times=10),
-        Row("loop, SQLite: bytes written per step", "sync", strict, "bytes", unit="B"),
-        Row("loop, SQLite: file growth per step", "async", relaxed, "growth", unit="B", times=5),
+def _recording(where: str, name: str) -> list[Row]:
+    """The loop with its records in memory and on a disk, and reading what it left."""
+    memory = Work("loop_memory", turns=3)
+    relaxed, strict = (
+        Work("loop_recorded", (("where", where), ("durability", durability)), turns=turns)
+        for durability, turns in (("async", 1), ("sync", 2))
+    )
+    loop, sqlite = f"loop, {name}: ", where == "sqlite"
+    time, over = (CPU, 1.3) if sqlite else (US, 1.5)
+    written = f"{loop}bytes written per step" if sqlite else f"{loop}bytes of WAL per step"
+    found = [
+        Row(f"{loop}per step", "async", relaxed, "step", unit=US, times=10),
+        Row(f"{loop}per step", "sync", strict, "step", unit=US, over=over),
+        Row(written, "async", relaxed, "bytes", unit="B", times=10 if sqlite else None),
+        Row(written, "sync", strict, "bytes", unit="B"),
+        Row(f"{loop}growth per step", "async", relaxed, "growth", unit="B", times=5 if sqlite else None),
+        Row(f"get_state, {name}, 1,000 steps: again", "-", relaxed, "state", unit=time),
+        Row(f"get_state, {name}, 1,000 steps: first", "-", relaxed, "first", unit=time),
+        Row(f"history, {name}: per checkpoint", "-", relaxed, "history", unit=time, most=10, reference=66),
     ]
+    if not sqlite:
+        return found
+    found[5] = replace(found[5], most=57, reference=57)
+    return [Row("loop, in-memory saver: per step", "memory", memory, "step", most=25, reference=269), *found]
 
 
-def _sqlite(durability: str) -> Work:
-    return Work("loop_sqlite", (("durability", durability),))
-
-
-def _reading() -> list[Row]:
-    work = _sqlite("async")
-    return [
-        Row("get_state, SQLite, 1,000 steps: again", "-", work, "state", most=57, reference=57),
-        Row("get_state, SQLite, 1,000 steps: first", "-", work, "first"),
-        Row("history, SQLite: per checkpoint", "-", work, "history", most=10, reference=66),
-    ]
-
-
-def _talking(turns: int) -> list[Row]:
-    found = []
-    for kind, name in (("plain", "dicts"), ("rich", "messages")):
-        work, label = Work("talk", (("kind", kind), ("turns", turns))), f"{turns:,} turns of {name}, SQLite"
-        found += [
-            Row(f"{label}: time", "async", work, "seconds", unit=S, most=turns / 1000),
-            Row(f"{label}: file", "async", work, "megabytes", unit=MB, most=6 * turns / 1000),
-        ]
+def _talking(size: Size) -> list[Row]:
+    """Growing conversations."""
+    found, share = [], size.turns / 1000
+    for where, name in (("sqlite", "SQLite"), ("postgres", "PostgreSQL")):
+        for kind, what in (("plain", "dicts"), ("rich", "messages")):
+            given = (("where", where), ("kind", kind), ("turns", size.turns))
+            work = Work("talk", given, once=size.once and (where, kind) == ("postgres", "rich"))
+            label, goal = f"{size.turns:,} turns of {what}, {name}", where == "sqlite" or None
+            found += [
+                Row(f"{label}: time", "async", work, "seconds", unit=S, most=goal and share),
+                Row(f"{label}: size", "async", work, "megabytes", unit=MB, most=goal and 6 * share),
+            ]
     return found
 
 
 def _asking() -> list[Row]:
-    memory, sqlite = (Work("question", (("where", where),), turns=2) for where in ("memory", "sqlite"))
-    return [
-        Row("interrupt, in-memory saver: until asked", "memory", memory, "ask", unit=US),
-        Row(
-            "interrupt, in-memory saver: resume", "memory", memory, "resume", unit=US, most=60, reference=584
+    """``interrupt()`` and its answer."""
+    found = []
+    for where, name, most, reference in (
+        ("memory", "in-memory saver", 60, 584),
+        ("sqlite", "SQLite", 300, 1916),
+        ("postgres", "PostgreSQL", None, None),
+    ):
+        work = Work("question", (("where", where),), turns=2)
+        durability = "memory" if where == "memory" else "async"
+        found += [
+            Row(f"interrupt, {name}: until asked", durability, work, "ask", unit=US),
+            Row(
+                f"interrupt, {name}: resume",
+                durability,
+                work,
+                "resume",
+                unit=US,
+                most=most,
+                reference=reference,
+            ),
+        ]
+    return found
+
+
+def _concurrent(size: Size) -> list[Row]:
+    """Many runs at once, and many waits at once."""
+    found = []
+    for where, name, runs, least, reference in (
+        ("none", "no saver", 1000, 8000, 559),
+        ("memory", "in-memory saver", 1000, None, None),
+        ("sqlite", "AsyncSqliteSaver", size.runs, 2000, 107),
+        ("postgres", "AsyncPostgresSaver", size.runs, 1000, 61),
+    ):
+        work = Work("concurrent_runs", (("where", where), ("runs", runs)), once=size.once)
+        durability = {"none": "-", "memory": "memory"}.get(where, "async")
+        label = f"{runs:,} concurrent 5-step runs, {name}"
+        found.append(
+            Row(label, durability, work, "rate", unit="runs/s", least=least, reference=reference),
+        )
+    waits = Row(
+        "abatch of 200 runs that wait 5 ms", "-", Work("abatch"), "ms", unit=MS, most=12, reference=105
+    )
+    return [*found, waits]
+
+
+def _long(size: Size) -> list[Row]:
+    """Long threads, opened by new processes."""
+    found = []
+    for kind, what in (("plain", "dicts"), ("rich", "messages")):
+        work = Work("long_thread", (("kind", kind), ("messages", size.messages)), once=True)
+        label = f"thread of {size.messages:,} {what}, SQLite"
+        found += [
+            Row(f"{label}: first look, new process", "-", work, "first", unit=MS, most=50),
+            Row(f"{label}: second look", "-", work, "again", unit=MS, most=50),
+            Row(f"{label}: file", "async", work, "megabytes", unit=MB),
+        ]
+    return found
+
+
+def _appending(size: Size) -> list[Row]:
+    """Durable events per second."""
+    found = []
+    for where, name, counts in (
+        (
+            "sqlite",
+            "SQLite",
+            ((1, 1, 1000, 4000), (8, 1, 8000, None), (100, 1, 20000, 20000), (8, 100, 80000, None)),
         ),
-        Row("interrupt, SQLite: until asked", "async", sqlite, "ask", unit=US),
-        Row("interrupt, SQLite: resume", "async", sqlite, "resume", unit=US, most=300, reference=1916),
-    ]
+        (
+            "postgres",
+            "PostgreSQL",
+            ((1, 1, 1000, None), (8, 1, 4000, 8000), (100, 1, 10000, None), (8, 100, 40000, None)),
+        ),
+    ):
+        for appenders, batch, events, least in counts:
+            given = (("where", where), ("appenders", appenders), ("batch", batch), ("events", events))
+            label = f"append, {name}, {appenders} appender{'s' * (appenders > 1)}"
+            label += f", {batch} each" * (batch > 1)
+            found.append(Row(label, "sync", Work("append", given), "rate", unit="events/s", least=least))
+        work = Work("submit", (("where", where), ("appenders", 8), ("events", 40000)), once=size.once)
+        found.append(Row(f"submit ahead, {name}, 8 appenders", "async", work, "rate", unit="events/s"))
+        if where == "sqlite":
+            found.append(Row(f"submit ahead, {name}: file per event", "async", work, "bytes", unit="B"))
+        work = Work("reading", (("where", where), ("events", 20000)), once=size.once)
+        found += [
+            Row(f"read of one stream, {name}", "-", work, "stream", unit="events/s"),
+            Row(f"read_all in pages of 1,000, {name}", "-", work, "all", unit="events/s"),
+        ]
+    return found
+
+
+def _following(size: Size) -> list[Row]:
+    """Live delivery between processes; the checks see to it that none is missing or comes twice."""
+    found = []
+    for where, name in (("sqlite", "SQLite"), ("postgres", "PostgreSQL")):
+        one, many, burst = (
+            Work(
+                "delivery",
+                (("where", where), ("subscribers", number), ("events", events), ("pause", pause)),
+                once=size.once and number > 1,
+            )
+            for number, events, pause in ((1, 300, 4), (100, 100, 20), (100, 500, 0))
+        )
+        label = f"live delivery, {name}, "
+        found += [
+            Row(f"{label}1 subscriber: p50", "sync", one, "p50", unit=MS),
+            Row(f"{label}1 subscriber: p99", "sync", one, "p99", unit=MS, most=20),
+            Row(f"{label}100 subscribers: p50", "sync", many, "p50", unit=MS),
+            Row(f"{label}100 subscribers: p99", "sync", many, "p99", unit=MS),
+            Row(f"{label}100 subscribers: burst", "sync", burst, "rate", unit="events/s"),
+        ]
+    return found
+
+
+def _sharing(size: Size) -> list[Row]:
+    """Consumer groups."""
+    found = []
+    for where, name, consumers, messages in (
+        ("sqlite", "SQLite", 1, 20000),
+        ("sqlite", "SQLite", 4, 20000),
+        ("postgres", "PostgreSQL", 1, 10000),
+        ("postgres", "PostgreSQL", 4, 10000),
+    ):
+        work = Work("group", (("where", where), ("consumers", consumers), ("messages", messages)), size.once)
+        label = f"consumer group, {name}, {consumers} consumer{'s' * (consumers > 1)}"
+        found.append(Row(label, "async", work, "rate", unit="messages/s"))
+    return found
+
+
+def _batches(size: Size) -> list[Row]:
+    """Durable batches."""
+    found = []
+    for where, name in (("sqlite", "SQLite"), ("postgres", "PostgreSQL")):
+        for kind, items in (("function", 2000), ("graph", 500)):
+            work = Work("batch", (("where", where), ("kind", kind), ("items", items)), size.once)
+            found.append(Row(f"batch over a {kind}, {name}", "async", work, "rate", unit="items/s"))
+    return found
 
 
 def _starting() -> list[Row]:
-    begin, demo = Work("import"), Work("demo", everybody=False)
+    begin, demo = Work("import"), Work("demo", once=True)
     return [
         Row("import StateGraph, new process", "-", begin, "ms", unit="ms cpu", most=60, reference=470),
         Row("import StateGraph: modules", "-", begin, "modules", unit="modules"),
         Row("import StateGraph: memory", "-", begin, "megabytes", unit=MB),
-        Row("dashflow run, 1,000 files: time (once)", "async", demo, "seconds", unit=S, most=30),
-        Row("dashflow run, 1,000 files: peak memory (once)", "async", demo, "megabytes", unit=MB, most=300),
+        Row("dashflow run, 1,000 files: time", "async", demo, "seconds", unit=S, most=30),
+        Row("dashflow run, 1,000 files: peak memory", "async", demo, "megabytes", unit=MB, most=300),
     ]
 
 

@@ -13,7 +13,19 @@ from benchmarks.rounds import FLOOR, OURS, THEIRS, Samples
 from benchmarks.rows import Row
 from benchmarks.verdicts import ENOUGH, NOISY, Verdict, slowness, verdict
 
-HEAD = ("work", "durability", "DashFlow", "LangGraph", "floor", "unit", "ratio", "middle half", "goal", "")
+HEAD = (
+    "work",
+    "durability",
+    "DashFlow",
+    "LangGraph",
+    "floor",
+    "unit",
+    "ratio",
+    "middle half",
+    "over floor",
+    "goal",
+    "",
+)
 
 
 def number(value: float | None) -> str:
@@ -29,6 +41,10 @@ def goal(row: Row) -> str:
     """What the row has to reach."""
     if row.times is not None:
         return f">= {row.times:g}x less"
+    if row.over is not None:
+        return f"<= {row.over:g}x floor"
+    if row.least is not None:
+        return f">= {row.least:,g} {row.unit}"
     return f"<= {row.most:g} {row.unit}" if row.most is not None else ""
 
 
@@ -37,12 +53,14 @@ def line(row: Row, result: Verdict, problem: str) -> tuple[str, ...]:
     said = result.judge(row)
     if problem:
         said = "see below"
-    elif result.noisy:
+    elif result.noisy(row):
         said = f"{said}, noisy" if said.startswith("reached") else "too noisy to judge"
-    ratio = f"{number(result.ratio)}x" if result.ratio is not None else "-"
-    spread = f"{number(result.low)}-{number(result.high)}" if result.ratio is not None else ""
+    ratio, over = (f"{number(found.value)}x" if found else "-" for found in (result.ratio, result.over))
+    if row.durability not in ("sync", "async"):
+        over = ""  # computing by hand takes next to nothing
+    spread = f"{number(result.ratio.low)}-{number(result.ratio.high)}" if result.ratio else ""
     return (
-        row.label,
+        row.title,
         row.durability,
         number(result.ours),
         number(result.theirs),
@@ -50,6 +68,7 @@ def line(row: Row, result: Verdict, problem: str) -> tuple[str, ...]:
         row.unit,
         ratio,
         spread,
+        over,
         goal(row),
         said,
     )
@@ -64,14 +83,14 @@ def render(samples: Samples, table: Sequence[Row], rounds: int) -> str:
     for row in table:
         result = verdict(samples, row, slower)
         cells.append(line(row, result, samples.problems.get((OURS, row.work), "")))
-        if result.noisy:
-            noisy.append(f"{row.label} ({row.durability})")
+        if result.noisy(row):
+            noisy.append(f"{row.title} ({row.durability})")
         for package in (OURS, THEIRS, FLOOR):
             text = samples.problems.get((package, row.work))
             if text:
-                problems.setdefault((package, text), []).append(row.label)
+                problems.setdefault((package, text), []).append(row.title)
     widths = [max(len(row[i]) for row in cells) for i in range(len(HEAD))]
-    left = {0, 1, 5, 8, 9}
+    left = {0, 1, 5, 9, 10}
     lines = [
         "  ".join(
             cell.ljust(width) if i in left else cell.rjust(width)
@@ -87,16 +106,18 @@ def render(samples: Samples, table: Sequence[Row], rounds: int) -> str:
 def _notes(noisy: Sequence[str], failed: Sequence[str], rounds: int, slower: float) -> list[str]:
     notes = [
         f"Medians; rounds: {rounds}; packages take turns, sample by sample, in processes of their own.",
-        "ratio: LangGraph over DashFlow, median of paired samples; middle half: their quartiles.",
-        "us cpu: microseconds of processor time, all threads; us, s: elapsed.",
+        "ratio: how many times better than LangGraph, median of paired samples; middle half: the quartiles.",
+        "over floor: how many times what the same work by hand takes, where it is recorded on a disk.",
+        "us cpu: microseconds of processor time, all threads; us, ms, s and what is per second: elapsed.",
         "SQLite: WAL, synchronous=FULL for all. Bytes: handed to write calls until the file is closed.",
+        "(once): measured once, after the rounds.",
     ]
     if slower > 1:
         notes += [
             f"Absolute goals were set on a machine that was {slower:.1f} times faster than this one is now,",
             "by LangGraph's figures; scaled: reached when that is taken into account; unclear: only at best.",
         ]
-    if rounds < ENOUGH:
+    if 0 < rounds < ENOUGH:
         notes.append(f"Fewer than {ENOUGH} rounds say nothing about noise: use --rounds 5 or more.")
     if noisy:
         notes.append(

@@ -21,8 +21,22 @@ _STEADY = ("calls", "B", "modules", MB)
 
 
 @dataclass(frozen=True)
+class Ratio:
+    """The median of paired ratios, and their quartiles."""
+
+    value: float
+    low: float
+    high: float
+
+    @property
+    def noisy(self) -> bool:
+        """Whether the ratios differ too much to say anything."""
+        return self.high - self.low > NOISY * self.value
+
+
+@dataclass(frozen=True)
 class Verdict:
-    """A row's figures: medians, our best, the median of paired ratios (theirs over ours), its quartiles.
+    """A row's figures: medians, our best, how many times better than LangGraph, how many times the floor.
 
     ``slower`` is how many times slower the machine is than the one that absolute goals were set on.
     """
@@ -31,28 +45,50 @@ class Verdict:
     best: float | None
     theirs: float | None
     floor: float | None
-    ratio: float | None
-    low: float | None
-    high: float | None
+    ratio: Ratio | None
+    over: Ratio | None
     slower: float
 
-    @property
-    def noisy(self) -> bool:
-        """Whether the ratios differ too much to say anything."""
-        return self.ratio is not None and (self.high or 0) - (self.low or 0) > NOISY * self.ratio
+    def noisy(self, row: Row) -> bool:
+        """Whether the row can be judged; by the ratio that its goal is about."""
+        judged = self.over if row.over is not None else self.ratio
+        return judged is not None and judged.noisy
 
     def judge(self, row: Row) -> str:
         """``reached``, ``MISSED``, ``unclear`` or "" where there is no goal."""
         if row.times is not None and self.ratio is not None:
-            low, high = self.low or self.ratio, self.high or self.ratio
-            return "reached" if low >= row.times else "MISSED" if high < row.times else "unclear"
-        if row.most is None or self.ours is None or self.best is None:
+            return _within(row.times / self.ratio.high, row.times / self.ratio.low, 1.0)
+        if row.over is not None and self.over is not None:
+            return _within(self.over.low, self.over.high, row.over)
+        if self.ours is None or self.best is None:
             return ""
-        if self.ours <= row.most:
+        if row.least is not None:
+            ours, best, most = 1 / self.ours, 1 / self.best, 1 / row.least
+        elif row.most is not None:
+            ours, best, most = self.ours, self.best, row.most
+        else:
+            return ""
+        if ours <= most:
             return "reached"
-        if self.ours <= row.most * self.slower:
+        if ours <= most * self.slower:
             return "reached, scaled"
-        return "MISSED" if self.best > row.most * self.slower else "unclear"
+        return "MISSED" if best > most * self.slower else "unclear"
+
+
+def _within(low: float, high: float, most: float) -> str:
+    """Whether a ratio, known to lie between two figures, is at most so much."""
+    return "reached" if high <= most else "MISSED" if low > most else "unclear"
+
+
+def _ratio(of: Sequence[float], to: Sequence[float]) -> Ratio | None:
+    """How many times ``to`` the figures ``of`` are, sample by sample."""
+    ratios = [a / b for a, b in zip(of, to, strict=False) if a > 0 and b > 0]
+    if not ratios:
+        return None
+    middle = low = high = median(ratios)
+    if len(ratios) >= ENOUGH:
+        low, _, high = quantiles(ratios, n=4, method="inclusive")
+    return Ratio(middle, low, high)
 
 
 def slowness(samples: Samples, table: Sequence[Row]) -> float:
@@ -68,22 +104,18 @@ def slowness(samples: Samples, table: Sequence[Row]) -> float:
 def verdict(samples: Samples, row: Row, slower: float) -> Verdict:
     """What a row's samples say; ``slower`` is for rows without a reference of their own."""
     ours, theirs, floor = (samples.of(package, row) for package in (OURS, THEIRS, FLOOR))
-    ratios = [b / a for a, b in zip(ours, theirs, strict=False) if a]
-    low = high = median(ratios) if ratios else None
-    if len(ratios) >= ENOUGH:
-        low, _, high = quantiles(ratios, n=4, method="inclusive")
     if row.unit in _STEADY:
         slower = 1.0
     elif row.reference and theirs:
-        slower = max(1.0, median(theirs) / row.reference)
+        now = median(theirs)
+        slower = max(1.0, row.reference / now if row.more else now / row.reference)
     return Verdict(
         median(ours) if ours else None,
-        min(ours, default=None),
+        (max if row.more else min)(ours, default=None),
         median(theirs) if theirs else None,
         median(floor) if floor else None,
-        median(ratios) if ratios else None,
-        low,
-        high,
+        _ratio(ours, theirs) if row.more else _ratio(theirs, ours),
+        _ratio(floor, ours) if row.more else _ratio(ours, floor),
         slower,
     )
 
@@ -96,17 +128,21 @@ def summary(samples: Samples, table: Sequence[Row]) -> list[dict[str, Any]]:
         found.append(
             {
                 "row": row.label,
+                "once": row.work.once,
                 "durability": row.durability,
                 "unit": row.unit,
                 "dashflow": result.ours,
                 "langgraph": result.theirs,
                 "floor": result.floor,
-                "ratio": result.ratio,
-                "ratio_low": result.low,
-                "ratio_high": result.high,
-                "noisy": result.noisy,
+                "ratio": result.ratio and result.ratio.value,
+                "ratio_low": result.ratio and result.ratio.low,
+                "ratio_high": result.ratio and result.ratio.high,
+                "over": result.over and result.over.value,
+                "noisy": result.noisy(row),
                 "goal_times": row.times,
                 "goal_most": row.most,
+                "goal_least": row.least,
+                "goal_over": row.over,
                 "slower": result.slower,
                 "verdict": result.judge(row),
                 "problem": samples.problems.get((OURS, row.work), ""),

@@ -1,9 +1,9 @@
 """One worker process: measures one package (or the floor), one sample per request.
 
 ``python -m benchmarks.worker PACKAGE FOLDER``; requests come as JSON lines on stdin, ``{"work": name,
-"given": {...}}``, and answers go to stdout, ``{"figures": {...}}`` or ``{"error": "..."}``. Whatever the
-measured package prints goes to stderr. Uses only what is installed beside it, so that it runs in the
-environment of either package.
+"given": {...}}``, and answers go to stdout, ``{"figures": {...}}`` (without any figure when the package has
+nothing that does this work) or ``{"error": "..."}``. Whatever the measured package prints goes to stderr.
+Uses only what is installed beside it, so that it runs in the environment of either package.
 """
 
 from __future__ import annotations
@@ -12,8 +12,13 @@ import json
 import os
 import sys
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from benchmarks import workloads
+from benchmarks.library import Library
+from benchmarks.places import Places
 
 
 def main(package: str, folder: Path) -> None:
@@ -21,22 +26,33 @@ def main(package: str, folder: Path) -> None:
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     warnings.simplefilter("ignore")
-    first: Any
-    if package == "floor":
-        from benchmarks import floor as works
-
-        first = works.Folder(folder)
-    else:
-        from benchmarks import workloads as works  # type: ignore[no-redef]
-
-        first = works.Library(package, folder)  # type: ignore[attr-defined]
+    first: Any = Places(package, folder) if package == "floor" else Library(package, folder)
     for line in sys.stdin:
         request = json.loads(line)
         try:
-            answer: dict[str, Any] = {"figures": works.WORK[request["work"]](first, **request["given"])}
+            work = _work(package, request["work"])
+            answer: dict[str, Any] = {"figures": work(first, **request["given"]) if work else {}}
         except Exception as error:  # told to the driver, which shows it in the table
             answer = {"error": f"{type(error).__name__}: {error}"}
         print(json.dumps(answer), file=answers, flush=True)
+
+
+def _work(package: str, name: str) -> Callable[..., Any] | None:
+    """The function that does a work with a package; None when it has none.
+
+    Raises:
+        KeyError: DashFlow has none: there is no such work.
+    """
+    if package == "floor":
+        from benchmarks import floor
+
+        return floor.WORK.get(name)
+    found = workloads.WORK.get(name)
+    if found is None and package == "dashflow":
+        from benchmarks import log_workloads  # not before it is asked for: it loads much more
+
+        return log_workloads.WORK[name]
+    return found
 
 
 if __name__ == "__main__":

@@ -2,168 +2,46 @@
 
 Every function takes the package's names, does the same work with each, checks the result, and returns
 figures by name. May import nothing but what that package offers, LangChain's messages and the stdlib.
+``where`` says what records are kept in: ``none``, ``memory``, ``sqlite`` or ``postgres``.
 """
 
 import asyncio
-import operator
+import json
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from functools import partial
-from importlib import import_module
 from itertools import count
-from pathlib import Path
 from statistics import median
-from typing import Annotated, Any, TypedDict
+from typing import Any
 
-from benchmarks.samples import bytes_written, calls_made, per_unit, per_unit_awaited, size_of
+from benchmarks.library import (
+    FAN,
+    STEPS,
+    TEXT,
+    Library,
+    asking,
+    chain,
+    config,
+    conversation,
+    expect,
+    fan,
+    loop,
+    prose,
+    waiting,
+)
+from benchmarks.samples import calls_made, per_unit, per_unit_awaited
 
-STEPS = 1000
 FLUSHED = 200
 """Steps of the loop where each is flushed to the disk: that can take milliseconds."""
 
-FAN = 100
+WARM = 5
+"""Steps that are run before a loop is measured."""
+
 TALKS = 20
-TEXT = "The quick brown fox jumps over the lazy dog, and the dog lets it pass once more. " * 3
+ITEMS = 200
 Figures = dict[str, float | None]
-
-
-class Count(TypedDict):
-    """The state of chains and loops: one number."""
-
-    n: int
-
-
-class Fan(TypedDict):
-    """The state of a fan-out: what the tasks brought together."""
-
-    out: Annotated[list[int], operator.add]
-
-
-class Plain(TypedDict):
-    """A conversation of plain dicts."""
-
-    messages: Annotated[list[dict[str, str]], operator.add]
-
-
-class Library:
-    """The names of one package, as a user would import them.
-
-    Args:
-        package: ``dashflow`` or ``langgraph``.
-        folder: Where databases may be made.
-    """
-
-    def __init__(self, package: str, folder: Path) -> None:
-        graph = import_module(f"{package}.graph")
-        types = import_module(f"{package}.types")
-        self.package = package
-        self.StateGraph, self.START, self.END = graph.StateGraph, graph.START, graph.END
-        self.Send, self.Command, self.interrupt = types.Send, types.Command, types.interrupt
-        self._folder = folder
-        self._number = count()
-
-    def memory(self) -> Any:
-        """A new in-memory saver."""
-        return import_module(f"{self.package}.checkpoint.memory").InMemorySaver()
-
-    def sqlite(self, path: Path) -> Any:
-        """A context manager: a saver on a file."""
-        saver = import_module(f"{self.package}.checkpoint.sqlite").SqliteSaver
-        return saver.from_conn_string(str(path))
-
-    def sqlite_aio(self, path: Path) -> Any:
-        """The same for asyncio."""
-        saver = import_module(f"{self.package}.checkpoint.sqlite.aio").AsyncSqliteSaver
-        return saver.from_conn_string(str(path))
-
-    def new_file(self) -> Path:
-        """A path that was not used before, in a folder of its own."""
-        folder = self._folder / f"{self.package}-{next(self._number)}"
-        folder.mkdir()
-        return folder / "log.db"
-
-
-def config(thread: object) -> dict[str, Any]:
-    """A config for long runs on a thread."""
-    return {"recursion_limit": STEPS + 50, "configurable": {"thread_id": str(thread)}}
-
-
-def expect(result: Any, wanted: Any) -> None:
-    """Work that came to something else was not the same work."""
-    if result != wanted:
-        raise AssertionError(f"the workload came to {result!r}, not to {wanted!r}")
-
-
-# -- graphs -----------------------------------------------------------------------------------------
-
-
-def chain(lib: Library, length: int, *, asynchronous: bool) -> Any:
-    """Nodes in a row, each adding one."""
-
-    def add(state: Count) -> dict[str, int]:
-        return {"n": state["n"] + 1}
-
-    async def aadd(state: Count) -> dict[str, int]:
-        return {"n": state["n"] + 1}
-
-    graph = lib.StateGraph(Count)
-    previous = lib.START
-    for number in range(length):
-        name = f"node{number}"
-        graph.add_node(name, aadd if asynchronous else add)
-        graph.add_edge(previous, name)
-        previous = name
-    graph.add_edge(previous, lib.END)
-    return graph
-
-
-def loop(lib: Library, steps: int, *, asynchronous: bool = False) -> Any:
-    """One node that a conditional edge leads back to."""
-
-    def add(state: Count) -> dict[str, int]:
-        return {"n": state["n"] + 1}
-
-    async def aadd(state: Count) -> dict[str, int]:
-        return {"n": state["n"] + 1}
-
-    def again(state: Count) -> str:
-        return "add" if state["n"] < steps else lib.END
-
-    graph = lib.StateGraph(Count)
-    graph.add_node("add", aadd if asynchronous else add)
-    graph.add_edge(lib.START, "add")
-    graph.add_conditional_edges("add", again)
-    return graph
-
-
-def fan(lib: Library, *, asynchronous: bool) -> Any:
-    """A conditional edge that sends work to many tasks."""
-
-    def work(given: dict[str, int]) -> dict[str, list[int]]:
-        return {"out": [given["i"]]}
-
-    async def awork(given: dict[str, int]) -> dict[str, list[int]]:
-        return {"out": [given["i"]]}
-
-    def spread(state: Fan) -> list[Any]:
-        return [lib.Send("work", {"i": i}) for i in range(FAN)]
-
-    graph = lib.StateGraph(Fan)
-    graph.add_node("work", awork if asynchronous else work)
-    graph.add_conditional_edges(lib.START, spread, ["work"])
-    return graph
-
-
-def asking(lib: Library) -> Any:
-    """One node that asks a person."""
-
-    async def ask(state: Count) -> dict[str, int]:
-        return {"n": lib.interrupt("How many?")}
-
-    graph = lib.StateGraph(Count)
-    graph.add_node("ask", ask)
-    graph.add_edge(lib.START, "ask")
-    return graph
 
 
 # -- without a checkpointer -------------------------------------------------------------------------
@@ -256,113 +134,144 @@ def send(lib: Library) -> Figures:
     }
 
 
+def abatch(lib: Library) -> Figures:
+    """``abatch`` of 200 runs that each wait 5 ms: how long all of them take."""
+    graph = waiting(lib).compile()
+
+    async def measure() -> Figures:
+        given = [{"n": number} for number in range(ITEMS)]
+        await graph.abatch(given[:2])
+        times: list[float] = []
+        for _ in range(3):
+            start = time.perf_counter()
+            found = await graph.abatch(given)
+            times.append(time.perf_counter() - start)
+            expect([state["n"] for state in found], list(range(1, ITEMS + 1)))
+        return {"ms": median(times) * 1e3}
+
+    return asyncio.run(measure())
+
+
 # -- with a checkpointer ----------------------------------------------------------------------------
 
 
 def loop_memory(lib: Library) -> Figures:
     """The loop with an in-memory saver, a new thread each time."""
-    graph = loop(lib, STEPS).compile(checkpointer=lib.memory())
     threads = count()
-    return {
-        "step": per_unit(lambda: expect(graph.invoke({"n": 0}, config(next(threads))), {"n": STEPS}), STEPS)
-    }
+    with lib.saver("memory") as saver:
+        run = loop(lib, STEPS).compile(checkpointer=saver).invoke
+        return {"step": per_unit(lambda: expect(run({"n": 0}, config(next(threads))), {"n": STEPS}), STEPS)}
 
 
-def loop_sqlite(lib: Library, durability: str) -> Figures:
-    """The loop on a SQLite file: time, bytes, growth; then what looking at that thread costs."""
+def loop_recorded(lib: Library, where: str, durability: str) -> Figures:
+    """The loop with its records on a disk: time, bytes, growth; then what looking at that thread costs."""
     steps = FLUSHED if durability == "sync" else STEPS
-    path, graph = lib.new_file(), loop(lib, steps)
-    with lib.sqlite(path) as saver:  # the file and its tables are there before anything is measured
-        loop(lib, 5).compile(checkpointer=saver).invoke({"n": 0}, config("first"), durability=durability)
-    size, written = size_of(path), bytes_written()
-    with lib.sqlite(path) as saver:
+    place, graph = lib.place(where), loop(lib, steps)
+    with lib.saver(where, place) as saver:  # all tables are there before anything is measured
+        loop(lib, WARM).compile(checkpointer=saver).invoke({"n": 0}, config("first"), durability=durability)
+    size, written = place.size(), place.written()
+    with lib.saver(where, place) as saver:  # until it is closed, which writes back what has to be
         run = graph.compile(checkpointer=saver).invoke
+        run({"n": steps - WARM}, config("again"), durability=durability)  # its connections are there
         start = time.perf_counter()
         expect(run({"n": 0}, config(0), durability=durability), {"n": steps})
         step = (time.perf_counter() - start) / steps * 1e6
-    after = bytes_written()
+    after = place.written()
     figures: Figures = {
         "step": step,
-        "bytes": None if after is None or written is None else (after - written) / steps,
-        "growth": (size_of(path) - size) / steps,
+        "bytes": None if after is None or written is None else (after - written) / (steps + WARM),
+        "growth": (place.size() - size) / (steps + WARM),
     }
     if durability == "async":
-        with lib.sqlite(path) as saver:
-            figures.update(looks(graph.compile(checkpointer=saver)))
+        with lib.saver(where, place) as saver:
+            # What waits for a server is not told by the processor time of this process.
+            clock = time.process_time if where == "sqlite" else time.perf_counter
+            figures.update(looked_at(graph.compile(checkpointer=saver), clock))
     return figures
 
 
-def looks(graph: Any) -> Figures:
+def looked_at(graph: Any, clock: Callable[[], float]) -> Figures:
     """Reading a thread of 1,000 steps: the latest state, at first and again; and its whole history."""
     where = config(0)
-    start = time.process_time()
+    start = clock()
     expect(graph.get_state(where).values, {"n": STEPS})
-    first = (time.process_time() - start) * 1e6
-    again = per_unit(lambda: [graph.get_state(where) for _ in range(20)], 20)
-    start = time.process_time()
+    first = (clock() - start) * 1e6
+    again = per_unit(lambda: [graph.get_state(where) for _ in range(20)], 20, clock)
+    start = clock()
     seen = sum(1 for _ in graph.get_state_history(where))
-    history = (time.process_time() - start) * 1e6
+    history = (clock() - start) * 1e6
     expect(seen, STEPS + 2)
     return {"state": again, "first": first, "history": history / seen}
 
 
-def talk(lib: Library, kind: str, turns: int) -> Figures:
-    """A growing conversation on SQLite, one invocation a turn: seconds, and the file's size."""
-    state, make = _conversation(lib, kind)
-
-    def reply(state: Any) -> dict[str, list[Any]]:
-        return {"messages": [make("assistant", f"{len(state['messages'])}: {TEXT}")]}
-
-    graph = lib.StateGraph(state)
-    graph.add_node("reply", reply)
-    graph.add_edge(lib.START, "reply")
-    path = lib.new_file()
-    with lib.sqlite(path) as saver:
+def talk(lib: Library, where: str, kind: str, turns: int) -> Figures:
+    """A growing conversation, one invocation a turn: seconds, and the size of what it came to."""
+    graph, make = conversation(lib, kind)
+    place = lib.place(where)
+    with lib.saver(where, place) as saver:
         run = graph.compile(checkpointer=saver).invoke
         start = time.perf_counter()
         for turn in range(turns):
             result = run({"messages": [make("user", f"{turn}: {TEXT}")]}, config(0))
         seconds = time.perf_counter() - start
         expect(len(result["messages"]), 2 * turns)
-    return {"seconds": seconds, "megabytes": size_of(path) / 1e6}
-
-
-def _conversation(lib: Library, kind: str) -> tuple[Any, Callable[[str, str], Any]]:
-    """The state of a conversation, and how to make a message of it."""
-    if kind == "plain":
-        return Plain, lambda role, text: {"role": role, "content": text}
-    messages = import_module("langchain_core.messages")
-    add_messages = import_module(f"{lib.package}.graph.message").add_messages
-    classes = {"user": messages.HumanMessage, "assistant": messages.AIMessage}
-
-    class Rich(TypedDict):
-        messages: Annotated[list[Any], add_messages]
-
-    return Rich, lambda role, text: classes[role](content=text)
+    return {"seconds": seconds, "megabytes": place.size() / 1e6}
 
 
 def question(lib: Library, where: str) -> Figures:
     """``interrupt()`` and its answer, one thread after the other: each of the two invocations."""
 
-    async def measure(saver: Any) -> Figures:
-        graph = asking(lib).compile(checkpointer=saver)
+    async def measure() -> Figures:
         asks: list[float] = []
         answers: list[float] = []
-        for thread in range(TALKS):
-            start = time.perf_counter()
-            asked = await graph.ainvoke({"n": 0}, config(thread))
-            middle = time.perf_counter()
-            result = await graph.ainvoke(lib.Command(resume=7), config(thread))
-            asks.append(middle - start)
-            answers.append(time.perf_counter() - middle)
-            expect((len(asked["__interrupt__"]), result), (1, {"n": 7}))
+        async with lib.saver_aio(where) as saver:
+            graph = asking(lib).compile(checkpointer=saver)
+            for thread in range(TALKS):
+                start = time.perf_counter()
+                asked = await graph.ainvoke({"n": 0}, config(thread))
+                middle = time.perf_counter()
+                result = await graph.ainvoke(lib.Command(resume=7), config(thread))
+                asks.append(middle - start)
+                answers.append(time.perf_counter() - middle)
+                expect((len(asked["__interrupt__"]), result), (1, {"n": 7}))
         return {"ask": median(asks) * 1e6, "resume": median(answers) * 1e6}
 
-    async def on_file() -> Figures:
-        async with lib.sqlite_aio(lib.new_file()) as saver:
-            return await measure(saver)
+    return asyncio.run(measure())
 
-    return asyncio.run(measure(lib.memory()) if where == "memory" else on_file())
+
+def concurrent_runs(lib: Library, where: str, runs: int) -> Figures:
+    """Runs of five steps each, all begun at once on one event loop: runs per second."""
+
+    async def measure() -> Figures:
+        async with lib.saver_aio(where) as saver:
+            graph = loop(lib, 5, asynchronous=True).compile(checkpointer=saver)
+            await graph.ainvoke({"n": 0}, config("first"))
+            start = time.perf_counter()
+            found = await asyncio.gather(*(graph.ainvoke({"n": 0}, config(number)) for number in range(runs)))
+            seconds = time.perf_counter() - start
+        expect(found, [{"n": 5}] * runs)
+        return {"rate": runs / seconds}
+
+    return asyncio.run(measure())
+
+
+def long_thread(lib: Library, kind: str, messages: int) -> Figures:
+    """A conversation written in two turns; then a new process that opens it and looks at its latest state."""
+    graph, make = conversation(lib, kind)
+    place, half = lib.place("sqlite"), messages // 2
+    with lib.saver("sqlite", place) as saver:
+        run = graph.compile(checkpointer=saver).invoke
+        for turn in range(2):
+            asked = [make("user", prose(turn * half + number)) for number in range(half - 1)]
+            result = run({"messages": asked}, config(0))
+        expect(len(result["messages"]), messages)
+    megabytes = place.size() / 1e6
+    command = [sys.executable, "-m", "benchmarks.opening", lib.package, place.address, kind, str(messages)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise AssertionError((done.stderr.strip().splitlines() or ["no message"])[-1])
+    looks: Figures = json.loads(done.stdout)
+    return {"megabytes": megabytes, **looks}
 
 
 WORK: dict[str, Callable[..., Figures]] = {
@@ -374,9 +283,12 @@ WORK: dict[str, Callable[..., Figures]] = {
         loop_async,
         calls,
         send,
+        abatch,
         loop_memory,
-        loop_sqlite,
+        loop_recorded,
         talk,
         question,
+        concurrent_runs,
+        long_thread,
     )
 }
