@@ -63,7 +63,8 @@ class LogHistory:
     def _look(self, turn: Turn, checkpoint: str | None) -> Place:
         """Where a new input goes on, if it is its turn."""
         place = self._locate(checkpoint, None, False)
-        turn.check(self.reader.head(self.thread, self.ns), place.end)
+        head = place.state if checkpoint is None else self.reader.head(self.thread, self.ns)
+        turn.check(head, place.end)
         return place
 
     def _locate(self, checkpoint: str | None, before: str | None, looking: bool) -> Place:
