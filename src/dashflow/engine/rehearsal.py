@@ -1,0 +1,479 @@
+"""Rehearsal: a recorded line of events followed with the graph as it is now, up to the first difference.
+
+At every superstep it is decided anew which tasks come next, and the recorded writes are applied to the
+channels again; with ``runs``, nodes and conditional edges are asked again, too. Reads only. Channels that
+hold nothing in the log (untracked ones) are empty here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+import msgspec
+
+from dashflow._util.ids import interrupt_id
+from dashflow._util.reserved import BRANCH_TO, TASKS
+from dashflow._util.sentinel import MISSING
+from dashflow.checkpoint.thread import ThreadReader
+from dashflow.core.events import (
+    IMPORTS,
+    CheckpointsForgotten,
+    Event,
+    RunFinished,
+    RunPaused,
+    RunStarted,
+    StateEdited,
+    StepCompleted,
+    TaskCompleted,
+    TaskFailed,
+    TaskInterrupted,
+)
+from dashflow.core.fold import EMPTY, ThreadState
+from dashflow.core.replay import (
+    ANYWHERE,
+    JOIN,
+    Difference,
+    Ways,
+    compare_changes,
+    compare_edges,
+    compare_results,
+    compare_tasks,
+    gone,
+    is_control,
+    lost_channel,
+    other_triggers,
+    reached,
+    touched,
+)
+from dashflow.core.superstep import Live, Task, apply, next_tasks
+from dashflow.core.untracked import storable
+from dashflow.engine.handlers import resumed
+from dashflow.engine.journal import Changes
+from dashflow.engine.stage import Stage
+from dashflow.engine.state_api import live_of
+from dashflow.engine.task import Scope
+from dashflow.errors import CorruptEventError, GraphBubbleUp, GraphInterrupt, ValueCodecError
+from dashflow.log.base import Record
+from dashflow.log.codec import encode
+from dashflow.types.replays import Divergence
+
+Writes = list[tuple[str, Any]]
+Told = tuple[Record, Event, ThreadState]
+
+
+class Wanted(NamedTuple):
+    """What is asked beside what the log tells.
+
+    Attributes:
+        runs: Whether the tasks of a node are run again.
+        routes: Whether conditional edges of nodes that are not run are asked.
+    """
+
+    runs: Callable[[str], bool]
+    routes: bool
+
+
+class Found(NamedTuple):
+    """What a rehearsal came to; ``reason`` says why it ended before the line did."""
+
+    divergence: Divergence | None
+    reason: str
+    status: str
+    steps: int
+    ran: int
+    unchecked: tuple[str, ...]
+
+
+class _Differs(Exception):
+    """Ends a rehearsal."""
+
+    def __init__(self, difference: Difference) -> None:
+        self.difference = difference
+
+
+class Rehearsal:
+    """One thread in one namespace.
+
+    Args:
+        stage: Names tasks, and runs them.
+        reader: The log's threads.
+        wanted: What is asked.
+    """
+
+    def __init__(self, stage: Stage, reader: ThreadReader, wanted: Wanted) -> None:
+        self._stage = stage
+        self._plan = stage.plan
+        self._reader = reader
+        self._wanted = wanted
+        self._state = EMPTY
+        self._due: list[Task] | None = None
+        self._changes = Changes(self._plan, {})
+        self._ways: dict[str, Ways] = {}
+        self._unchecked: dict[str, None] = {}
+        self._steps = 0
+        self._ran = 0
+        self._paused = ""
+
+    async def play(self) -> Found:
+        """Follow the line to its end or to the first difference."""
+        divergence, reason, place = None, "", (0, 0)
+        thread, ns = self._stage.options.thread, self._stage.namespace
+        line = self._reader.line(thread, None, ns)
+        try:
+            while (told := await self._stage.host.read(lambda: next(line, None))) is not None:
+                record, event, after = told
+                place = (record.version, record.position)
+                if record.type in IMPORTS and not isinstance(event, CheckpointsForgotten):
+                    reason = (
+                        "It was put in by hand or imported, and so it has no record of what its nodes wrote."
+                    )
+                    break
+                self._arrive(record, event, thread, ns)
+                await self._take(event, after)
+                self._state = after
+            else:
+                self._end()
+        except _Differs as found:
+            divergence = self._placed(found.difference, place)
+        except ValueCodecError as error:  # of the event behind the last one
+            divergence = self._placed(_unknown_class(error), (place[0] + 1, place[1] + 1))
+        except CorruptEventError as error:
+            reason = f"Its events cannot be read: {error}"
+        last = await self._stage.host.read(lambda: _last(line, self._state))
+        status = last.status
+        return Found(divergence, reason, status, self._steps, self._ran, tuple(self._unchecked))
+
+    def _placed(self, difference: Difference, place: tuple[int, int]) -> Divergence:
+        state, stage = self._state, self._stage
+        return Divergence(
+            difference.kind,
+            state.step + 1 if state.checkpoint else -1,
+            stage.checkpoint_id if state.checkpoint else "",
+            difference.task,
+            difference.recorded,
+            difference.present,
+            difference.meaning,
+            stage.namespace,
+            *place,
+        )
+
+    # -- events -----------------------------------------------------------------------------------
+
+    def _arrive(self, record: Record, event: Event, thread: str, ns: str) -> None:
+        """Be where the event goes on; the first that is left of a thread may go on from what was dropped."""
+        if self._state is EMPTY and record.version > 1 and not isinstance(event, RunStarted | StateEdited):
+            self._revive(self._reader.at(thread, record.version - 1, ns))
+        self._stage.look_at(self._state)
+
+    async def _take(self, event: Event, after: ThreadState) -> None:
+        match event:
+            case RunStarted() | StateEdited() | CheckpointsForgotten():
+                self._revive(after)
+            case StepCompleted():
+                await self._step(event, after)
+            case TaskInterrupted():
+                self._meet(event.key, event.name)
+                self._check_question(event)
+            case TaskFailed():
+                self._meet(event.key, event.name)
+                self._check_handler(event)
+            case TaskCompleted():
+                self._meet(event.key, event.name)
+            case RunFinished():
+                self._check_finished()
+            case RunPaused():
+                self._paused = event.reason
+            case _:
+                return
+
+    def _revive(self, state: ThreadState) -> None:
+        """Let the channels be what they are at a state, as a run that begins there does."""
+        self._state, self._due = state, None
+        self._stage.look_at(state)
+        if (lost := lost_channel(self._plan, state.values)) is not None:
+            raise _Differs(lost)
+        own = self._reader.own(state)
+        try:
+            self._stage.live = live_of(self._plan, own)
+        except Exception as error:
+            raise _Differs(_unfit(error)) from error
+        self._changes = Changes(self._plan, own.values)
+
+    def _tasks(self) -> list[Task]:
+        """The tasks of the present step, as the graph sees it now."""
+        if self._due is None:
+            try:
+                self._due = next_tasks(self._plan, self._stage.live)
+            except Exception as error:
+                raise _Differs(self._refused(error)) from error
+        return self._due
+
+    def _refused(self, error: Exception) -> Difference:
+        """What the readers of nodes, or packets for nodes that are gone, come to."""
+        sent = self._stage.live.value_of(TASKS)
+        for packet in () if sent is MISSING else sent:
+            if getattr(packet, "node", "") not in self._plan.nodes:
+                node = str(getattr(packet, "node", packet))
+                return Difference("node", node, f"work was sent to {node!r}", "no such node", gone(node))
+        meaning = "Threads in flight fail here: what they hold does not fit what a node's schema asks for."
+        return Difference("state", "", "the state was read", f"{type(error).__name__}: {error}", meaning)
+
+    def _meet(self, key: str, name: str) -> None:
+        """A task that something was recorded of must be due."""
+        due = {task.key: task.name for task in self._tasks()}
+        root = next((one for one in due if key == one or key.startswith((f"{one}>", f"{one}|"))), "")
+        if not root or (root == key and due[root] != name):
+            odd = name if ">" not in key and "|" not in key else re.split("[>|]", key)[0]
+            if not odd.startswith("#") and odd not in self._plan.nodes:
+                raise _Differs(Difference("node", odd, f"{odd!r} ran", "there is no such node", gone(odd)))
+            meaning = f"A thread at this point does not come to {odd!r} any more."
+            raise _Differs(Difference("tasks", odd, [name], list(due.values()), meaning))
+
+    def _check_question(self, event: TaskInterrupted) -> None:
+        """A question whose id follows from its task's must still have that id."""
+        task = next((task for task in self._tasks() if task.key == event.key), None)
+        if task is None or not event.questions:
+            return
+        asked = {question.first or question.id for question in event.questions}
+        live, triggers = self._stage.live, task.triggers
+        if interrupt_id(Scope(self._stage, task).namespace) in asked:
+            return
+        own = (f"{BRANCH_TO}{task.name}",)
+        joins = [name for name in live.versions if name.startswith(JOIN) and name.endswith(f":{task.name}")]
+        for others in ((), *((one,) for one in joins), tuple(joins)):
+            then = tuple(sorted((*own, *others)))
+            was = Task(task.key, task.node, task.path, then, task.input)
+            if then != triggers and interrupt_id(Scope(self._stage, was).namespace) in asked:
+                meaning = other_triggers(task.name)
+                raise _Differs(Difference("question", task.name, list(then), list(triggers), meaning))
+
+    def _check_handler(self, event: TaskFailed) -> None:
+        node = self._plan.nodes.get(event.name)
+        if node is None or not event.handler or node.policies.handler == event.handler:
+            return
+        meaning = (
+            f"A failure of {event.name!r} is met otherwise: a thread that crashed while {event.handler!r} "
+            f"was at work runs {event.name!r} again."
+        )
+        raise _Differs(
+            Difference("handler", event.name, event.handler, node.policies.handler or "none", meaning)
+        )
+
+    def _check_finished(self) -> None:
+        # A command for the graph around ends a run in the middle of a step. Where nodes know their edges, it was
+        # seen before if they lead elsewhere.
+        if names := [task.name for task in self._tasks() if not hasattr(task.node.body, "ways")]:
+            meaning = f"Threads do not end here any more, but go on with {', '.join(names)}."
+            raise _Differs(Difference("end", names[0], "the run was finished", names, meaning))
+
+    def _end(self) -> None:
+        """What a thread waits for must be there still."""
+        state = self._state
+        failed = state.status == "failed" and not state.names  # before any task began: it may fail again
+        if state.checkpoint and not failed and state.status not in ("finished", "dead"):
+            due = self._tasks()
+            if not due and state.status == "paused" and self._paused in ("interrupt", "before"):
+                meaning = "Threads that wait here do nothing more when they are gone on with."
+                raise _Differs(Difference("end", "", "the run was paused", "nothing comes next", meaning))
+
+    # -- supersteps -------------------------------------------------------------------------------
+
+    async def _step(self, event: StepCompleted, after: ThreadState) -> None:
+        plan, state, live = self._plan, self._state, self._stage.live
+        due = self._tasks()
+        if (other := compare_tasks(plan, event.ran, due)) is not None:
+            raise _Differs(other)
+        tasks = self._with_handlers(due, state)
+        alone = len(tasks) == 1 and tasks[0].key not in state.done
+        for task in tasks:
+            task.writes = self._writes(task, event, after, alone)
+            if alone:
+                self._check_edges(live, task, *self._reached(task, event, after))
+            elif task.key in state.done:
+                self._check_edges(live, task, _went(task), None)
+        if self._wanted.routes or any(self._wanted.runs(task.name) for task in tasks):
+            await self._run_again(tasks, alone)
+        try:
+            bumped = apply(plan, live, tasks)
+        except Exception as error:
+            names = ", ".join(task.name for task in tasks)
+            meaning = "Threads that come to this step fail: the channels do not take what its nodes write."
+            difference = Difference(
+                "writes", names, "the writes were applied", f"{type(error).__name__}: {error}", meaning
+            )
+            raise _Differs(difference) from error
+        if alone:
+            self._adopt(live, event, after, bumped)
+        writes = [write for task in tasks for write in task.writes or ()]
+        present = self._changes.take(live, bumped, writes)
+        other = compare_changes(plan, event.change, present, (after.values, live.value_of), encode)
+        if other is not None:
+            names = ", ".join(task.name for task in tasks)
+            raise _Differs(other if other.task else msgspec.structs.replace(other, task=names))
+        live.versions, live.top = dict(after.versions), max(after.versions.values(), default=0)
+        live.step += 1
+        self._steps += 1
+        self._due = None
+
+    def _with_handlers(self, due: Sequence[Task], state: ThreadState) -> list[Task]:
+        """The tasks, and the handlers that took over from some of them."""
+        tasks = list(due)
+        for task in due:
+            if task.key in state.handled and task.key not in state.done:
+                handler = resumed(self._plan, task, state.handled[task.key], state.done)
+                if handler is not None:
+                    tasks.append(handler)
+        return tasks
+
+    def _writes(self, task: Task, event: StepCompleted, after: ThreadState, alone: bool) -> Writes:
+        """What a task wrote, as far as it was recorded. Of the only task of a step, where it went is told by
+        the channels that changed; where its node's edges lead it went anyway."""
+        if not alone:
+            return self._reader.copied(self._state.done.get(task.key, []))
+        told = [write for write in after.wrote.get(task.key, ()) if write[0] != TASKS]
+        writes = self._reader.copied(told)
+        fixed = self._ways_of(task).fixed
+        writes.extend(fixed)
+        known = {chan for chan, _ in fixed}
+        for chan in sorted(self._reached(task, event, after)[0] - known):
+            if chan.startswith(BRANCH_TO):
+                writes.append((chan, None))
+        if TASKS in touched(event.change) and TASKS in after.values:
+            writes.extend((TASKS, packet) for packet in self._reader.copied(after.values[TASKS]))
+        return writes
+
+    def _adopt(self, live: Live, event: StepCompleted, after: ThreadState, bumped: set[str]) -> None:
+        """Channels that are shown to nobody: what was written to them is not recorded, only what they hold."""
+        plan = self._plan
+        for chan in touched(event.change) - bumped - (plan.told if event.wrote else frozenset()):
+            if chan in plan.channels and chan != TASKS and not is_control(chan) and chan in after.values:
+                value = self._reader.copied(after.values[chan])
+                live.channels[chan] = plan.channels[chan].from_checkpoint(value)
+                bumped.add(chan)
+                live.updated = {*(live.updated or ()), chan}
+                if chan in plan.volatile:
+                    live.warm.add(chan)
+                self._note(f"what is written to {chan!r}, which the log does not show")
+
+    def _note(self, what: str) -> None:
+        self._unchecked[what] = None
+
+    # -- edges ------------------------------------------------------------------------------------
+
+    def _ways_of(self, task: Task) -> Ways:
+        ways = self._ways.get(task.name)
+        if ways is None:
+            tell = getattr(task.node.body, "ways", None)  # only a builder's nodes know their edges
+            ways = ANYWHERE if tell is None else tell()
+            if getattr(task.node.source, "subgraphs", None):
+                ways = Ways(ways.fixed)  # a command for this graph may come from inside
+            self._ways[task.name] = ways
+        return ways
+
+    def _reached(
+        self, task: Task, event: StepCompleted, after: ThreadState
+    ) -> tuple[set[str], set[str]]:
+        return reached(self._plan, task, event.change, self._state.values, after.values)
+
+    def _check_edges(self, live: Live, task: Task, went: set[str], unsure: set[str] | None) -> None:
+        if not hasattr(task.node.body, "ways"):
+            return
+        ways = self._ways_of(task)
+        if (other := compare_edges(self._plan, live, task.name, ways, went, unsure)) is not None:
+            raise _Differs(other)
+        free = went - {chan for chan, _ in ways.fixed}
+        if free and not (self._wanted.routes or self._wanted.runs(task.name)):
+            self._note(f"where {task.name!r} itself or its conditional edges lead")
+
+    # -- running again ----------------------------------------------------------------------------
+
+    async def _run_again(self, tasks: Sequence[Task], alone: bool) -> None:
+        """Run the step's tasks on values of their own, or ask their conditional edges; compare."""
+        stage, state, live = self._stage, self._state, self._stage.live
+        stage.set_scene(state)
+        try:
+            stage.live = live_of(self._plan, self._reader.own(state))
+            twins = {task.key: task for task in next_tasks(self._plan, stage.live)}
+            for task in self._with_handlers(list(twins.values()), state):
+                twins[task.key] = task
+            for task in tasks:
+                if task.key in twins and (alone or task.key in state.done):
+                    await self._again(twins[task.key], self._reader.copied(task.writes or []), alone)
+        finally:
+            stage.live = live
+
+    async def _again(self, task: Task, recorded: Writes, alone: bool) -> None:
+        name = task.name
+        runs = self._wanted.runs(name) and not task.node.body.inline
+        if runs and (why := self._not_runnable(task)):
+            self._note(why)
+            runs = False
+        if not runs and not (self._wanted.routes and task.node.body.routes):
+            return
+        try:
+            if runs:
+                present = await self._stage.perform(task)
+                self._ran += 1
+            else:
+                present = await self._stage.ask_edges(task, recorded)
+        except Exception as error:
+            raise _Differs(_raised(name, error)) from error
+        present = storable(present, self._plan.untracked)
+        fixed = {chan for chan, _ in self._ways_of(task).fixed}
+        if not runs:
+            recorded = [(c, v) for c, v in recorded if c == TASKS or (is_control(c) and c not in fixed)]
+            present = [(c, v) for c, v in present if c == TASKS or c not in fixed]
+        elif alone:
+            seen = self._plan.told
+            recorded = [(c, v) for c, v in recorded if c in seen or c == TASKS or is_control(c)]
+            present = [(c, v) for c, v in present if c in seen or c == TASKS or is_control(c)]
+        if (other := compare_results(name, recorded, present, encode, routed=not runs)) is not None:
+            raise _Differs(other)
+
+    def _not_runnable(self, task: Task) -> str:
+        """Why a task cannot be run again; "" when it can."""
+        if getattr(task.node.source, "subgraphs", None):
+            return f"what {task.name!r} makes of the graph inside of it, which is replayed by itself"
+        reads = {task.node.reads} if isinstance(task.node.reads, str) else set(task.node.reads)
+        leased = {name for name, one in self._plan.managed.items() if one in self._plan.resources}
+        if hidden := sorted(reads & (self._plan.untracked | leased)):
+            return f"{task.name!r}, which reads {', '.join(hidden)}: that is not in the log"
+        return ""
+
+
+def _last(line: Iterator[Told], state: ThreadState) -> ThreadState:
+    """The state at the end of a line, or at the last event of it that can be read."""
+    with suppress(CorruptEventError, ValueCodecError):
+        for _, _, after in line:
+            state = after
+    return state
+
+
+def _went(task: Task) -> set[str]:
+    """Where a task went on to, of whose writes all are known."""
+    return {chan for chan, _ in task.writes or () if is_control(chan)}
+
+
+def _unfit(error: Exception) -> Difference:
+    meaning = "Threads in flight cannot be gone on with: a channel does not take the value it held."
+    return Difference("channel", "", "the channels held it", f"{type(error).__name__}: {error}", meaning)
+
+
+def _unknown_class(error: ValueCodecError) -> Difference:
+    meaning = "Threads in flight cannot be read, so they cannot go on: keep the class, or register one."
+    return Difference("class", "", "a value of that class", str(error), meaning)
+
+
+def _raised(name: str, error: Exception) -> Difference:
+    if isinstance(error, GraphInterrupt):
+        asked = [one.value for one in (error.args[0] if error.args else ())]
+        meaning = f"Node {name!r} asks something that it did not ask: threads wait there for an answer."
+        return Difference("error", name, "it came to its end", {"asks": asked}, meaning)
+    if isinstance(error, GraphBubbleUp):
+        meaning = f"Node {name!r} leaves the graph where it did not."
+        return Difference("error", name, "it came to its end", type(error).__name__, meaning)
+    meaning = f"Node {name!r} fails where it did not: threads that come to it stop there."
+    return Difference("error", name, "it came to its end", f"{type(error).__name__}: {error}", meaning)
