@@ -17,7 +17,7 @@ from dashflow.core.events import Change, Ran
 from dashflow.core.plan import GraphPlan
 from dashflow.core.superstep import Live, Task
 from dashflow.core.untracked import storable_packet
-from dashflow.types.commands import Send
+from dashflow.types.commands import Overwrite, Send
 from dashflow.types.replays import DivergenceKind
 
 JOIN = "join:"
@@ -151,7 +151,12 @@ def _is_open(value: Any) -> bool:
 
 
 def compare_edges(
-    plan: GraphPlan, live: Live, task: str, ways: Ways, recorded: Collection[str], unsure: Collection[str] | None
+    plan: GraphPlan,
+    live: Live,
+    task: str,
+    ways: Ways,
+    recorded: Collection[str],
+    unsure: Collection[str] | None,
 ) -> Difference | None:
     """Whether a task went where its node's edges lead.
 
@@ -305,7 +310,9 @@ def _other_value(name: str, before: Any, after: Any) -> Difference:
         meaning = f"Whether {node!r} comes next is decided otherwise: threads go on another way."
         return Difference("edge", node, before, after, meaning)
     if name == TASKS:
-        meaning = "Other work is sent to nodes, or the same in another order: ids of its tasks change with it."
+        meaning = (
+            "Other work is sent to nodes, or the same in another order: ids of its tasks change with it."
+        )
         return Difference("value", "", _packets(before), _packets(after), meaning)
     meaning = (
         f"The same writes make another value of {name!r}: its reducer or channel is another one. Threads in "
@@ -335,7 +342,9 @@ def compare_results(
         encode: Equal results for equal values only.
         routed: Only its conditional edges were asked.
     """
-    for channel in sorted({chan for chan, _ in (*recorded, *present)}, key=lambda one: (is_control(one), one)):
+    for channel in sorted(
+        {chan for chan, _ in (*recorded, *present)}, key=lambda one: (is_control(one), one)
+    ):
         before = [value for chan, value in recorded if chan == channel]
         after = [value for chan, value in present if chan == channel]
         if is_control(channel):
@@ -368,6 +377,8 @@ def alike(one: Any, other: Any, encode: Encode) -> bool:
         return True
     if type(one) is not type(other):
         return False
+    if isinstance(one, Overwrite):
+        return alike(one.value, other.value, encode)
     if isinstance(one, list | tuple):
         return len(one) == len(other) and all(alike(a, b, encode) for a, b in zip(one, other, strict=True))
     if hasattr(one, "content") and hasattr(one, "id") and hasattr(one, "model_copy"):

@@ -16,7 +16,6 @@ import msgspec
 
 from dashflow._util.ids import interrupt_id
 from dashflow._util.reserved import BRANCH_TO, TASKS
-from dashflow._util.sentinel import MISSING
 from dashflow.checkpoint.thread import ThreadReader
 from dashflow.core.events import (
     IMPORTS,
@@ -50,12 +49,13 @@ from dashflow.core.replay import (
 )
 from dashflow.core.superstep import Live, Task, apply, next_tasks
 from dashflow.core.untracked import storable
-from dashflow.engine.handlers import resumed
+from dashflow.engine.handlers import HandlerTask, resumed
 from dashflow.engine.journal import Changes
+from dashflow.engine.mishaps import raised, refused, unappliable, unfit, unknown_class
 from dashflow.engine.stage import Stage
 from dashflow.engine.state_api import live_of
 from dashflow.engine.task import Scope
-from dashflow.errors import CorruptEventError, GraphBubbleUp, GraphInterrupt, ValueCodecError
+from dashflow.errors import CorruptEventError, GraphInterrupt, ValueCodecError
 from dashflow.log.base import Record
 from dashflow.log.codec import encode
 from dashflow.types.replays import Divergence
@@ -101,9 +101,13 @@ class Rehearsal:
         stage: Names tasks, and runs them.
         reader: The log's threads.
         wanted: What is asked.
+        answers: What people answered, by question id, as found so far: those who are asked inside of a graph
+            answer the outermost one, which is followed first.
     """
 
-    def __init__(self, stage: Stage, reader: ThreadReader, wanted: Wanted) -> None:
+    def __init__(self, stage: Stage, reader: ThreadReader, wanted: Wanted, answers: dict[str, Any]) -> None:
+        self._answers = answers
+        self._stop = 0
         self._stage = stage
         self._plan = stage.plan
         self._reader = reader
@@ -139,7 +143,7 @@ class Rehearsal:
         except _Differs as found:
             divergence = self._placed(found.difference, place)
         except ValueCodecError as error:  # of the event behind the last one
-            divergence = self._placed(_unknown_class(error), (place[0] + 1, place[1] + 1))
+            divergence = self._placed(unknown_class(error), (place[0] + 1, place[1] + 1))
         except CorruptEventError as error:
             reason = f"Its events cannot be read: {error}"
         last = await self._stage.host.read(lambda: _last(line, self._state))
@@ -170,11 +174,17 @@ class Rehearsal:
 
     async def _take(self, event: Event, after: ThreadState) -> None:
         match event:
-            case RunStarted() | StateEdited() | CheckpointsForgotten():
+            case RunStarted():
+                limit = event.options.get("limit", self._stage.options.recursion_limit)
+                self._stop = self._state.step + 2 + limit
+                self._answers.update(event.answers)
+                self._revive(after)
+            case StateEdited() | CheckpointsForgotten():
                 self._revive(after)
             case StepCompleted():
                 await self._step(event, after)
             case TaskInterrupted():
+                self._answers.update(event.answers)
                 self._meet(event.key, event.name)
                 self._check_question(event)
             case TaskFailed():
@@ -199,7 +209,7 @@ class Rehearsal:
         try:
             self._stage.live = live_of(self._plan, own)
         except Exception as error:
-            raise _Differs(_unfit(error)) from error
+            raise _Differs(unfit(error)) from error
         self._changes = Changes(self._plan, own.values)
 
     def _tasks(self) -> list[Task]:
@@ -208,18 +218,8 @@ class Rehearsal:
             try:
                 self._due = next_tasks(self._plan, self._stage.live)
             except Exception as error:
-                raise _Differs(self._refused(error)) from error
+                raise _Differs(refused(self._plan, self._stage.live, error)) from error
         return self._due
-
-    def _refused(self, error: Exception) -> Difference:
-        """What the readers of nodes, or packets for nodes that are gone, come to."""
-        sent = self._stage.live.value_of(TASKS)
-        for packet in () if sent is MISSING else sent:
-            if getattr(packet, "node", "") not in self._plan.nodes:
-                node = str(getattr(packet, "node", packet))
-                return Difference("node", node, f"work was sent to {node!r}", "no such node", gone(node))
-        meaning = "Threads in flight fail here: what they hold does not fit what a node's schema asks for."
-        return Difference("state", "", "the state was read", f"{type(error).__name__}: {error}", meaning)
 
     def _meet(self, key: str, name: str) -> None:
         """A task that something was recorded of must be due."""
@@ -263,8 +263,8 @@ class Rehearsal:
         )
 
     def _check_finished(self) -> None:
-        # A command for the graph around ends a run in the middle of a step. Where nodes know their edges, it was
-        # seen before if they lead elsewhere.
+        # A command for the graph around ends a run in the middle of a step. Where nodes know their edges, it
+        # was seen before if they lead elsewhere.
         if names := [task.name for task in self._tasks() if not hasattr(task.node.body, "ways")]:
             meaning = f"Threads do not end here any more, but go on with {', '.join(names)}."
             raise _Differs(Difference("end", names[0], "the run was finished", names, meaning))
@@ -300,11 +300,7 @@ class Rehearsal:
             bumped = apply(plan, live, tasks)
         except Exception as error:
             names = ", ".join(task.name for task in tasks)
-            meaning = "Threads that come to this step fail: the channels do not take what its nodes write."
-            difference = Difference(
-                "writes", names, "the writes were applied", f"{type(error).__name__}: {error}", meaning
-            )
-            raise _Differs(difference) from error
+            raise _Differs(unappliable(names, error)) from error
         if alone:
             self._adopt(live, event, after, bumped)
         writes = [write for task in tasks for write in task.writes or ()]
@@ -331,8 +327,10 @@ class Rehearsal:
     def _writes(self, task: Task, event: StepCompleted, after: ThreadState, alone: bool) -> Writes:
         """What a task wrote, as far as it was recorded. Of the only task of a step, where it went is told by
         the channels that changed; where its node's edges lead it went anyway."""
+        writes: Writes
         if not alone:
-            return self._reader.copied(self._state.done.get(task.key, []))
+            writes = self._reader.copied(self._state.done.get(task.key, []))
+            return writes
         told = [write for write in after.wrote.get(task.key, ()) if write[0] != TASKS]
         writes = self._reader.copied(told)
         fixed = self._ways_of(task).fixed
@@ -346,7 +344,7 @@ class Rehearsal:
         return writes
 
     def _adopt(self, live: Live, event: StepCompleted, after: ThreadState, bumped: set[str]) -> None:
-        """Channels that are shown to nobody: what was written to them is not recorded, only what they hold."""
+        """Channels that are shown to nobody: not what was written to them is recorded, but what they hold."""
         plan = self._plan
         for chan in touched(event.change) - bumped - (plan.told if event.wrote else frozenset()):
             if chan in plan.channels and chan != TASKS and not is_control(chan) and chan in after.values:
@@ -373,9 +371,7 @@ class Rehearsal:
             self._ways[task.name] = ways
         return ways
 
-    def _reached(
-        self, task: Task, event: StepCompleted, after: ThreadState
-    ) -> tuple[set[str], set[str]]:
+    def _reached(self, task: Task, event: StepCompleted, after: ThreadState) -> tuple[set[str], set[str]]:
         return reached(self._plan, task, event.change, self._state.values, after.values)
 
     def _check_edges(self, live: Live, task: Task, went: set[str], unsure: set[str] | None) -> None:
@@ -393,9 +389,10 @@ class Rehearsal:
     async def _run_again(self, tasks: Sequence[Task], alone: bool) -> None:
         """Run the step's tasks on values of their own, or ask their conditional edges; compare."""
         stage, state, live = self._stage, self._state, self._stage.live
-        stage.set_scene(state)
+        stage.set_scene(state, self._answers)
         try:
             stage.live = live_of(self._plan, self._reader.own(state))
+            stage.live.stop = self._stop
             twins = {task.key: task for task in next_tasks(self._plan, stage.live)}
             for task in self._with_handlers(list(twins.values()), state):
                 twins[task.key] = task
@@ -420,7 +417,10 @@ class Rehearsal:
             else:
                 present = await self._stage.ask_edges(task, recorded)
         except Exception as error:
-            raise _Differs(_raised(name, error)) from error
+            if isinstance(error, GraphInterrupt) and self._stage.namespace:
+                self._note(f"{name!r}, whose answer is not found in the graph around")
+                return
+            raise _Differs(raised(name, error)) from error
         present = storable(present, self._plan.untracked)
         fixed = {chan for chan, _ in self._ways_of(task).fixed}
         if not runs:
@@ -435,12 +435,17 @@ class Rehearsal:
 
     def _not_runnable(self, task: Task) -> str:
         """Why a task cannot be run again; "" when it can."""
+        name = task.name
         if getattr(task.node.source, "subgraphs", None):
-            return f"what {task.name!r} makes of the graph inside of it, which is replayed by itself"
+            return f"what {name!r} makes of the graph inside of it, which is replayed by itself"
+        if isinstance(task, HandlerTask):
+            return f"{name!r}: of the errors that it is told, only their texts are recorded"
+        if self._state.answer and self._state.answers:
+            return f"{name!r}, of which is not recorded which of several answers it took"
         reads = {task.node.reads} if isinstance(task.node.reads, str) else set(task.node.reads)
         leased = {name for name, one in self._plan.managed.items() if one in self._plan.resources}
         if hidden := sorted(reads & (self._plan.untracked | leased)):
-            return f"{task.name!r}, which reads {', '.join(hidden)}: that is not in the log"
+            return f"{name!r}, which reads {', '.join(hidden)}: that is not in the log"
         return ""
 
 
@@ -455,25 +460,3 @@ def _last(line: Iterator[Told], state: ThreadState) -> ThreadState:
 def _went(task: Task) -> set[str]:
     """Where a task went on to, of whose writes all are known."""
     return {chan for chan, _ in task.writes or () if is_control(chan)}
-
-
-def _unfit(error: Exception) -> Difference:
-    meaning = "Threads in flight cannot be gone on with: a channel does not take the value it held."
-    return Difference("channel", "", "the channels held it", f"{type(error).__name__}: {error}", meaning)
-
-
-def _unknown_class(error: ValueCodecError) -> Difference:
-    meaning = "Threads in flight cannot be read, so they cannot go on: keep the class, or register one."
-    return Difference("class", "", "a value of that class", str(error), meaning)
-
-
-def _raised(name: str, error: Exception) -> Difference:
-    if isinstance(error, GraphInterrupt):
-        asked = [one.value for one in (error.args[0] if error.args else ())]
-        meaning = f"Node {name!r} asks something that it did not ask: threads wait there for an answer."
-        return Difference("error", name, "it came to its end", {"asks": asked}, meaning)
-    if isinstance(error, GraphBubbleUp):
-        meaning = f"Node {name!r} leaves the graph where it did not."
-        return Difference("error", name, "it came to its end", type(error).__name__, meaning)
-    meaning = f"Node {name!r} fails where it did not: threads that come to it stop there."
-    return Difference("error", name, "it came to its end", f"{type(error).__name__}: {error}", meaning)

@@ -25,22 +25,28 @@ class Stage(Setting):
     """A setting that looks at a recorded thread; arguments as for ``Setting``, without a history."""
 
     _done: Mapping[str, Writes] = {}
+    _errors: Mapping[str, Any] = {}
 
-    def set_scene(self, state: ThreadState) -> None:
-        """Let tasks find what was answered and done when their step was recorded."""
+    def set_scene(self, state: ThreadState, answers: Mapping[str, Any]) -> None:
+        """Let tasks find what was done and answered when their step was recorded; ``answers`` are those that
+        were given elsewhere in the thread."""
         self.look_at(state)
         self.around = dict(state.parents)
-        self.answers.give(state.answers, state.answer)
-        self._done = state.done
+        self.answers.give({**answers, **state.answers}, state.answer)
+        self._done, self._errors = state.done, state.errors
 
     def call(self, scope: Scope, node: Any, given: Any) -> Any:
         """The recorded result of a function that a task calls.
 
         Raises:
             StrayCallError: There is none.
+            RuntimeError: It failed then.
         """
         number, scope.calls = scope.calls, scope.calls + 1
-        writes = self._done.get(f"{scope.task.key}>{number}")
+        key = f"{scope.task.key}>{number}"
+        writes = self._done.get(key)
+        if writes is None and key in self._errors:
+            raise RuntimeError(str(self._errors[key]))
         if writes is None:
             raise StrayCallError(f"Node {scope.task.name!r} calls {node.name!r}, which it did not call then")
         return self.host.ready(next((value for chan, value in writes if chan == RETURN), None))

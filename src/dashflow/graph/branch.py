@@ -86,7 +86,7 @@ class BranchRoute(Action):
 
     @property
     def ends(self) -> frozenset[str] | None:
-        """The nodes that it may lead to, if that was told; None: any. Packets go anywhere, whatever was told."""
+        """The nodes that it may lead to, if that was told; None: any. Packets may go anywhere."""
         ends = self._branch.ends
         return None if ends is None else frozenset(ends.values())
 

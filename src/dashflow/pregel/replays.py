@@ -65,11 +65,12 @@ async def _replayed(
     wanted = _wanted(graphs, run, routes)
     found: list[Found] = []
     unchecked: list[str] = []
+    answers: dict[str, Any] = {}
     for ns, inner in graphs.items():
         if inner is None:
             unchecked.append(f"the graph inside {way_to(ns)!r}, which is not found in this one")
             continue
-        found.append(await _rehearsed(look, inner, host, ns, wanted))
+        found.append(await _rehearsed(look, inner, host, ns, wanted, answers))
         unchecked += found[-1].unchecked
     met = [one.divergence for one in found if one.divergence is not None]
     steps, ran = sum(one.steps for one in found), sum(one.ran for one in found)
@@ -134,7 +135,9 @@ def _wanted(graphs: Mapping[str, GraphShape | None], run: Run, routes: bool | No
     return Wanted(names.__contains__, bool(names) if routes is None else routes)
 
 
-async def _rehearsed(look: _LogLook, graph: GraphShape, host: Host, ns: str, wanted: Wanted) -> Found:
+async def _rehearsed(
+    look: _LogLook, graph: GraphShape, host: Host, ns: str, wanted: Wanted, answers: dict[str, Any]
+) -> Found:
     from dashflow.engine.parts import Parts
     from dashflow.engine.rehearsal import Rehearsal
     from dashflow.engine.stage import Stage
@@ -142,4 +145,4 @@ async def _rehearsed(look: _LogLook, graph: GraphShape, host: Host, ns: str, wan
     plan = graph.plan
     parts = Parts(frozenset(), plan.stream)
     stage = Stage(host, plan, look.options, parts, None, look.graph.store, None, ns)
-    return await Rehearsal(stage, look.history.reader, wanted).play()
+    return await Rehearsal(stage, look.history.reader, wanted, answers).play()
