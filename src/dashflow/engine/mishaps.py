@@ -1,4 +1,4 @@
-"""What errors that a replay meets mean for threads in flight: each becomes a difference. Decides nothing else."""
+"""What errors that a replay meets mean for threads in flight: each becomes a difference. Calls nothing."""
 
 from __future__ import annotations
 

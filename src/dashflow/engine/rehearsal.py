@@ -294,21 +294,22 @@ class Rehearsal:
                 self._check_edges(live, task, *self._reached(task, event, after))
             elif task.key in state.done:
                 self._check_edges(live, task, _went(task), None)
+        wrote = {chan for task in tasks for chan, _ in task.writes or ()}
+        if (other := lost_channel(plan, wrote | touched(event.change))) is not None:
+            raise _Differs(other if other.task else msgspec.structs.replace(other, task=_names(tasks)))
         if self._wanted.routes or any(self._wanted.runs(task.name) for task in tasks):
             await self._run_again(tasks, alone)
         try:
             bumped = apply(plan, live, tasks)
         except Exception as error:
-            names = ", ".join(task.name for task in tasks)
-            raise _Differs(unappliable(names, error)) from error
+            raise _Differs(unappliable(_names(tasks), error)) from error
         if alone:
             self._adopt(live, event, after, bumped)
         writes = [write for task in tasks for write in task.writes or ()]
         present = self._changes.take(live, bumped, writes)
         other = compare_changes(plan, event.change, present, (after.values, live.value_of), encode)
         if other is not None:
-            names = ", ".join(task.name for task in tasks)
-            raise _Differs(other if other.task else msgspec.structs.replace(other, task=names))
+            raise _Differs(other if other.task else msgspec.structs.replace(other, task=_names(tasks)))
         live.versions, live.top = dict(after.versions), max(after.versions.values(), default=0)
         live.step += 1
         self._steps += 1
@@ -455,6 +456,10 @@ def _last(line: Iterator[Told], state: ThreadState) -> ThreadState:
         for _, _, after in line:
             state = after
     return state
+
+
+def _names(tasks: Sequence[Task]) -> str:
+    return ", ".join(task.name for task in tasks)
 
 
 def _went(task: Task) -> set[str]:

@@ -28,9 +28,9 @@ DivergenceKind = Literal[
     "error",
 ]
 """What differs: which tasks come next, what wakes one, a node that is gone, an edge, a channel that is gone
-or cannot hold what it held, a state that a node's schema refuses, writes that cannot be applied, the value they
-make, a stored class, an error handler, a question's id, where the graph ends; and with nodes run: what one
-wrote, where a conditional edge went, and that a node raised or asked."""
+or cannot hold what it held, a state that a node's schema refuses, writes that cannot be applied, the value
+they make, a stored class, an error handler, a question's id, where the graph ends; and with nodes run: what
+one wrote, where a conditional edge went, and that a node raised or asked."""
 
 
 class Divergence(msgspec.Struct, frozen=True):
