@@ -515,6 +515,31 @@ def test_values_put_over_a_reducer_and_a_state_that_nodes_change_in_place(record
     assert replayed(recorded, builder, run=True).verdict == "same"
 
 
+def test_messages_whose_ids_a_reducer_draws(recorded) -> None:
+    def both(last: str = "two") -> StateGraph:
+        nodes = [(name, lambda state, name=name: {"messages": [AIMessage(name)]}) for name in ("one", last)]
+        return recorded.graph(
+            [*nodes, ("z", lambda state: {"messages": ("ai", str(len(state["messages"])))})],
+            [(START, "one"), (START, last), ("one", "z")],
+            schema=MessagesState,
+        )
+
+    recorded.run(recorded.compile(both()), {"messages": ("human", "hi")})
+    recorded.run(recorded.compile(both()), {"messages": ("human", "again")})
+    told = replayed(recorded, both(), run=True)
+    assert (told.verdict, told.steps, told.unchecked) == ("same", 6, ())
+
+
+@SYNC
+def test_a_thread_that_was_deleted(recorded) -> None:
+    builder = chain("a", "b")
+    graph = recorded.compile(builder)
+    recorded.run(graph, {"n": 1})
+    recorded.saver.delete_thread("t")
+    with pytest.raises(UsageError, match="no thread 't'"):
+        graph.replay(recorded.config())
+
+
 # -- branches, travels, shortened and imported threads ---------------------------------------------------------
 
 

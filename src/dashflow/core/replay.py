@@ -258,8 +258,12 @@ def compare_changes(
     present: Change,
     values: tuple[Mapping[str, Any], Callable[[str], Any]],
     encode: Encode,
-) -> Difference | None:
+) -> Difference | list[str]:
     """Whether the writes of a step made of the channels what they made of them then.
+
+    Returns:
+        The first difference; without one, the channels in which only ids of messages differ, which a
+        reducer draws.
 
     Args:
         plan: The graph.
@@ -271,6 +275,7 @@ def compare_changes(
     was, now = touched(recorded) - plan.untracked, touched(present) - plan.untracked
     if (lost := lost_channel(plan, was)) is not None:
         return lost
+    drawn: list[str] = []
     for name in sorted(was | now, key=lambda one: (not is_control(one), one)):
         if name in was and name in now and _same_op(name, recorded, present, encode):
             continue
@@ -279,8 +284,11 @@ def compare_changes(
             after = [storable_packet(packet, plan.untracked) for packet in after]
         if name in was and name in now and same(before, after, encode):
             continue
+        if name in was and name in now and alike(before, after, encode):
+            drawn.append(name)
+            continue
         return _other_value(name, _shown(before, name in was), _shown(after, name in now))
-    return None
+    return drawn
 
 
 def _same_op(name: str, one: Change, other: Change, encode: Encode) -> bool:

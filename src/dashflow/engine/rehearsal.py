@@ -168,7 +168,8 @@ class Rehearsal:
 
     def _arrive(self, record: Record, event: Event, thread: str, ns: str) -> None:
         """Be where the event goes on; the first that is left of a thread may go on from what was dropped."""
-        if self._state is EMPTY and record.version > 1 and not isinstance(event, RunStarted | StateEdited):
+        opens = isinstance(event, RunStarted | StateEdited | CheckpointsForgotten)
+        if self._state is EMPTY and record.version > 1 and not opens:
             self._revive(self._reader.at(thread, record.version - 1, ns))
         self._stage.look_at(self._state)
 
@@ -307,9 +308,10 @@ class Rehearsal:
             self._adopt(live, event, after, bumped)
         writes = [write for task in tasks for write in task.writes or ()]
         present = self._changes.take(live, bumped, writes)
-        other = compare_changes(plan, event.change, present, (after.values, live.value_of), encode)
-        if other is not None:
-            raise _Differs(other if other.task else msgspec.structs.replace(other, task=_names(tasks)))
+        found = compare_changes(plan, event.change, present, (after.values, live.value_of), encode)
+        if isinstance(found, Difference):
+            raise _Differs(found if found.task else msgspec.structs.replace(found, task=_names(tasks)))
+        self._take_over(live, found, after)
         live.versions, live.top = dict(after.versions), max(after.versions.values(), default=0)
         live.step += 1
         self._steps += 1
@@ -347,15 +349,25 @@ class Rehearsal:
     def _adopt(self, live: Live, event: StepCompleted, after: ThreadState, bumped: set[str]) -> None:
         """Channels that are shown to nobody: not what was written to them is recorded, but what they hold."""
         plan = self._plan
+        hidden: list[str] = []
         for chan in touched(event.change) - bumped - (plan.told if event.wrote else frozenset()):
             if chan in plan.channels and chan != TASKS and not is_control(chan) and chan in after.values:
-                value = self._reader.copied(after.values[chan])
-                live.channels[chan] = plan.channels[chan].from_checkpoint(value)
+                hidden.append(chan)
                 bumped.add(chan)
                 live.updated = {*(live.updated or ()), chan}
                 if chan in plan.volatile:
                     live.warm.add(chan)
                 self._note(f"what is written to {chan!r}, which the log does not show")
+        self._take_over(live, hidden, after)
+
+    def _take_over(self, live: Live, channels: Sequence[str], after: ThreadState) -> None:
+        """Let channels hold what was recorded."""
+        for chan in channels:
+            value = self._reader.copied(after.values[chan])
+            live.channels[chan] = self._plan.channels[chan].from_checkpoint(value)
+        if channels:
+            held = {chan: live.value_of(chan) for chan in after.values}
+            self._changes = Changes(self._plan, held)
 
     def _note(self, what: str) -> None:
         self._unchecked[what] = None

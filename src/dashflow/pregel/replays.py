@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 from dashflow._util.drive import drive
 from dashflow._util.reserved import way_to
-from dashflow.checkpoint.thread import stream_of
+from dashflow.checkpoint.thread import ThreadReader, stream_of
+from dashflow.core.events import CheckpointsForgotten
 from dashflow.engine.log_history import LogHistory
 from dashflow.engine.ports import Host
 from dashflow.errors import UsageError
+from dashflow.log.base import Record
 from dashflow.pregel.start import loop_host, sync_host
 from dashflow.pregel.threads import Look
 
@@ -105,10 +107,22 @@ def _look(graph: GraphShape, host: Host, config: Config) -> _LogLook:
             f"{type(look.saver).__name__} keeps checkpoints, and no record of what led to them: only threads "
             "in savers of DashFlow can be replayed."
         )
-    thread = look.options.thread
-    if not look.history.reader.lines.version(stream_of(thread)):
-        raise UsageError(f"There is no thread {thread!r}, so there is nothing to replay.")
+    if not is_there(look.history.reader, look.options.thread):
+        raise UsageError(f"There is no thread {look.options.thread!r}, so there is nothing to replay.")
     return cast(_LogLook, look)
+
+
+def is_there(reader: ThreadReader, thread: str) -> bool:
+    """Whether a log has a thread, and not only what is left of one that was deleted."""
+    stream = stream_of(thread)
+    last = reader.lines.read(stream, after=max(reader.lines.version(stream) - 1, 0))
+    return bool(last) and not (
+        last[-1].type == CheckpointsForgotten.type and _is_all(reader, last[-1], stream)
+    )
+
+
+def _is_all(reader: ThreadReader, record: Record, stream: str) -> bool:
+    return bool(getattr(reader.event(record, stream), "all", False))
 
 
 def _graphs(graph: GraphShape, namespaces: Collection[str]) -> dict[str, GraphShape | None]:

@@ -14,10 +14,11 @@ import msgspec
 
 from dashflow.checkpoint.saver import LogSaver
 from dashflow.checkpoint.thread import stream_of
-from dashflow.errors import UsageError
+from dashflow.errors import CorruptEventError, UsageError
 from dashflow.log.base import EventLog
 from dashflow.log.memory import MemoryLog
 from dashflow.log.portable import ExportFile, bring
+from dashflow.pregel.replays import is_there
 from dashflow.types.replays import ThreadReplay
 
 __all__ = (
@@ -107,14 +108,19 @@ class _Threads:
         self.graph = graph.with_checkpointer(saver)
         self._reader = saver.reader.lenient()
         self._all = names is None
-        self.names = sorted(self._reader.threads()) if names is None else list(names)
+        if names is None:
+            names = sorted(one for one in self._reader.threads() if is_there(self._reader, one))
+        self.names = list(names)
 
     def others(self, thread: str) -> ThreadReplay | None:
         """What is said of a thread of another graph, where all were asked for."""
         if not self._all:
             return None
         mine = self.graph.plan.recorded
-        theirs = self._reader.at(thread, self._reader.lines.version(stream_of(thread)))
+        try:
+            theirs = self._reader.at(thread, self._reader.lines.version(stream_of(thread)))
+        except CorruptEventError:  # the replay says so
+            return None
         if not mine or not theirs.graph or mine == theirs.graph:
             return None
         reason = f"It is a thread of graph {theirs.graph!r}, and this one is {mine!r}."
