@@ -12,7 +12,6 @@ from dashflow.core.events import CheckpointsForgotten
 from dashflow.engine.log_history import LogHistory
 from dashflow.engine.ports import Host
 from dashflow.errors import UsageError
-from dashflow.log.base import Record
 from dashflow.pregel.start import loop_host, sync_host
 from dashflow.pregel.threads import Look
 
@@ -116,13 +115,9 @@ def is_there(reader: ThreadReader, thread: str) -> bool:
     """Whether a log has a thread, and not only what is left of one that was deleted."""
     stream = stream_of(thread)
     last = reader.lines.read(stream, after=max(reader.lines.version(stream) - 1, 0))
-    return bool(last) and not (
-        last[-1].type == CheckpointsForgotten.type and _is_all(reader, last[-1], stream)
-    )
-
-
-def _is_all(reader: ThreadReader, record: Record, stream: str) -> bool:
-    return bool(getattr(reader.event(record, stream), "all", False))
+    if not last or last[-1].type != CheckpointsForgotten.type:
+        return bool(last)
+    return not getattr(reader.event(last[-1], stream), "all", False)
 
 
 def _graphs(graph: GraphShape, namespaces: Collection[str]) -> dict[str, GraphShape | None]:
