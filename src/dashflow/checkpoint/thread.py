@@ -155,7 +155,7 @@ class ThreadReader:
 
     def own(self, state: ThreadState) -> ThreadState:
         """The same state with values of its own, so that whoever changes them in place harms nobody."""
-        own = self._copy
+        own = self.copied
         return msgspec.structs.replace(
             state,
             values={name: own(value) for name, value in state.values.items()},
@@ -168,7 +168,8 @@ class ThreadReader:
             answer=own(state.answer),
         )
 
-    def _copy(self, value: Any) -> Any:
+    def copied(self, value: Any) -> Any:
+        """A value of a thread once more, so that whoever changes it in place harms nobody."""
         if type(value) in _SCALARS:
             return value
         return decode(encode(value), self.registry, unknown=self.unknown)

@@ -119,10 +119,12 @@ def diff_view(found: StateDiff) -> DiffView:
             ChangeView(
                 key,
                 change.kind,
-                _plain(change.before),
-                _plain(change.after),
+                plain_value(change.before),
+                plain_value(change.after),
                 tuple(
-                    ItemView(item.kind, _plain(item.at), _plain(item.before), _plain(item.after))
+                    ItemView(
+                        item.kind, plain_value(item.at), plain_value(item.before), plain_value(item.after)
+                    )
                     for item in change.items
                 ),
             )
@@ -142,7 +144,8 @@ def _place(config: Any) -> PlaceView:
     return PlaceView(place["thread_id"], place["checkpoint_id"])
 
 
-def _plain(value: Any) -> Any:
+def plain_value(value: Any) -> Any:
+    """A value as data that JSON can hold."""
     return plain_data(value, _shown)
 
 

@@ -12,6 +12,7 @@ from dashflow.cli.breakpoint_commands import breakpoint_group
 from dashflow.cli.completion import complete_graph_thread, complete_run, complete_thread, script
 from dashflow.cli.moving_commands import COMMANDS as MOVING
 from dashflow.cli.options import common_options, settings_of
+from dashflow.cli.replay_commands import replay
 from dashflow.cli.retention_commands import delete, prune
 
 SHELLS = ("bash", "zsh", "fish")
@@ -422,6 +423,7 @@ COMMANDS: tuple[click.Command, ...] = (
     prune,
     delete,
     branch,
+    replay,
     batch_group,
     *MOVING,
     completion,

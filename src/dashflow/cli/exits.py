@@ -45,8 +45,9 @@ class Exit(IntEnum):
     )
     FAILED = (
         4,
-        "The plan failed, was cancelled, or some of its tasks failed; an import left something out.",
-        "dashflow show RUN says which and why; an import lists what.",
+        "The plan failed, was cancelled, or some of its tasks failed; an import left something out; "
+        "a replay diverged.",
+        "dashflow show RUN says which and why; an import or replay lists what.",
     )
     OWNED = (
         5,

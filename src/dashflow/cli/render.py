@@ -87,6 +87,10 @@ def _renderer(kind: type) -> Callable[[Any, str, bool], RenderableType]:
 
     if kind in RENDERERS:
         return RENDERERS[kind]
+    from dashflow.cli.replay_views import ReplayView, lines_of
+
+    if kind is ReplayView:
+        return lambda view, form, unicode: Text("\n".join(lines_of(view)))
     from dashflow.cli.moving_views import text_of  # and for these
 
     return lambda view, form, unicode: Text(text_of(view))

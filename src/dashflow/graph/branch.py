@@ -84,6 +84,12 @@ class BranchRoute(Action):
         self._read = read
         self._keys = frozenset(schema.channels)
 
+    @property
+    def ends(self) -> frozenset[str] | None:
+        """The nodes that it may lead to, if that was told; None: any. Packets may go anywhere."""
+        ends = self._branch.ends
+        return None if ends is None else frozenset(ends.values())
+
     def read(self, live: Live, writes: Sequence[tuple[str, Any]]) -> Any:
         """The state as this task leaves it: its own writes applied to copies of the channels they go to."""
         if self._read is None:

@@ -6,7 +6,7 @@ Implements the engine's ``Body``. May not run anything by itself.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dashflow._util.reserved import BRANCH_TO, TASKS
 from dashflow._util.sentinel import MISSING
@@ -20,6 +20,9 @@ from dashflow.graph.schema import ROOT, Schema
 from dashflow.managed.base import Progress, managed_value
 from dashflow.pregel.action import Action
 from dashflow.types.commands import Command, Send, annotated_keys, fields_as_tuples
+
+if TYPE_CHECKING:
+    from dashflow.core.replay import Ways
 
 Writes = list[tuple[str, Any]]
 _PLAIN = (LastValue, BinaryOperatorAggregate)
@@ -71,6 +74,17 @@ class NodeBody(Action):
             out = [(key, stamps[key](value) if key in stamps else value) for key, value in out]
         out.extend(self.static)
         return out
+
+    def ways(self) -> Ways:
+        """Where its graph leads from here, as far as that is known without running it."""
+        from dashflow.core.replay import Ways  # only replays ask
+        from dashflow.graph.steering import targets
+
+        found = targets(self.thing)
+        for route in self.routes:
+            ends: frozenset[str] | None = getattr(route, "ends", None)
+            found = None if found is None or ends is None else found | ends
+        return Ways(tuple(self.static), found)
 
     def _updates(self, result: Any) -> Writes:
         """Updates of keyed state: a dict, a command, several of them, or an object with fields."""

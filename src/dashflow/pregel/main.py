@@ -18,6 +18,7 @@ from dashflow.pregel.branches import BranchMethods
 from dashflow.pregel.breakpoints import LiveBreakpoints
 from dashflow.pregel.call import Call
 from dashflow.pregel.described import Described
+from dashflow.pregel.replays import ReplayMethods
 from dashflow.pregel.shape import GraphShape
 from dashflow.pregel.start import loop_host, sync_host
 from dashflow.pregel.threads import ThreadMethods
@@ -33,7 +34,12 @@ Config = Mapping[str, Any]
 
 
 class Pregel(
-    GraphShape, ThreadMethods, BranchMethods, LiveBreakpoints, Described[StateT, ContextT, InputT, OutputT]
+    GraphShape,
+    ThreadMethods,
+    BranchMethods,
+    ReplayMethods,
+    LiveBreakpoints,
+    Described[StateT, ContextT, InputT, OutputT],
 ):
     """A compiled graph: see ``GraphShape`` for how one is made of nodes and channels."""
 

@@ -21,6 +21,7 @@ from dashflow.types.policies import (
     default_retry_on,
     omit_payload,
 )
+from dashflow.types.replays import Divergence, ThreadReplay
 from dashflow.types.snapshots import CacheKey, GraphOutput, PregelExecutableTask, PregelTask, StateSnapshot
 from dashflow.types.streaming import (
     All,
@@ -58,6 +59,7 @@ __all__ = (
     "CustomStreamPart",
     "DebugPayload",
     "DebugStreamPart",
+    "Divergence",
     "Durability",
     "GraphOutput",
     "Interrupt",
@@ -78,6 +80,7 @@ __all__ = (
     "TaskResultPayload",
     "TasksStreamPart",
     "ThreadBranch",
+    "ThreadReplay",
     "TimeoutPolicy",
     "TracePolicy",
     "UpdatesStreamPart",
