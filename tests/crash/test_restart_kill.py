@@ -1,0 +1,113 @@
+"""The PostgreSQL server crashes again and again under runs of graphs in several processes: none notices.
+
+Some of the programs that began the runs live on, some are killed; workers finish what these leave behind. What
+a node does is a line with its task's id, the key by which a receiver tells a repetition.
+"""
+
+import json
+import signal
+import subprocess
+import sys
+import threading
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from dashflow.checkpoint.saver import LogSaver
+from dashflow.core.events import RunDeadLettered, RunFailed, RunFinished, StepCompleted
+from tests.crash.workplace import Folder
+from tests.postgres import Place, PostgresServer
+
+pytestmark = [
+    pytest.mark.feature("PERSIST-001", "NEW-01", "NEW-08", "SCALE-01"),
+    pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals"),
+]
+
+STEPS = 40
+
+
+class Reader:
+    """Reads what a process prints, so that it never waits for its parent."""
+
+    def __init__(self, process: "subprocess.Popen[str]") -> None:
+        self.process = process
+        self.lines: list[str] = []
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def end(self) -> list[str]:
+        """Its last words."""
+        self._thread.join()
+        return self.lines
+
+    def _run(self) -> None:
+        assert self.process.stdout is not None
+        self.lines.extend(self.process.stdout)
+
+
+def crash_under_runs(server: PostgresServer, path: Path, *, crashes: int, runs: int) -> None:
+    folder = Folder(path, Place(server.dsn))
+    threads = [f"t{number}" for number in range(runs)]
+    third = runs // 3
+    shares = threads[:third], threads[third : 2 * third], threads[2 * third :]
+    callers = [folder.call("steady", {"n": 0}, *share, at_once=len(share)) for share in shares]
+    told = [Reader(caller) for caller in callers[:2]]
+    workers = [folder.worker("--concurrency", "8", graphs="steady") for _ in range(2)]
+    heard = [Reader(worker) for worker in workers]
+    while len({line.split()[0] for line in folder.effects()}) < runs:
+        pass  # all runs have begun
+    folder.kill(callers[2])
+    for number in range(crashes):
+        enough = runs * STEPS * (number + 1) // (crashes + 2)
+        while sum(folder.effects().values()) < enough:
+            pass
+        server.stop("immediate")
+        server.start()
+    for reader in told:
+        assert [line.rstrip() for line in reader.end()] == [f"result {[*range(STEPS)]}"] * third
+    with folder.log() as log:
+        names = LogSaver(log).reader
+        while any(names.head(thread).status == "running" for thread in threads):
+            pass
+    for worker in workers:
+        worker.send_signal(signal.SIGTERM)
+    reports = [json.loads(line) for reader in heard for line in reader.end()]
+    assert Counter(report["what"] for report in reports)["finished"] == len(shares[2])
+    assert {report["what"] for report in reports} <= {"taken over", "finished", "trouble"}
+    for process in (*callers[:2], *workers):
+        assert process.wait() == 0
+        assert "Traceback" not in process.stderr.read()
+    check(folder, threads, killed=set(shares[2]))
+
+
+def check(folder: Folder, threads: list[str], *, killed: set[str]) -> None:
+    """Nothing is lost, nothing there twice; only what was killed in the middle of a step has repeated it."""
+    with folder.log() as log:
+        reader = LogSaver(log).reader
+        for thread in threads:
+            state = reader.head(thread)
+            assert (state.status, state.values["log"]) == ("finished", [*range(STEPS)])
+            records = log.read(f"run-{thread}")
+            assert [record.version for record in records] == [*range(1, len(records) + 1)]
+            kinds = Counter(record.type for record in records)
+            assert kinds[RunFinished.type] == 1
+            assert not kinds[RunFailed.type] + kinds[RunDeadLettered.type]
+            steps = [reader.event(record, record.stream) for record in records]
+            numbers = [event.step for event in steps if isinstance(event, StepCompleted)]
+            assert len(numbers) == len(set(numbers)) == STEPS
+    keys = folder.effects()
+    assert len(keys) == len({key.rsplit(" ", 1)[0] for key in keys}) == len(threads) * STEPS
+    repeated = Counter(key.split()[0] for key, times in keys.items() if times > 1)
+    assert set(repeated) <= killed
+    assert set(repeated.values()) <= {1}
+    assert set(keys.values()) <= {1, 2}
+
+
+def test_runs_go_on_when_the_server_crashes(server: PostgresServer, tmp_path: Path) -> None:
+    crash_under_runs(server, tmp_path, crashes=2, runs=12)
+
+
+@pytest.mark.soak
+def test_200_runs_go_on_when_the_server_crashes_20_times(server: PostgresServer, tmp_path: Path) -> None:
+    crash_under_runs(server, tmp_path, crashes=20, runs=201)
