@@ -131,7 +131,7 @@ def rounds(where: str, place: Place | None, start: Callable[[str], Child], kills
 
 
 def test_consumers_are_killed_in_the_middle_of_messages(
-    path: Path, start: Callable[[str], Child]
+    where: str, place: Place | None, start: Callable[[str], Child]
 ) -> None:
     rounds(where, place, start, 3)
 
@@ -144,7 +144,7 @@ def test_consumers_are_killed_50_times(
 
 
 def test_a_message_that_kills_its_consumers_ends_as_the_only_dead_letter(
-    path: Path, start: Callable[[str], Child]
+    where: str, place: Place | None, start: Callable[[str], Child]
 ) -> None:
     fill(where, 6, 1)
     # The first time it was one of several, and nobody knew which of them had done it.

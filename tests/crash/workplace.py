@@ -59,6 +59,8 @@ FLOWS = """
         # What a receiver that looks at the key would have to tell apart.
         at = runtime.execution_info
         mark(f"{at.thread_id} {state['n']} {at.task_id}")
+        if state["n"] == 5:
+            wait_here(at.thread_id)
         return {"n": state["n"] + 1, "log": [state["n"]]}
 
     steady = StateGraph(State).add_node("pay_once", pay_once).add_edge(START, "pay_once")
