@@ -30,7 +30,7 @@ def said(process: subprocess.Popen[str]) -> list[str]:
 
 def test_inputs_of_many_processes_at_once(folder, soak) -> None:
     """All are handled, none twice, and each caller gets the result of its own."""
-    processes, each = (16, 60) if soak else (3, 8)
+    processes, each = (16, 60) if soak else (2, 25)
     inputs = [[{"n": 100 * p + k} for k in range(each)] for p in range(processes)]
     callers = [folder.call("holding", given) for given in inputs]
     go(*callers)

@@ -5,17 +5,23 @@ a node does is a line with its task's id, the key by which a receiver tells a re
 """
 
 import json
+import operator
 import signal
 import subprocess
 import sys
 import threading
 from collections import Counter
 from pathlib import Path
+from typing import Annotated, TypedDict
 
 import pytest
 
 from dashflow.checkpoint.saver import LogSaver
 from dashflow.core.events import RunDeadLettered, RunFailed, RunFinished, StepCompleted
+from dashflow.errors import StorageUnavailableError
+from dashflow.graph import START, StateGraph
+from dashflow.log.postgres import PostgresLog
+from dashflow.worker import Report, Worker
 from tests.crash.workplace import Folder
 from tests.postgres import Place, PostgresServer
 
@@ -25,6 +31,11 @@ pytestmark = [
 ]
 
 STEPS = 40
+CONFIG = {"configurable": {"thread_id": "t"}}
+
+
+class State(TypedDict, total=False):
+    log: Annotated[list[str], operator.add]
 
 
 class Reader:
@@ -109,6 +120,35 @@ def check(folder: Folder, threads: list[str], *, killed: set[str]) -> None:
 
 def test_runs_go_on_when_the_server_crashes(server: PostgresServer, tmp_path: Path) -> None:
     crash_under_runs(server, tmp_path, crashes=2, runs=12)
+
+
+def test_a_run_that_lost_patience_is_finished_by_the_worker_beside_it(server: PostgresServer) -> None:
+    """Its caller is told at once, and asks no more; the worker waits until the server is back."""
+    log = PostgresLog(Place(server.dsn).log, patience_seconds=0)
+    ran: list[str] = []
+    waits, finished = threading.Event(), threading.Event()
+
+    def crash(state: State) -> State:
+        ran.append("crash")
+        if len(ran) == 1:
+            server.stop("immediate")
+        return {"log": ["crashed"]}
+
+    def tell(report: Report) -> None:
+        (finished if report.what == "finished" else waits).set()
+
+    graph = StateGraph(State).add_node("crash", crash).add_edge(START, "crash")
+    compiled = graph.compile(checkpointer=LogSaver(log))
+    with Worker(compiled, every=0.02, tell=tell):
+        with pytest.raises(StorageUnavailableError, match="What was recorded before is safe"):
+            compiled.invoke({"log": ["in"]}, CONFIG, durability="sync")
+        assert waits.wait(60)
+        server.start()
+        assert finished.wait(60)
+    assert compiled.get_state(CONFIG).values == {"log": ["in", "crashed"]}
+    assert ran == ["crash"] * 2
+    assert log.streams(category="run")[0].owner == ""
+    log.close()
 
 
 @pytest.mark.soak
