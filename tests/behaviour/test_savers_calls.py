@@ -188,7 +188,24 @@ def test_filter_keys_are_names_and_nothing_else(saver, key):
         saver.list(None, filter={key: 1})
 
 
-ALIKE = ["t1", "t12", "t1-2", "t1/2", "t1|2", "t1:2", "t_", "t%", "T1", "t1 ", "t", "t1'", 't1"--', "%", "-", "run-t1"]
+ALIKE = [
+    "t1",
+    "t12",
+    "t1-2",
+    "t1/2",
+    "t1|2",
+    "t1:2",
+    "t_",
+    "t%",
+    "T1",
+    "t1 ",
+    "t",
+    "t1'",
+    't1"--',
+    "%",
+    "-",
+    "run-t1",
+]
 
 
 @pytest.mark.feature("SEC-11")

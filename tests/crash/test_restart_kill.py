@@ -1,7 +1,7 @@
 """The PostgreSQL server crashes again and again under runs of graphs in several processes: none notices.
 
-Some of the programs that began the runs live on, some are killed; workers finish what these leave behind. What
-a node does is a line with its task's id, the key by which a receiver tells a repetition.
+Some of the programs that began the runs live on, some are killed; workers finish what these leave behind.
+What a node does is a line with its task's id, the key by which a receiver tells a repetition.
 """
 
 import json

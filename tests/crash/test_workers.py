@@ -186,6 +186,30 @@ def test_of_many_processes_that_answer_one_question_one_pays(folder, processes) 
     of_processes_one_pays(folder, processes, 1000)
 
 
+LEAVER = """
+import sys, threading, flows
+from dashflow.checkpoint.saver import LogSaver
+from dashflow.log.open import open_log
+
+graph = flows.holding.with_checkpointer(LogSaver(open_log(sys.argv[1])))
+call = lambda: graph.invoke({"n": 8}, {"configurable": {"thread_id": "t"}})
+threading.Thread(target=call, daemon=True).start()
+sys.stdin.readline()
+"""
+
+
+def test_a_program_that_ends_in_the_middle_of_a_run(folder) -> None:
+    """In an orderly way: its log was closed, and nobody has to wait for a lease."""
+    (folder.path / "hold 8").touch()
+    program = folder.process("-c", LEAVER, folder.where)
+    folder.wait_for("8")
+    program.communicate("end\n")
+    assert program.returncode == 0
+    (folder.path / "hold 8").unlink()
+    assert [line["what"] for line in folder.work()] == ["taken over", "finished"]
+    assert folder.values() == ([8], "finished")
+
+
 def test_plan_runs_of_the_log_are_finished_too(folder) -> None:
     (folder.path / "shop").mkdir()
     (folder.path / "shop" / "stock.py").write_text("STOCK = 3  # TODO: count\n")

@@ -1,7 +1,7 @@
 """A folder where real processes run graphs on one log, are killed, and are looked at. For tests of crashes.
 
-What nodes do to the world is a line in a file, so a node that ran twice has two. The log is a file there, or a
-schema of a PostgreSQL server: one text for both.
+What nodes do to the world is a line in a file, so a node that ran twice has two. The log is a file there, or
+a schema of a PostgreSQL server: one text for both.
 """
 
 import json
@@ -240,7 +240,6 @@ class Folder:
         with self.log() as log:
             state = LogSaver(log).reader.head(thread)
         return state.values.get("log"), state.status
-
 
 
 def say(line: str, *callers: subprocess.Popen[str]) -> None:

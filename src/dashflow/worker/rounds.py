@@ -24,7 +24,7 @@ from dashflow.errors import (
 )
 from dashflow.pregel.takeover import adopt, take_over
 from dashflow.runtime import RunControl
-from dashflow.worker.report import Report
+from dashflow.worker.report import Report, What
 
 if TYPE_CHECKING:
     from dashflow.worker.plans import PlanRecovery
