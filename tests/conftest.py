@@ -54,6 +54,14 @@ def _uncounted(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.delenv(name)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """In the soak profile, what takes its counts from ``soak`` is run by ``-m soak`` too."""
+    if os.environ.get("DASHFLOW_TEST_PROFILE") == "soak":
+        for item in items:
+            if "soak" in getattr(item, "fixturenames", ()):
+                item.add_marker("soak")
+
+
 @pytest.fixture(scope="session")
 def soak() -> bool:
     """Whether this run has the full counts."""

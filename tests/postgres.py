@@ -89,6 +89,12 @@ class Place:
             cursor = connection.execute(sql.replace("{schema}", self.schema).encode(), parameters or None)
             return cursor.fetchall() if cursor.description else []
 
+    def end_lease(self, process: int) -> None:
+        """A process is dead, and everybody may know it at once: nobody waits here for the end of its lease,
+        which is all that a server knows of who lives."""
+        late = "UPDATE {schema}.instances SET lease = clock_timestamp() WHERE instance LIKE %s"
+        self.execute(late, f"%-{process}-%")
+
     def drop(self) -> None:
         """Remove it whole."""
         self.execute("DROP SCHEMA IF EXISTS {schema} CASCADE")

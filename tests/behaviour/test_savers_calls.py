@@ -9,11 +9,13 @@ from pydantic import BaseModel
 
 from dashflow.checkpoint.base import create_checkpoint, empty_checkpoint
 from dashflow.checkpoint.memory import InMemorySaver, MemorySaver
+from dashflow.checkpoint.saver import LogSaver
 from dashflow.checkpoint.serde.jsonplus import JsonPlusSerializer
 from dashflow.checkpoint.sqlite import SqliteSaver
 from dashflow.checkpoint.sqlite.aio import AsyncSqliteSaver
 from dashflow.errors import OwnershipConflictError
 from dashflow.log.base import Append
+from dashflow.log.postgres import PostgresLog
 
 pytestmark = pytest.mark.feature("PERSIST-006")
 
@@ -47,14 +49,18 @@ def opened(kind, path):
     if kind.startswith("memory"):
         yield InMemorySaver()
         return
-    saver = AsyncSqliteSaver(path) if kind.endswith("async") else SqliteSaver(path)
+    if kind == "postgres":
+        saver = LogSaver(PostgresLog(path))
+    else:
+        saver = AsyncSqliteSaver(path) if kind.endswith("async") else SqliteSaver(path)
     yield saver
     saver.log.close()
 
 
-@pytest.fixture(params=["memory", "memory async", "sqlite", "sqlite async"])
+@pytest.fixture(params=["memory", "memory async", "sqlite", "sqlite async", "postgres"])
 def saver(request, tmp_path):
-    with opened(request.param, tmp_path / "threads.db") as saver:
+    postgres = request.getfixturevalue("postgres").log if request.param == "postgres" else None
+    with opened(request.param, postgres or tmp_path / "threads.db") as saver:
         yield Called(saver, request.param.endswith("async"))
 
 
@@ -180,6 +186,43 @@ def test_filter_keys_are_names_and_nothing_else(saver, key):
     put(saver, 1)
     with pytest.raises(ValueError, match="Invalid filter key"):
         saver.list(None, filter={key: 1})
+
+
+ALIKE = [
+    "t1",
+    "t12",
+    "t1-2",
+    "t1/2",
+    "t1|2",
+    "t1:2",
+    "t_",
+    "t%",
+    "T1",
+    "t1 ",
+    "t",
+    "t1'",
+    't1"--',
+    "%",
+    "-",
+    "run-t1",
+]
+
+
+@pytest.mark.feature("SEC-11")
+@pytest.mark.parametrize("gone", ["t1", "t%", "t_", "t", "-"])
+def test_threads_whose_names_begin_alike_see_nothing_of_each_other(saver, gone):
+    """Names of tenants are parts of threads' names: none is another one's, or stands for one."""
+    for number, thread in enumerate(ALIKE):
+        put(saver, number, thread=thread)
+        put(saver, number + 100, thread=thread, ns=f"{gone}|x")
+    for number, thread in enumerate(ALIKE):
+        everything = saver.list({"configurable": {"thread_id": thread}})
+        assert sorted(ids(everything)) == sorted([f"id-{number}", f"id-{number + 100}"])
+    saver.delete_thread(gone)
+    assert sorted({one.config["configurable"]["thread_id"] for one in saver.list(None)}) == sorted(
+        {*ALIKE} - {gone}
+    )
+    assert saver.get_tuple(config(gone)) is saver.get_tuple(config(gone, f"{gone}|x")) is None
 
 
 # -- writes -------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 import asyncio
 import operator
 import threading
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, TypedDict
@@ -11,9 +12,9 @@ import pytest
 
 from dashflow.checkpoint.memory import InMemorySaver
 from dashflow.checkpoint.saver import LogSaver
-from dashflow.errors import LogClosedError, UsageError
+from dashflow.errors import LogClosedError, StorageUnavailableError, UsageError
 from dashflow.graph import START, StateGraph
-from dashflow.log.base import Append, NewEvent
+from dashflow.log.base import Append, Appended, NewEvent
 from dashflow.log.memory import MemoryLog
 from dashflow.runtime import get_runtime
 from dashflow.types import Command, interrupt
@@ -366,3 +367,87 @@ def test_what_cannot_be_a_worker_is_refused(house) -> None:
     ):
         with pytest.raises(UsageError, match=match):
             make()
+
+
+# -- a log that cannot be written for a while --------------------------------------------------------
+
+
+class Away(MemoryLog):
+    """A log whose server goes away for some of its appends, the first of which it may have made."""
+
+    def __init__(self, store: Any = None) -> None:
+        super().__init__(store)
+        self.appends = 0
+        self.away = range(0)
+        self.made = False
+
+    def append(self, append: Append) -> Appended:
+        self.appends += 1
+        if self.appends not in self.away:
+            return super().append(append)
+        if self.made and self.appends == self.away.start:
+            super().append(append)
+        raise StorageUnavailableError(self.where, "the server cannot be reached")
+
+
+@pytest.mark.feature("NEW-08")
+@pytest.mark.parametrize("made", [False, True])
+@pytest.mark.parametrize("first", range(1, 6))
+def test_a_run_that_ended_since_its_log_was_away_is_finished_by_the_worker_beside_it(
+    house, kind, first, made
+) -> None:
+    """Unasked: its caller was told, and somebody else might have asked before the log was back."""
+    log = Away(house.alive.store)
+    log.away, log.made = range(first, first + 3), made
+    graph = house.graph(log, "a", "b", "c")
+    with pytest.raises(StorageUnavailableError):
+        graph.invoke({"log": ["in"]}, CONFIG, durability="sync")
+    accepted = bool(graph.get_state(CONFIG).values)
+    log.away = range(0)
+    # The log is the same; whose saver it was that left the run does not matter.
+    drive(Worker(house.graph(log, "a", "b", "c"), LogSaver(log), tell=house.reports.append), kind)
+    state = graph.get_state(CONFIG)
+    if accepted:
+        assert (state.values, state.next) == ({"log": ["in", "a", "b", "c"]}, ())
+    assert [info.owner for info in log.streams(category="run")] == [""] * accepted
+    repeats = Counter(house.ran) - Counter("abc")
+    assert sum(repeats.values()) <= 1
+
+
+@pytest.mark.feature("NEW-08")
+@pytest.mark.parametrize("made", [False, True])
+@pytest.mark.parametrize("later", range(1, 4))
+def test_a_workers_run_goes_on_when_the_log_is_back(house, kind, later, made) -> None:
+    house.die("a", "b", "c", at="b", durability="sync")
+    house.ran.clear()
+    log = Away(house.alive.store)
+    log.made = made
+    graph = house.graph(log, "a", "b", "c")
+
+    def tell(report: Report) -> None:
+        house.reports.append(report)
+        if report.what == "taken over" and not log.away:
+            log.away = range(log.appends + later, log.appends + later + 1)
+
+    drive(Worker(graph, LogSaver(log), tell=tell), kind)
+    assert graph.get_state(CONFIG).values == {"log": ["in", "a", "b", "c"]}
+    assert [info.owner for info in log.streams(category="run")] == [""]
+    assert "trouble" in house.told()
+    assert sum((Counter(house.ran) - Counter("bc")).values()) <= 1
+
+
+@pytest.mark.feature("NEW-08")
+def test_a_run_for_which_there_is_never_room_is_a_dead_letter(house, kind) -> None:
+    class Full(MemoryLog):
+        def append(self, append: Append) -> Appended:
+            if house.ran and any(event.type == "StepCompleted" for event in append.events):
+                raise StorageUnavailableError(self.where, "the disk is full")
+            return super().append(append)
+
+    log = Full(house.alive.store)
+    graph = house.graph(log, "large")
+    with pytest.raises(StorageUnavailableError):
+        graph.invoke({"log": ["in"]}, CONFIG, durability="sync")
+    drive(Worker(graph, LogSaver(log), every=0.01, tell=house.reports.append, max_attempts=3), kind)
+    assert house.told()[-1] == "dead letter"
+    assert house.ran == ["large"] * 3

@@ -6,14 +6,9 @@ import subprocess
 
 import pytest
 
-from tests.crash.workplace import Folder, go, killed
+from tests.crash.workplace import Folder, go
 
 pytestmark = pytest.mark.feature("NEW-08", "NEW-01")
-
-
-@pytest.fixture
-def folder(tmp_path) -> Folder:
-    return Folder(tmp_path)
 
 
 def held(folder: Folder, number: int, **options) -> subprocess.Popen[str]:
@@ -35,7 +30,7 @@ def said(process: subprocess.Popen[str]) -> list[str]:
 
 def test_inputs_of_many_processes_at_once(folder, soak) -> None:
     """All are handled, none twice, and each caller gets the result of its own."""
-    processes, each = (16, 60) if soak else (3, 8)
+    processes, each = (16, 60) if soak else (2, 25)
     inputs = [[{"n": 100 * p + k} for k in range(each)] for p in range(processes)]
     callers = [folder.call("holding", given) for given in inputs]
     go(*callers)
@@ -54,9 +49,9 @@ def test_a_caller_that_is_killed_while_its_input_waits(folder, both) -> None:
     first = held(folder, 1)
     second = folder.call("holding", {"n": 2})
     folder.wait_until_queued(1)
-    killed(second)
+    folder.kill(second)
     if both:
-        killed(first)
+        folder.kill(first)
         let_go(folder, 1)
     else:
         let_go(folder, 1)
@@ -103,7 +98,7 @@ def test_a_process_that_dies_while_it_takes_the_place_of_a_run(folder) -> None:
     (folder.path / "hold 2").touch()
     second = folder.call("holding", {"n": 2}, strategy="interrupt")
     folder.wait_for("2")
-    killed(second)
+    folder.kill(second)
     let_go(folder, 2)
     let_go(folder, 1)
     assert said(first)[-1] == "refused SUPERSEDED"

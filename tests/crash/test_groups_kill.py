@@ -1,6 +1,6 @@
 """kill -9 of consumers in the middle of messages: every message is handled again, none is lost.
 
-Consumers are real processes on one file. Each tells of a message before and after it has handled it.
+Consumers are real processes on one log. Each tells of a message before and after it has handled it.
 """
 
 import random
@@ -8,14 +8,14 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
 from dashflow.log.base import Append
 from dashflow.log.groups import ConsumerGroup
-from dashflow.log.sqlite import SqliteLog
+from dashflow.log.open import open_log
 from dashflow.testing.log_case import new_events
+from tests.postgres import Place
 
 pytestmark = [
     pytest.mark.feature("LOG-03"),
@@ -25,10 +25,10 @@ pytestmark = [
 CONSUMER = """
 import sys
 from dashflow.log.groups import ConsumerGroup
-from dashflow.log.sqlite import SqliteLog
+from dashflow.log.open import open_log
 
-path, mode = sys.argv[1:]
-log = SqliteLog(path)
+where, mode = sys.argv[1:]
+log = open_log(where)
 group = ConsumerGroup(log, "billing", category="run", visibility=600)
 with group.consumer(prefetch=20) as consumer:
     for message in consumer:
@@ -43,18 +43,16 @@ log.close()
 """
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "log.db"
+Child = subprocess.Popen[str]
 
 
 @pytest.fixture
-def start(path: Path) -> Iterator[Callable[[str], "subprocess.Popen[str]"]]:
+def start(where: str) -> Iterator[Callable[[str], Child]]:
     """Starts consumers, and sees to it that none outlives the test."""
-    children: list[subprocess.Popen[str]] = []
+    children: list[Child] = []
 
-    def starting(mode: str) -> "subprocess.Popen[str]":
-        command = [sys.executable, "-c", CONSUMER, str(path), mode]
+    def starting(mode: str) -> Child:
+        command = [sys.executable, "-c", CONSUMER, where, mode]
         child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         children.append(child)
         return child
@@ -65,28 +63,35 @@ def start(path: Path) -> Iterator[Callable[[str], "subprocess.Popen[str]"]]:
         child.communicate()
 
 
-def said(child: "subprocess.Popen[str]") -> list[str]:
+def said(child: Child) -> list[str]:
     assert child.stdout is not None
     return child.stdout.readline().split()
 
 
-def go_on(child: "subprocess.Popen[str]") -> None:
+def go_on(child: Child) -> None:
     assert child.stdin is not None
     child.stdin.write("\n")
     child.stdin.flush()
 
 
-def fill(path: Path, streams: int, count: int) -> int:
-    log = SqliteLog(path)
+def fill(where: str, streams: int, count: int) -> int:
+    log = open_log(where)
     for number in range(streams):
         log.append(Append(f"run-{number}", new_events(count)))
     log.close()
     return streams * count
 
 
-def the_rest(path: Path) -> Counter[tuple[str, int]]:
+def kill(child: Child, place: Place | None) -> None:
+    child.kill()
+    child.communicate()
+    if place is not None:
+        place.end_lease(child.pid)
+
+
+def the_rest(where: str) -> Counter[tuple[str, int]]:
     """Handle what is left, here; what was handled. No claim has run out: it is known who is dead."""
-    log = SqliteLog(path)
+    log = open_log(where)
     seen: Counter[tuple[str, int]] = Counter()
     group = ConsumerGroup(log, "billing", category="run", visibility=600)
     with group.consumer() as consumer:
@@ -101,9 +106,9 @@ def the_rest(path: Path) -> Counter[tuple[str, int]]:
     return seen
 
 
-def rounds(path: Path, start: Callable[[str], "subprocess.Popen[str]"], kills: int) -> None:
+def rounds(where: str, place: Place | None, start: Callable[[str], Child], kills: int) -> None:
     chance = random.Random(20_240_117)
-    total = fill(path, 20, 10 * kills)
+    total = fill(where, 20, 10 * kills)
     done: Counter[tuple[str, int]] = Counter()
     for number in range(kills):
         victim, other = start("flush" if number % 2 else "lazy"), start("lazy")
@@ -115,42 +120,42 @@ def rounds(path: Path, start: Callable[[str], "subprocess.Popen[str]"], kills: i
                 assert what == "done"
                 done[stream, int(version)] += 1
             assert said(child)[0] == "begins"
-            child.kill()  # in the middle of a message
-            child.communicate()
-    rest = the_rest(path)
+            kill(child, place)  # in the middle of a message
+    rest = the_rest(where)
     everything = {name for name, times in (done + rest).items() if times}
     assert len(everything) == total
-    log = SqliteLog(path)
+    log = open_log(where)
     status = ConsumerGroup(log, "billing", category="run").status()
     assert (status.acknowledged, status.waiting, status.claimed, status.dead) == (total, 0, 0, 0)
     log.close()
 
 
 def test_consumers_are_killed_in_the_middle_of_messages(
-    path: Path, start: Callable[[str], "subprocess.Popen[str]"]
+    where: str, place: Place | None, start: Callable[[str], Child]
 ) -> None:
-    rounds(path, start, 3)
+    rounds(where, place, start, 3)
 
 
 @pytest.mark.soak
-def test_consumers_are_killed_50_times(path: Path, start: Callable[[str], "subprocess.Popen[str]"]) -> None:
-    rounds(path, start, 50)
+def test_consumers_are_killed_50_times(
+    where: str, place: Place | None, start: Callable[[str], Child]
+) -> None:
+    rounds(where, place, start, 50)
 
 
 def test_a_message_that_kills_its_consumers_ends_as_the_only_dead_letter(
-    path: Path, start: Callable[[str], "subprocess.Popen[str]"]
+    where: str, place: Place | None, start: Callable[[str], Child]
 ) -> None:
-    fill(path, 6, 1)
+    fill(where, 6, 1)
     # The first time it was one of several, and nobody knew which of them had done it.
     for _ in range(1 + 5):
         child = start("lazy")
         while said(child)[1] != "run-3":
             go_on(child)
             assert said(child)[0] == "done"
-        child.kill()
-        child.communicate()
-    the_rest(path)
-    log = SqliteLog(path)
+        kill(child, place)
+    the_rest(where)
+    log = open_log(where)
     group = ConsumerGroup(log, "billing", category="run")
     assert [(letter.key, letter.attempts) for letter in group.dead_letters()] == [("run-3", 5)]
     assert group.status().acknowledged == 5

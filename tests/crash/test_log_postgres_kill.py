@@ -30,7 +30,7 @@ from tests.crash.log_children import (
     said,
     tell,
 )
-from tests.postgres import GIVEN, Place, PostgresServer, start_server
+from tests.postgres import Place, PostgresServer
 
 pytestmark = [
     pytest.mark.feature("PERSIST-001", "PERSIST-004", "NEW-08"),
@@ -42,16 +42,6 @@ pytestmark = [
 def start() -> Iterator[Start]:
     with children() as starting:
         yield starting
-
-
-@pytest.fixture
-def server() -> Iterator[PostgresServer]:
-    """A server to crash, which flushes its disk as in earnest."""
-    if GIVEN:
-        pytest.skip("the server that the environment names is not ours to crash")
-    running = start_server()
-    yield running
-    running.close()
 
 
 def take_over(log: EventLog, stream: str) -> Appended:

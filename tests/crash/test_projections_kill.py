@@ -5,14 +5,13 @@ import random
 import subprocess
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from dashflow.log.base import Append, Record
+from dashflow.log.open import open_log
 from dashflow.log.projections import Projection, Projector, View
-from dashflow.log.sqlite import SqliteLog
 from dashflow.testing.log_case import new_events
 
 pytestmark = [
@@ -23,8 +22,8 @@ pytestmark = [
 KEEPER = """
 import sys
 from dashflow.log import projections
+from dashflow.log.open import open_log
 from dashflow.log.projections import Projection, Projector
-from dashflow.log.sqlite import SqliteLog
 
 projections.BATCH = 10
 
@@ -34,7 +33,7 @@ class Counts(Projection):
         print(record.position, flush=True)
         return {record.stream: view.get(record.stream, 0) + 1}
 
-Projector(SqliteLog(sys.argv[1]), Counts()).follow()
+Projector(open_log(sys.argv[1]), Counts()).follow()
 """
 
 
@@ -45,14 +44,14 @@ class Counts(Projection):
         return {record.stream: view.get(record.stream, 0) + 1}
 
 
-def rounds(path: Path, kills: int) -> None:
+def rounds(where: str, kills: int) -> None:
     chance = random.Random(20_240_117)
-    log = SqliteLog(path)
+    log = open_log(where)
     for number in range(kills):
         log.append(Append(f"run-{number % 7}", new_events(200)))
         # All say into one pipe what they do: of several, any may do it all.
         hears, says = os.pipe()
-        command = [sys.executable, "-c", KEEPER, str(path)]
+        command = [sys.executable, "-c", KEEPER, where]
         keepers = [subprocess.Popen(command, stdout=says) for _ in range(1 + number % 2)]
         os.close(says)
         with open(hears) as lines:
@@ -70,10 +69,10 @@ def rounds(path: Path, kills: int) -> None:
     log.close()
 
 
-def test_a_keeper_is_killed_at_any_point(tmp_path: Path) -> None:
-    rounds(tmp_path / "log.db", 4)
+def test_a_keeper_is_killed_at_any_point(where: str) -> None:
+    rounds(where, 4)
 
 
 @pytest.mark.soak
-def test_a_keeper_is_killed_at_any_point_100_times(tmp_path: Path) -> None:
-    rounds(tmp_path / "log.db", 100)
+def test_a_keeper_is_killed_at_any_point_100_times(where: str) -> None:
+    rounds(where, 100)

@@ -4,29 +4,23 @@ import json
 import random
 import signal
 from collections import Counter
-from contextlib import closing
+from pathlib import Path
 
 import pytest
 
 from dashflow.checkpoint.saver import LogSaver
-from dashflow.log.sqlite import SqliteLog
 from dashflow.planner.core.state import RunStatus
 from dashflow.planner.runs import PlanRequest, PlanRuns
-from tests.crash.workplace import Folder, go, killed
+from tests.crash.workplace import Folder, hear, say
 
 pytestmark = pytest.mark.feature("NEW-01", "NEW-08", "PERSIST-004", "SCALE-01")
-
-
-@pytest.fixture
-def folder(tmp_path) -> Folder:
-    return Folder(tmp_path)
 
 
 def test_the_command_finishes_what_a_killed_process_began(folder) -> None:
     (folder.path / "hold 7").touch()
     process = folder.call("holding", {"n": 7})
     folder.wait_for("7")
-    killed(process)
+    folder.kill(process)
     (folder.path / "hold 7").unlink()
     assert folder.values() == (None, "running")
     assert [line["what"] for line in folder.work()] == ["taken over", "finished"]
@@ -42,7 +36,7 @@ def test_an_input_is_durable_before_the_first_node_runs(folder, soak) -> None:
         (folder.path / f"hold {number}").touch()
         process = folder.call("holding", {"n": number}, f"t{number}")
         folder.wait_for(str(number))
-        killed(process)
+        folder.kill(process)
         (folder.path / f"hold {number}").unlink()
     told = Counter(line["what"] for line in folder.work())
     assert told == {"taken over": len(numbers), "finished": len(numbers)}
@@ -56,7 +50,7 @@ def test_workers_that_are_killed_again_and_again(folder, soak) -> None:
     process = folder.call("counting", {"n": 0}, *threads)
     while folder.effects()["40"] < 1:
         pass
-    killed(process)
+    folder.kill(process)
     kills = 1
     for _ in range(200 if soak else 4):
         before = sum(folder.effects().values())
@@ -65,7 +59,7 @@ def test_workers_that_are_killed_again_and_again(folder, soak) -> None:
         while sum(folder.effects().values()) < before + more and worker.poll() is None:
             if folder.effects()["59"] and not unfinished(folder):
                 break
-        killed(worker)
+        folder.kill(worker)
         kills += 1
     folder.work()
     with folder.log() as log:
@@ -92,7 +86,7 @@ def test_two_workers_on_one_log(folder) -> None:
         (folder.path / f"hold {number}").touch()
         process = folder.call("holding", {"n": int(number)}, thread)
         folder.wait_for(number)
-        killed(process)
+        folder.kill(process)
         (folder.path / f"hold {number}").unlink()
     workers = [folder.worker("--once") for _ in range(2)]
     lines = [json.loads(line) for one in workers for line in one.communicate()[0].splitlines()]
@@ -102,12 +96,12 @@ def test_two_workers_on_one_log(folder) -> None:
 
 
 def test_a_node_that_kills_its_process_ends_as_a_dead_letter(folder) -> None:
-    with folder.call("poisonous", {"n": 1}) as process:
-        process.communicate()
+    process = folder.call("poisonous", {"n": 1})
+    folder.gone(process)
     assert process.returncode == 9
     for _ in range(4):
-        with folder.worker("--once") as worker:
-            worker.communicate()
+        worker = folder.worker("--once")
+        folder.gone(worker)
         assert worker.returncode == 9
     assert [line["what"] for line in folder.work()] == ["dead letter"]
     assert folder.work() == []
@@ -150,7 +144,7 @@ def test_a_run_whose_node_blocks_past_the_lease_keeps_its_owner(folder) -> None:
     (folder.path / "hold 5").touch()
     process = folder.call("holding", {"n": 5}, lease=0.3)
     folder.wait_for("5")
-    with closing(SqliteLog(folder.path / "threads.db", lease_seconds=0.3)) as log:
+    with folder.log(lease=0.3) as log:
         [before] = [info.owner for info in log.streams(category="run")]
         subscription = log.subscribe(stream="run-t", after=log.read("run-t")[-1].position)
         for _ in range(5):
@@ -163,20 +157,57 @@ def test_a_run_whose_node_blocks_past_the_lease_keeps_its_owner(folder) -> None:
     assert folder.effects() == {"hold 5": 1}
 
 
-@pytest.mark.parametrize("processes", [2, 4])
-def test_of_many_processes_that_answer_one_question_one_pays(folder, processes, soak) -> None:
-    """The others are told before a node runs: with a conflict, or that there is nothing left to do."""
-    for trial in range(500 if soak else 2):
-        thread = f"t{trial}"
-        with folder.call("paying", {"n": 1}, thread) as process:
-            assert process.communicate()[0].splitlines()[-1] == "result []"
-        callers = [folder.call("paying", "answer", thread) for _ in range(processes)]
-        go(*callers)
-        said = Counter(caller.communicate()[0].splitlines()[-1] for caller in callers)
+def of_processes_one_pays(folder, processes: int, trials: int) -> None:
+    asker = folder.call("paying", {"n": 1}, "-")
+    callers = [folder.call("paying", "answer", "-") for _ in range(processes)]
+    assert [hear(one) for one in (asker, *callers)] == ["ready"] * (processes + 1)
+    for trial in range(trials):
+        say(f"t{trial}", asker)
+        assert hear(asker) == "result []"
+        say(f"t{trial}", *callers)
+        said = Counter(map(hear, callers))
         assert folder.effects() == {"pay": trial + 1}
         assert said['result ["yes", "paid"]'] >= 1
         assert set(said) <= {'result ["yes", "paid"]', "refused OWNED", "refused VERSION_CONFLICT"}
-        assert folder.values(thread) == (["yes", "paid"], "finished")
+        assert folder.values(f"t{trial}") == (["yes", "paid"], "finished")
+    for one in (asker, *callers):
+        assert one.communicate()[1] == ""
+        assert one.returncode == 0
+
+
+def test_of_processes_that_answer_one_question_one_pays(folder) -> None:
+    """The others are told before a node runs: with a conflict, or that there is nothing left to do."""
+    of_processes_one_pays(folder, 4, 6)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("processes", [2, 4, 8, 16])
+def test_of_many_processes_that_answer_one_question_one_pays(folder, processes) -> None:
+    of_processes_one_pays(folder, processes, 1000)
+
+
+LEAVER = """
+import sys, threading, flows
+from dashflow.checkpoint.saver import LogSaver
+from dashflow.log.open import open_log
+
+graph = flows.holding.with_checkpointer(LogSaver(open_log(sys.argv[1])))
+call = lambda: graph.invoke({"n": 8}, {"configurable": {"thread_id": "t"}})
+threading.Thread(target=call, daemon=True).start()
+sys.stdin.readline()
+"""
+
+
+def test_a_program_that_ends_in_the_middle_of_a_run(folder) -> None:
+    """In an orderly way: its log was closed, and nobody has to wait for a lease."""
+    (folder.path / "hold 8").touch()
+    program = folder.process("-c", LEAVER, folder.where)
+    folder.wait_for("8")
+    program.communicate("end\n")
+    assert program.returncode == 0
+    (folder.path / "hold 8").unlink()
+    assert [line["what"] for line in folder.work()] == ["taken over", "finished"]
+    assert folder.values() == ([8], "finished")
 
 
 def test_plan_runs_of_the_log_are_finished_too(folder) -> None:
@@ -202,8 +233,9 @@ def test_graphs_that_cannot_be_loaded_are_refused(folder) -> None:
         ("missing.py:graph", "no file"),
         ("flows:mark", "is a function"),
     ):
-        with folder.process("-m", "dashflow", "worker", name, "--db", "threads.db", "--once") as process:
+        words = ("-m", "dashflow", "worker", name, "--db", folder.where, "--once")
+        with folder.process(*words) as process:
             _, err = process.communicate()
         assert process.returncode == 2
         assert said in err
-    assert not (folder.path / "threads.db").exists()
+    assert not Path(folder.where).exists()

@@ -1,6 +1,7 @@
 """A folder where real processes run graphs on one log, are killed, and are looked at. For tests of crashes.
 
-What nodes do to the world is a line in a file, so a node that ran twice has two.
+What nodes do to the world is a line in a file, so a node that ran twice has two. The log is a file there, or
+a schema of a PostgreSQL server: one text for both.
 """
 
 import json
@@ -16,13 +17,17 @@ from typing import Any
 
 from dashflow.checkpoint.inbox import Inbox
 from dashflow.checkpoint.saver import LogSaver
-from dashflow.log.open import open_log
+from dashflow.log.base import EventLog
+from dashflow.log.postgres import PostgresLog
+from dashflow.log.sqlite import SqliteLog
+from tests.postgres import Place
 
 FLOWS = """
     import os, sys, time
     from operator import add
     from typing import Annotated, Any, TypedDict
     from dashflow.graph import END, START, StateGraph
+    from dashflow.runtime import Runtime
     from dashflow.types import interrupt
 
     HERE = os.path.dirname(os.path.abspath(__file__))
@@ -49,6 +54,18 @@ FLOWS = """
     counting = StateGraph(State).add_node("count", count).add_edge(START, "count")
     counting.add_conditional_edges("count", lambda s: END if s["n"] >= 60 else "count")
     counting = counting.compile(name="counting")
+
+    def pay_once(state, runtime: Runtime):
+        # What a receiver that looks at the key would have to tell apart.
+        at = runtime.execution_info
+        mark(f"{at.thread_id} {state['n']} {at.task_id}")
+        if state["n"] == 5:
+            wait_here(at.thread_id)
+        return {"n": state["n"] + 1, "log": [state["n"]]}
+
+    steady = StateGraph(State).add_node("pay_once", pay_once).add_edge(START, "pay_once")
+    steady.add_conditional_edges("pay_once", lambda s: END if s["n"] >= 40 else "pay_once")
+    steady = steady.compile(name="steady")
 
     def hold(state):
         mark(f"hold {state['n']}")
@@ -84,12 +101,15 @@ CALL = """
     import flows
     from dashflow.checkpoint.saver import LogSaver
     from dashflow.errors import DashFlowError
-    from dashflow.log.sqlite import SqliteLog
     from dashflow.types import Command
 
-    name, given, threads, lease, strategy = sys.argv[1:]
-    given = [Command(resume="yes")] if given == "answer" else json.loads(given)
-    saver = LogSaver(SqliteLog(os.path.join(flows.HERE, "threads.db"), lease_seconds=float(lease)))
+    where, name, given, threads, lease, strategy, at_once = sys.argv[1:]
+    if "://" in where:
+        from dashflow.log.postgres import PostgresLog as Log
+    else:
+        from dashflow.log.sqlite import SqliteLog as Log
+    given = Command(resume="yes") if given == "answer" else json.loads(given)
+    saver = LogSaver(Log(where, lease_seconds=float(lease)))
     graph = getattr(flows, name).with_checkpointer(saver)
 
     def call(one, thread):
@@ -106,17 +126,30 @@ CALL = """
         with ThreadPoolExecutor(len(given)) as pool:
             for said in pool.map(lambda one: call(one, threads), given):
                 print(said, flush=True)
+    elif threads == "-":  # on one thread after the other, as told
+        print("ready", flush=True)
+        for line in sys.stdin:
+            print(call(given, line.strip()), flush=True)
     else:
-        for thread in threads.split(","):
-            print(call(given, thread), flush=True)
+        names = threads.split(",")
+        with ThreadPoolExecutor(int(at_once)) as pool:
+            for said in pool.map(lambda thread: call(given, thread), names):
+                print(said, flush=True)
 """
 
 
 class Folder:
-    """A folder with graphs, a log, and what nodes did."""
+    """A folder with graphs, a log, and what nodes did.
 
-    def __init__(self, path: Path) -> None:
+    Args:
+        path: The folder.
+        place: Where the log is on a PostgreSQL server; None: it is a file in the folder.
+    """
+
+    def __init__(self, path: Path, place: Place | None = None) -> None:
         self.path = path
+        self.place = place
+        self.where = str(path / "threads.db") if place is None else place.log
         (path / "flows.py").write_text(textwrap.dedent(FLOWS), encoding="utf-8")
         (path / "call.py").write_text(textwrap.dedent(CALL), encoding="utf-8")
 
@@ -133,18 +166,26 @@ class Folder:
         )
 
     def call(
-        self, graph: str, given: Any, *threads: str, lease: float = 10.0, strategy: str = "enqueue"
+        self,
+        graph: str,
+        given: Any,
+        *threads: str,
+        lease: float = 10.0,
+        strategy: str = "enqueue",
+        at_once: int = 1,
     ) -> subprocess.Popen[str]:
-        """A process that calls a graph, on one thread after the other; a list of inputs, or ``"answer"``, all
-        at once and when it is told ``go``."""
+        """A process that calls a graph with an input, or the ``"answer"`` to a question, on one thread after
+        the other, or on some ``at_once``; ``"-"`` on those that it is told of. With a list of inputs on one
+        thread, all at once, when told ``go``."""
         text = given if given == "answer" else json.dumps(given)
-        return self.process("call.py", graph, text, ",".join(threads or ("t",)), str(lease), strategy)
+        told = (graph, text, ",".join(threads or ("t",)), str(lease), strategy, str(at_once))
+        return self.process("call.py", self.where, *told)
 
     def worker(self, *words: str, graphs: str = "counting holding poisonous paying") -> subprocess.Popen[str]:
         """A worker."""
         names = [f"flows:{graph}" for graph in graphs.split()]
         return self.process(
-            "-m", "dashflow", "worker", *names, "--db", "threads.db", "--every", "0.05", "--json", *words
+            "-m", "dashflow", "worker", *names, "--db", self.where, "--every", "0.05", "--json", *words
         )
 
     def work(self, **options: Any) -> list[dict[str, Any]]:
@@ -156,7 +197,7 @@ class Folder:
 
     def dashflow(self, *words: str) -> str:
         """What a command printed."""
-        with self.process("-m", "dashflow", *words, "--db", "threads.db") as process:
+        with self.process("-m", "dashflow", *words, "--db", self.where) as process:
             out, err = process.communicate()
         assert process.returncode == 0, err
         return out
@@ -178,9 +219,21 @@ class Folder:
         while not (self.path / f"in {name}").exists():
             pass
 
-    def log(self) -> closing[Any]:
+    def log(self, lease: float = 10.0) -> closing[EventLog]:
         """The log, opened here."""
-        return closing(open_log(self.path / "threads.db"))
+        kind = SqliteLog if self.place is None else PostgresLog
+        return closing(kind(self.where, lease_seconds=lease))
+
+    def kill(self, process: subprocess.Popen[str]) -> None:
+        """kill -9."""
+        process.send_signal(signal.SIGKILL)
+        self.gone(process)
+
+    def gone(self, process: subprocess.Popen[str]) -> None:
+        """A process is dead, and everybody may know it: see ``Place.end_lease``."""
+        process.communicate()
+        if self.place is not None:
+            self.place.end_lease(process.pid)
 
     def values(self, thread: str = "t") -> Any:
         """A thread's log channel, and how its last run stands."""
@@ -189,18 +242,21 @@ class Folder:
         return state.values.get("log"), state.status
 
 
-def killed(process: subprocess.Popen[str]) -> None:
-    """kill -9."""
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
+def say(line: str, *callers: subprocess.Popen[str]) -> None:
+    """Tell processes something, all at the same time."""
+    for caller in callers:
+        assert caller.stdin is not None
+        caller.stdin.write(line + "\n")
+        caller.stdin.flush()
+
+
+def hear(caller: subprocess.Popen[str]) -> str:
+    """The next line of a process."""
+    assert caller.stdout is not None
+    return caller.stdout.readline().rstrip("\n")
 
 
 def go(*callers: subprocess.Popen[str]) -> None:
     """Let processes that wait for it call, all at the same time."""
-    for caller in callers:
-        assert caller.stdout is not None
-        assert caller.stdout.readline() == "ready\n"
-    for caller in callers:
-        assert caller.stdin is not None
-        caller.stdin.write("go\n")
-        caller.stdin.flush()
+    assert [hear(caller) for caller in callers] == ["ready"] * len(callers)
+    say("go", *callers)

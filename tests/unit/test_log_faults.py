@@ -6,8 +6,8 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
@@ -162,12 +162,79 @@ def intruder(path: Path, log: SqliteLog) -> Iterator[sqlite3.Connection]:
 
 def test_a_log_that_stays_locked_is_reported(path: Path, intruder: sqlite3.Connection) -> None:
     log = SqliteLog(path, busy_seconds=0.02)
-    with pytest.raises(StorageUnavailableError, match=r"another process has kept it locked for 0\.02 s"):
+    with pytest.raises(StorageUnavailableError, match=r"has kept it locked for 0\.02 s"):
         log.append(Append("run-1", new_events(1)))
     assert log.read_all() == []  # reading goes on
     intruder.execute("COMMIT")
     assert log.append(Append("run-1", new_events(1))).version == 1
     log.close()
+
+
+LOCKER = """
+import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+connection.execute(sys.argv[2])
+connection.execute("BEGIN IMMEDIATE")
+print("locked", flush=True)
+sys.stdin.readline()
+"""
+
+
+@pytest.fixture
+def locker(path: Path) -> Iterator[Callable[[str], "subprocess.Popen[str]"]]:
+    """Starts another program that locks the file and does not end its transaction."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(first: str) -> "subprocess.Popen[str]":
+        command = [sys.executable, "-c", LOCKER, str(path), first]
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        started.append(process)
+        assert process.stdout is not None
+        assert process.stdout.readline() == "locked\n"
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def are_told(path: Path) -> bool:
+    """Whether the system lists the locks of this file system (Linux, and not of every overlay)."""
+    device = os.stat(path.parent).st_dev
+    locks = Path("/proc/locks")
+    return locks.exists() and f" {os.major(device):02x}:{os.minor(device):02x}:" in locks.read_text()
+
+
+@pytest.mark.parametrize("new", [False, True])
+def test_a_second_engine_waits_and_then_says_who_keeps_the_log_locked(
+    path: Path, new: bool, locker: Callable[[str], "subprocess.Popen[str]"]
+) -> None:
+    """Of a log in use, and of one that is just being made."""
+    if not new:
+        SqliteLog(path).close()
+    process = locker("SELECT 1")
+    who = rf"process {process.pid} \(.+\)" if are_told(path) else "another process"
+    said = rf"{who} has kept it locked for 0\.05 s"
+
+    def use() -> None:
+        with closing(SqliteLog(path, busy_seconds=0.05)) as log:
+            log.append(Append("run-1", new_events(1)))
+
+    with pytest.raises(StorageUnavailableError, match=said):
+        use()
+    waiting = threading.Thread(target=lambda: SqliteLog(path, busy_seconds=60).close())
+    waiting.start()
+    process.communicate("done\n")
+    waiting.join()
+    with closing(SqliteLog(path)) as log:
+        assert log.append(Append("run-1", new_events(1))).version == 1
+
+
+def test_a_log_that_is_locked_by_this_process_says_so(path: Path, intruder: sqlite3.Connection) -> None:
+    with closing(SqliteLog(path, busy_seconds=0.02)) as log, pytest.raises(StorageUnavailableError) as caught:
+        log.append(Append("run-1", new_events(1)))
+    assert (f"another connection of this process ({os.getpid()})" in str(caught.value)) == are_told(path)
 
 
 def test_a_log_that_is_locked_for_a_while_is_waited_for(log: SqliteLog, intruder: sqlite3.Connection) -> None:

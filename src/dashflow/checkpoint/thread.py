@@ -11,7 +11,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
-from weakref import WeakValueDictionary
+from weakref import WeakKeyDictionary, WeakValueDictionary
 
 import msgspec
 
@@ -49,6 +49,9 @@ _SCALARS = (str, int, float, bool, bytes, type(None))
 KEPT_THREADS = 256
 """How many threads' latest states are kept in memory."""
 
+_LEFT: WeakKeyDictionary[EventLog, dict[str, str]] = WeakKeyDictionary()
+"""By log, see ``ThreadReader.left``: a saver may be gone before what it left is taken care of."""
+
 
 class ThreadReader:
     """The threads of one log.
@@ -64,7 +67,7 @@ class ThreadReader:
         lines: The log, with all of its past in the stream of a branch.
         imports: What was put into the threads by hand.
         left: By stream, the owner of a run that ended and could not give the stream back, since the log
-            could not be written. Whoever comes next does it.
+            could not be written. Whoever comes next does it. All readers of the log have this one.
         holders: By stream, what runs it here: see ``Host.here``.
         inboxes: By thread, a version of its inbox and what waited then.
         queues: By thread, the line of those of this process who wait for it.
@@ -83,7 +86,7 @@ class ThreadReader:
         self.registry = registry
         self.lines = Lines(log)
         self.imports = Imports(self.lines, loads)
-        self.left: dict[str, str] = {}
+        self.left = _left_in(log)
         self.holders: dict[str, Any] = {}
         self.inboxes: dict[str, tuple[int, tuple[Any, ...]]] = {}
         self.queues: dict[str, Any] = {}
@@ -343,3 +346,9 @@ def base_of(event: Event, version: int) -> int | None:
     if isinstance(event, RunStarted | StateEdited):
         return event.base
     return event.base if isinstance(event, CheckpointsForgotten) and event.base >= 0 else None
+
+
+def _left_in(log: EventLog) -> dict[str, str]:
+    with suppress(TypeError):  # a log of somebody's own that cannot be kept so: then every reader for itself
+        return _LEFT.setdefault(log, {})
+    return {}

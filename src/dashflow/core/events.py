@@ -204,10 +204,16 @@ class RunDeadLettered(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class RunRequeued(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Somebody gave a dead letter new attempts."""
+    """Somebody gave a dead letter new attempts, or put back a run that could not be finished here.
+
+    Attributes:
+        run: Its id.
+        attempt: How many takeovers count against it.
+    """
 
     type: ClassVar[str] = "RunRequeued"
     run: str
+    attempt: int = 0
 
 
 class StateEdited(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -371,7 +371,7 @@ def _run_dead_lettered(state: ThreadState, event: RunDeadLettered, version: int,
 
 
 def _run_requeued(state: ThreadState, event: RunRequeued, version: int, at: int) -> ThreadState:
-    return replace(state, version=version, status="running", attempt=0)
+    return replace(state, version=version, status="running", attempt=event.attempt)
 
 
 def _checkpoint_imported(state: ThreadState, event: CheckpointImported, version: int, at: int) -> ThreadState:

@@ -21,7 +21,7 @@ from dashflow.core.superstep import Live
 from dashflow.core.untracked import storable_packet
 from dashflow.engine.history import Worker, Writes
 from dashflow.engine.ports import Host
-from dashflow.errors import FencedError, LogError, SupersededError
+from dashflow.errors import FencedError, LogError, StorageUnavailableError, SupersededError
 from dashflow.log.base import Append, NewEvent, Ticket
 from dashflow.log.codec import encode
 from dashflow.log.ids import EventIds
@@ -170,9 +170,10 @@ class Journal:
                 self.log,
                 Append(self.stream, (new,), version, owner=self._owner, claim=True, force=self._force),
             )
-        except LogError:
+        except LogError as error:
             self.version = version
-            self._owns = False
+            # A server that went away may have done it, and not been able to say so.
+            self._lost = self._owns = isinstance(error, StorageUnavailableError)
             raise
         except BaseException:  # stopped while it waited: whether the claim was made is not known
             self._lost = True

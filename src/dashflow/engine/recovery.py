@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Final, Literal
 
 import msgspec
@@ -26,6 +27,7 @@ from dashflow.errors import (
     OwnershipConflictError,
     RunStateError,
     ValueCodecError,
+    VersionConflictError,
 )
 from dashflow.log.base import EVERYTHING, Append
 from dashflow.log.ids import EventIds
@@ -133,7 +135,9 @@ class Recovery:
 
     async def look(self) -> tuple[list[Orphan], list[Stray]]:
         """Threads whose run lost its owner, the oldest first; and inputs whose caller died, one of each
-        thread that is free for it."""
+        thread that is free for it. Runs that ended here since the log could not be written are put back
+        first."""
+        await self.put_back_left()
         return await self._host.read(self._look)
 
     def _look(self) -> tuple[list[Orphan], list[Stray]]:
@@ -259,6 +263,30 @@ class Recovery:
         state = await self._host.read(lambda: self._reader.head(thread))
         await self._append(Orphan(thread, state), (RunRequeued(state.run),))
 
+    async def put_back_left(self) -> None:
+        """Let anybody go on with the runs of this process that could not go on since the log could not be
+        written; this process has these threads until then. An attempt that came to nothing counts.
+
+        Raises:
+            LogError: It still cannot be.
+        """
+        left = self._reader.left
+        for stream, owner in [*left.items()]:
+            if not stream.startswith(f"{CATEGORY}-"):
+                continue  # part of another one
+            thread, _ = thread_of(stream)
+            with self._reading(thread):
+                state = await self._host.read(partial(self._reader.head, thread))
+                news = (RunRequeued(state.run, state.attempt),) if state.status == "running" else ()
+                try:
+                    await self._append(Orphan(thread, state), news, owner)
+                except VersionConflictError:
+                    continue  # somebody is doing something with it at this moment
+                except OwnershipConflictError:
+                    pass  # somebody else has it by now
+                if left.get(stream) == owner:
+                    del left[stream]
+
     async def status(self, thread: str) -> str:
         """How a thread stands, see ``ThreadState.status``."""
         return (await self._host.read(lambda: self._reader.head(thread))).status
@@ -288,12 +316,12 @@ class Recovery:
                     )
         return list(found.values())
 
-    async def _append(self, orphan: Orphan, events: Sequence[Event]) -> None:
+    async def _append(self, orphan: Orphan, events: Sequence[Event], owner: str = "") -> None:
         host, log, state = self._host, self._reader.log, orphan.state
         now = host.now()
         ids = EventIds(host.entropy(), now)
         news = [to_new(event, ids.next(), now, state.run, b"", "") for event in events]
-        owner = f"{log.instance}/recovery"
+        owner = owner or f"{log.instance}/recovery"
         append = Append(stream_of(orphan.thread), news, state.version, owner=owner, claim=True, release=True)
         await host.append(self._reader.lines, append)
 

@@ -274,7 +274,8 @@ class EventLog(Streams, Protocol):
         ...
 
     def abandoned(self, *, category: str | None = None) -> list[StreamInfo]:
-        """Streams whose owner died, or let its lease run out, before it gave them up; oldest first.
+        """Streams whose owner died, closed its log or let its lease run out before it released them; oldest
+        first.
 
         ``owner`` is that owner. Nobody is told of a stream twice by this alone: to take one over, claim it.
         """
@@ -330,5 +331,6 @@ class EventLog(Streams, Protocol):
         ...
 
     def close(self) -> None:
-        """Commit what was submitted, give up ownerships of this instance, close. Twice is fine."""
+        """Commit what was submitted, and close; who of this instance owns a stream is dead from now on. Twice
+        is fine."""
         ...

@@ -79,7 +79,15 @@ class TakeoverContract(LogCase):
         other.append(Append("run-2", new_events(1), owner=owner_of(other), claim=True, release=True))
         other.append(Append("run-3", new_events(1)))
         assert log.abandoned() == other.abandoned() == []
-        other.close()  # gives up what it owns
+
+    def test_what_a_closed_log_had_not_released_is_abandoned(self, log: EventLog, opened: Open) -> None:
+        """Its program has ended in the middle of something, in an orderly way."""
+        other = opened()
+        other.append(Append("run-1", new_events(1), owner=owner_of(other), claim=True))
+        other.append(Append("run-2", new_events(1), owner=owner_of(other), claim=True, release=True))
+        other.close()
+        assert [(info.stream, info.owner) for info in log.abandoned()] == [("run-1", owner_of(other))]
+        assert log.append(Append("run-1", owner=owner_of(log), claim=True)).epoch == 2
         assert log.abandoned() == []
 
     def test_the_streams_of_a_dead_owner_are_abandoned_oldest_first(

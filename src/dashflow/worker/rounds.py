@@ -5,7 +5,7 @@ Awaits the host port only. Which run may be taken over is decided by the log: wh
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
 from contextlib import aclosing, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -24,7 +24,7 @@ from dashflow.errors import (
 )
 from dashflow.pregel.takeover import adopt, take_over
 from dashflow.runtime import RunControl
-from dashflow.worker.report import Report
+from dashflow.worker.report import Report, What
 
 if TYPE_CHECKING:
     from dashflow.worker.plans import PlanRecovery
@@ -97,6 +97,7 @@ class Rounds:
             self._drain()
             await crew.close()
             with suppress(LogClosedError):
+                await self._recovery.put_back_left()
                 await self._recovery.leave()
 
     async def _wait(self, crew: Crew) -> None:
@@ -215,24 +216,27 @@ class Rounds:
                 control=control,
                 begun=lambda: self._tell(report("taken over")),
             )
-            async with aclosing(run) as parts:
-                async for _ in parts:
-                    pass
+            self._tell(report(await self._to_its_end(run, thread)))
         except _FASTER as error:
             if isinstance(error, FencedError):
                 self._tell(report("lost", text=str(error)))
-        except GraphDrained:
-            await self._recovery.put_back(thread)
-            self._tell(report("put back"))
         except LogError as error:
             self._tell(report("trouble", text=str(error)))
         except Exception as error:
             self._tell(report("failed", text=f"{type(error).__name__}: {error}"))
-        else:
-            paused = await self._recovery.status(thread) == "paused"
-            self._tell(report("paused" if paused else "finished"))
         finally:
             self._controls.pop(thread, None)
+
+    async def _to_its_end(self, run: AsyncGenerator[Any, None], thread: str) -> What:
+        """Run it; how it ended."""
+        try:
+            async with aclosing(run) as parts:
+                async for _ in parts:
+                    pass
+        except GraphDrained:
+            await self._recovery.put_back(thread)
+            return "put back"
+        return "paused" if await self._recovery.status(thread) == "paused" else "finished"
 
     def _plan(self, run: str) -> None:
         """Go on with one plan run; on a thread of its own."""

@@ -338,14 +338,11 @@ class MemoryLog:
             if self._closed:
                 return
             self._closed = True
-            for stream in self.store.streams.values():
-                if stream.owner.startswith(self._instance + "/"):
-                    stream.owner = ""
             self._leave()
         self._bell.close()
 
     def abandon(self) -> None:
-        """End as a killed process does: nothing is given up, but this instance's owners are dead."""
+        """End as a killed process does."""
         with self.store.lock:
             self._closed = True
             self._leave()

@@ -16,7 +16,8 @@ SELECT {schema}.show_alive($1, $2);
 SELECT EXISTS (SELECT FROM {schema}.streams WHERE owner > $1::text || '/' AND owner < $1::text || '0');
 
 -- name: give_up
-SELECT {schema}.give_up($1, $2);
+-- The end of a log: its owners are dead.
+DELETE FROM {schema}.instances WHERE instance = $1;
 
 -- name: sweep
 -- Logs that died long ago and own nothing any more.

@@ -91,9 +91,10 @@ class Writer:
         self._connections.patiently(beat, 0)
 
     def give_up(self) -> None:
-        """Release every claim and take leave, without waiting for a server that is away."""
+        """Take leave, so that nobody waits for the end of the leases; without waiting for a server that is
+        away."""
         if self._claimed:
-            self._connections.patiently(lambda: self._call("give_up", self._instance, self._patience), 0)
+            self._connections.patiently(lambda: self._call("give_up", self._instance), 0)
             self._claims.clear()
 
     def close(self) -> None:

@@ -18,6 +18,7 @@ from dashflow._util.database import code_of, is_busy, patiently, plain_cursor, r
 from dashflow.errors import LogError, LogFormatError, NotALogError, StorageUnavailableError, UsageError
 from dashflow.log.base import LOG_FORMAT
 from dashflow.log.sqlite import faults
+from dashflow.log.sqlite.lockers import lockers, named
 from dashflow.log.sqlite.statements import migrations, queries, schema, statements_of
 from dashflow.log.subscriptions import Bell
 
@@ -177,7 +178,8 @@ class Database:
         except sqlite3.OperationalError as error:
             if not is_busy(error):
                 raise
-            raise faults.busy(self.where, self.busy_seconds) from error
+            by = [] if self.path is None else [*map(named, lockers(self.path))]
+            raise faults.busy(self.where, self.busy_seconds, by) from error
 
     def close(self) -> None:
         """Close the writer; a connection that the caller brought stays open."""

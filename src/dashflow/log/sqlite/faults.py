@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from typing import Final
 
 from dashflow._util.database import code_of
@@ -20,11 +21,13 @@ _PROBLEMS: Final = {
 }
 
 
-def busy(where: str, seconds: float) -> StorageUnavailableError:
-    """Somebody else kept the log locked for too long."""
+def busy(where: str, seconds: float, by: Sequence[str] = ()) -> StorageUnavailableError:
+    """Somebody else kept the log locked for too long; ``by``: who that is, where it is known."""
+    who = " and ".join(by) or "another process"
+    have = "have" if len(by) > 1 else "has"
     return StorageUnavailableError(
         where,
-        f"another process has kept it locked for {seconds:g} s; see who has the file open "
+        f"{who} {have} kept it locked for {seconds:g} s; see who has the file open "
         "(a backup, an SQLite shell with an open transaction?)",
     )
 

@@ -28,8 +28,8 @@ WHERE stream_id = ?;
 UPDATE streams SET lease = ? WHERE stream_id = ? AND owner = ? AND epoch = ?;
 
 -- name: give_up
--- Ownership that ends with the log that held it.
-UPDATE streams SET owner = '' WHERE stream_id = ? AND owner = ? AND epoch = ?;
+-- Ownership that ends with the log that held it: as if the lease had run out.
+UPDATE streams SET lease = 0 WHERE stream_id = ? AND owner = ? AND epoch = ?;
 
 -- name: word_by_text
 SELECT word_id, lasting FROM words WHERE text = ?;

@@ -140,7 +140,7 @@ class Writer:
             self._known_as = None  # the leases in memory are out of date
 
     def give_up(self) -> None:
-        """Release every claim."""
+        """Let every claim be that of somebody dead."""
         if not self._claims:
             return
         with self._transaction():

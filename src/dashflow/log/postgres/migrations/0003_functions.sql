@@ -217,15 +217,6 @@ LANGUAGE sql AS $$
     ON CONFLICT (instance) DO UPDATE SET lease = greatest(n.lease, excluded.lease)
 $$;
 
--- The end of a log: its owners give up what they still have.
-CREATE FUNCTION {schema}.give_up(me text, patience bigint) RETURNS void LANGUAGE plpgsql AS $$
-BEGIN
-    PERFORM {schema}.take_turn(patience);
-    UPDATE {schema}.streams s SET owner = '' WHERE s.owner > me || '/' AND s.owner < me || '0';
-    DELETE FROM {schema}.instances n WHERE n.instance = me;
-END
-$$;
-
 -- A view goes on from `expected` to `upto`; a change without a value removes the key. NULL when that was
 -- done, else where the view is.
 CREATE FUNCTION {schema}.project(
