@@ -212,6 +212,34 @@ def test_an_answer_when_nothing_was_asked_goes_to_who_asks_first(recorded) -> No
     assert recorded.run(graph, Command(resume="early"))["log"] == ["a", "q:early"]
 
 
+def test_an_answer_at_an_old_checkpoint_counts_after_a_failure_too(recorded) -> None:
+    """The thread went on with another answer before; who finishes the later run takes the later one."""
+    failing = []
+
+    def ask(state: Any) -> Any:
+        first, second = interrupt("1"), interrupt("2")
+        if failing:
+            raise OSError("away")
+        return {"log": [first, second]}
+
+    def build() -> Any:
+        # Beside another node, so that results of single tasks are recorded.
+        nodes = [("q", ask), recorded.says("b")]
+        return recorded.compile(recorded.graph(nodes, [(START, "q"), (START, "b")]))
+
+    graph = build()
+    recorded.run(graph, {"n": 1})
+    recorded.run(graph, Command(resume="A"))
+    old = recorded.state(graph).config
+    assert recorded.run(graph, Command(resume="B"))["log"] == ["b", "A", "B"]
+    failing.append(True)
+    with pytest.raises(OSError, match="away"):
+        recorded.run(graph, Command(resume="C"), old)
+    failing.clear()
+    recorded.reopen()
+    assert recorded.run(build(), None)["log"] == ["b", "A", "C"]
+
+
 def test_an_attempt_that_is_repeated_gets_the_same_answers(recorded) -> None:
     attempts = []
 

@@ -10,6 +10,8 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
+from msgspec.structs import replace
+
 from dashflow._util.reserved import way_to
 from dashflow.checkpoint.imported_layout import upcast
 from dashflow.core.events import (
@@ -261,9 +263,11 @@ class GraphRun(Step):
         terms, travels = self._terms(state, place)
         changes = self._changes = Changes(self.plan, state.values) if history and history.diffs else None
         replays = travels or place.superseded
-        base = self._started(state, travels)
+        base = self._started(state, replays)
         accepted = accept(self.plan, live, state, self._given, terms, changes=changes, base=base)
         started = accepted.started
+        if terms.resumes and place.superseded and not travels:
+            started = _counting(started, state)
         if state.checkpoint:
             self.origin = state
         if terms.resumes:
@@ -287,7 +291,7 @@ class GraphRun(Step):
             if options.tracer is not None:
                 await options.tracer.resumed(self.checkpoint_id, self.namespace)
 
-    def _started(self, state: ThreadState, travels: bool) -> RunStarted:
+    def _started(self, state: ThreadState, replays: bool) -> RunStarted:
         """The run's first event, to be completed: what it says whatever is accepted."""
         options = self.options
         return RunStarted(
@@ -295,7 +299,7 @@ class GraphRun(Step):
             base=state.version,
             durability=options.durability,
             meta=options.metadata,
-            replay=travels,
+            replay=replays,
             parents=self.around,
             deltas=self.plan.deltas,
             graph=self.plan.recorded,
@@ -451,3 +455,10 @@ class GraphRun(Step):
         if self._fleeting or not self._shown:
             return self._last
         return read(self.live.channels, self._parts.keys)
+
+
+def _counting(started: RunStarted, state: ThreadState) -> RunStarted:
+    """The first event of a run at a checkpoint from which the thread went on before: it has to say which answers
+    count now, or whoever finishes the run after a crash would take those of then."""
+    answers = {**state.answers, **started.answers}
+    return replace(started, answers=answers, answer=started.answer or state.answer)
