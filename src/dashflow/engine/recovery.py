@@ -279,11 +279,10 @@ class Recovery:
                 state = await self._host.read(partial(self._reader.head, thread))
                 news = (RunRequeued(state.run, state.attempt),) if state.status == "running" else ()
                 try:
-                    await self._append(Orphan(thread, state), news, owner)
+                    with suppress(OwnershipConflictError):  # somebody else has it by now
+                        await self._append(Orphan(thread, state), news, owner)
                 except VersionConflictError:
                     continue  # somebody is doing something with it at this moment
-                except OwnershipConflictError:
-                    pass  # somebody else has it by now
                 if left.get(stream) == owner:
                     del left[stream]
 
