@@ -271,11 +271,7 @@ class GraphRun(Step):
         if state.checkpoint:
             self.origin = state
         if terms.resumes:
-            if not replays:
-                self._done, self._handled = state.done, state.handled
-                self._results = results(state, self.checkpoint_id) if state.loose else {}
-            spare = started.answer if travels else started.answer or state.answer
-            self.answers.give({**({} if travels else state.answers), **started.answers}, spare)
+            self._take_up(state, started, replays, travels)
         self._replays(state, place, travels)
         if history is not None:
             pen = self._pen = history.pen(self.plan, place, self.id, options.durability)
@@ -290,6 +286,14 @@ class GraphRun(Step):
             self._see()
             if options.tracer is not None:
                 await options.tracer.resumed(self.checkpoint_id, self.namespace)
+
+    def _take_up(self, state: ThreadState, started: RunStarted, replays: bool, travels: bool) -> None:
+        """Go on with what was done and answered in the present step."""
+        if not replays:
+            self._done, self._handled = state.done, state.handled
+            self._results = results(state, self.checkpoint_id) if state.loose else {}
+        spare = started.answer if travels else started.answer or state.answer
+        self.answers.give({**({} if travels else state.answers), **started.answers}, spare)
 
     def _started(self, state: ThreadState, replays: bool) -> RunStarted:
         """The run's first event, to be completed: what it says whatever is accepted."""
@@ -458,7 +462,7 @@ class GraphRun(Step):
 
 
 def _counting(started: RunStarted, state: ThreadState) -> RunStarted:
-    """The first event of a run at a checkpoint from which the thread went on before: it has to say which answers
-    count now, or whoever finishes the run after a crash would take those of then."""
+    """The first event of a run at a checkpoint from which the thread went on before: it has to say which
+    answers count now, or whoever finishes the run after a crash would take those of then."""
     answers = {**state.answers, **started.answers}
     return replace(started, answers=answers, answer=started.answer or state.answer)
