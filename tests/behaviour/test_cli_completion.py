@@ -72,7 +72,7 @@ def test_bash_completes_a_command(folder):
 
 
 def test_commands_and_options(folder):
-    assert complete(folder, "dashflow re") == ["resume", "requeue"]
+    assert complete(folder, "dashflow res") == ["resume"]
     assert "--answer" in complete(folder, "dashflow run --a")
     assert complete(folder, "dashflow completion b") == ["bash"]
 
