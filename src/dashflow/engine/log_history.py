@@ -24,6 +24,7 @@ from dashflow.options import RunOptions
 from dashflow.types.commands import Command
 
 if TYPE_CHECKING:
+    from dashflow.checkpoint.breakpoints import Stops
     from dashflow.engine.turn import Turn
 
 
@@ -45,7 +46,14 @@ class LogHistory:
         self.thread = thread
         self.ns = ns
         self._turn: Turn | None = None
-        self.stops = reader.stops(thread)
+        self._stops: Stops | None = None
+
+    @property
+    def stops(self) -> Stops:
+        """See ``History.stops``; whoever only looks at the thread needs none."""
+        if self._stops is None:
+            self._stops = self.reader.stops(self.thread)
+        return self._stops
 
     def nested(self, ns: str, host: Host, plan: GraphPlan) -> LogHistory:
         """See ``History.nested``."""
