@@ -167,7 +167,7 @@ def test_merging_needs_the_graph_only_for_its_reducers(folder):
     assert "both changed log, total" in alone.stderr
     assert "Name the graph" in alone.stderr
     wrong = call(folder, "branch", "merge", "chat", "draft", "--graph", "app")
-    assert "--graph takes MODULE:GRAPH" in wrong.stderr
+    assert "Write MODULE:NAME" in wrong.stderr
     assert (
         "No module named 'nope'"
         in call(folder, "branch", "merge", "chat", "draft", "--graph", "nope:x").stderr

@@ -5,9 +5,6 @@ Only merging may need the graph, whose reducers say how what both sides changed 
 
 from __future__ import annotations
 
-import os
-import sys
-from importlib import import_module
 from typing import Any
 
 from dashflow._util.drive import drive
@@ -132,18 +129,6 @@ def _loaded(name: str, log: EventLog) -> Any:
     Raises:
         UsageError: There is none of that name.
     """
-    module, _, attribute = name.partition(":")
-    if not module or not attribute:
-        raise UsageError(f"--graph takes MODULE:GRAPH, for example app.main:graph, not {name!r}.")
-    if (here := os.getcwd()) not in sys.path:
-        sys.path.insert(0, here)
-    try:
-        found = getattr(import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
-        raise UsageError(f"--graph {name}: {error}. It is looked for from the folder {here!r}.") from error
-    found = getattr(found, "builder", found)  # compiled again, so that its classes are known to this log
-    if hasattr(found, "compile"):
-        return found.compile(checkpointer=LogSaver(log))
-    if not hasattr(found, "merge_branch"):
-        raise UsageError(f"--graph {name} is a {type(found).__name__}, and neither a graph nor its builder.")
-    return found.copy({"checkpointer": LogSaver(log)})
+    from dashflow.cli.graphs import load_graph  # only merging through reducers needs the program
+
+    return load_graph(name).with_checkpointer(LogSaver(log))
