@@ -169,7 +169,7 @@ def test_merging_needs_the_graph_only_for_its_reducers(folder):
     wrong = call(folder, "branch", "merge", "chat", "draft", "--graph", "app")
     assert "Write MODULE:NAME" in wrong.stderr
     assert (
-        "No module named 'nope'"
+        "There is no module 'nope'"
         in call(folder, "branch", "merge", "chat", "draft", "--graph", "nope:x").stderr
     )
     assert "is a module" in call(folder, "branch", "merge", "chat", "draft", "--graph", "app:operator").stderr
