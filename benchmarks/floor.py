@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from statistics import median
 from typing import Any
 
-from benchmarks.library import FAN, SLEEP, STEPS, TEXT, expect
+from benchmarks.package import FAN, SLEEP, STEPS, TEXT, expect
 from benchmarks.places import File, Place, Places, Schema
 from benchmarks.samples import calls_made, per_unit, per_unit_awaited
 from benchmarks.workloads import FLUSHED, ITEMS, TALKS, WARM, Figures

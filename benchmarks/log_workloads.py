@@ -15,7 +15,7 @@ from functools import partial
 from itertools import count
 
 from benchmarks.appender import LIVE, Appender
-from benchmarks.library import Library, chain, expect
+from benchmarks.package import Library, chain, expect
 from benchmarks.places import Place
 from benchmarks.workloads import Figures
 from dashflow.batch import Batch

@@ -14,7 +14,7 @@ from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
 
-from benchmarks.library import Library, config, conversation, expect
+from benchmarks.package import Library, config, conversation, expect
 from benchmarks.places import File
 
 

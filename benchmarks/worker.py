@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import workloads
-from benchmarks.library import Library
+from benchmarks.package import Library
 from benchmarks.places import Places
 
 

@@ -16,7 +16,7 @@ from itertools import count
 from statistics import median
 from typing import Any
 
-from benchmarks.library import (
+from benchmarks.package import (
     FAN,
     STEPS,
     TEXT,

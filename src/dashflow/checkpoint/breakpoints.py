@@ -151,14 +151,18 @@ def change(
         points = list(wanted)
         if points == known:
             return version, points, result
-        now = time.time_ns()
-        data = encode(msgspec.to_builtins(BreakpointsSet(points)))
-        new = NewEvent(BreakpointsSet.type, data, uuid7(now, getrandbits(62)), now, SCHEMA)
         try:
-            appended = log.append(Append(stream_of(thread), (new,), version))
+            appended = log.append(Append(stream_of(thread), (new_set(points),), version))
         except VersionConflictError:
             continue
         return appended.version, points, result
+
+
+def new_set(points: list[Breakpoint]) -> NewEvent:
+    """The event that these hold from now on."""
+    now = time.time_ns()
+    data = encode(msgspec.to_builtins(BreakpointsSet(points)))
+    return NewEvent(BreakpointsSet.type, data, uuid7(now, getrandbits(62)), now, SCHEMA)
 
 
 def added(known: Iterable[Breakpoint], point: Breakpoint) -> list[Breakpoint]:

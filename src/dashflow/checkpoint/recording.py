@@ -39,7 +39,8 @@ def record(
         if not events:
             return
         forget = max(map(_forgets, events))
-        if forget and begun_in(reader, thread_of(stream)[0]):
+        # A cut was decided on with the branches in mind; forgetting everything was not.
+        if forget == EVERYTHING and begun_in(reader, thread_of(stream)[0]):
             forget = 0  # branches that began here go on from it
         try:
             reader.lines.append(

@@ -13,8 +13,7 @@ import time
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
-from dashflow._util.ids import uuid7
-from dashflow.checkpoint.breakpoints import BreakpointsSet
+from dashflow.checkpoint.breakpoints import new_set
 from dashflow.checkpoint.breakpoints import stream_of as breakpoints_of
 from dashflow.checkpoint.importing import latest_again
 from dashflow.checkpoint.recording import begun_in, new_event, record
@@ -24,7 +23,6 @@ from dashflow.checkpoint.view import places
 from dashflow.core.events import CheckpointsForgotten, Event, HistoryForgotten
 from dashflow.core.fold import ThreadState
 from dashflow.log.base import EVERYTHING, Append, NewEvent
-from dashflow.log.codec import encode
 
 
 class Bounds(NamedTuple):
@@ -111,15 +109,15 @@ def _forgetting(
 
 def _cut(reader: ThreadReader, stream: str, kept: Sequence[ThreadState]) -> HistoryForgotten | None:
     """What drops all that the checkpoints do not need; None when nothing can be dropped."""
-    if reader.lines.origin(stream) is not None or begun_in(reader, thread_of(stream)[0]):
-        return None
     upto = min(state.checkpoint for state in kept) - 1
     table = reader.imports.table(stream)
     if table.checkpoints or table.values or table.writes or any(state.deltas for state in kept):
         return None
     states, bases = reader.states(stream)
     first = next((version for version, state in enumerate(states) if state.version), 0)
-    if upto < first:
+    if upto < first or reader.lines.origin(stream) is not None:
+        return None
+    if begun_in(reader, thread_of(stream)[0]):  # last, since it looks through all threads of the log
         return None
     wanted = {upto, *(base for base in reader.branching(stream, after=upto) if 0 < base <= upto)}
     known = {version: states[version] if version >= first else bases[version] for version in wanted}
@@ -143,9 +141,7 @@ def delete_thread(reader: ThreadReader, thread: str) -> None:
     reader.lines.forget(thread)
     stream = breakpoints_of(thread)
     if reader.log.version(stream):
-        now = time.time_ns()
-        data = encode({"points": []})
-        _bury(reader, stream, NewEvent(BreakpointsSet.type, data, uuid7(now, random.getrandbits(62)), now))
+        _bury(reader, stream, new_set([]))
 
 
 def _bury(reader: ThreadReader, stream: str, tombstone: NewEvent) -> None:
