@@ -36,7 +36,13 @@ from dashflow.core.events import (
     StateEdited,
 )
 from dashflow.core.fold import EMPTY, Owned, ThreadState, fold
-from dashflow.errors import CorruptEventError, StorageUnavailableError, ValueCodecError
+from dashflow.errors import (
+    CorruptBlobError,
+    CorruptEventError,
+    MissingBlobError,
+    StorageUnavailableError,
+    ValueCodecError,
+)
 from dashflow.log.base import EventLog, Record
 from dashflow.log.codec import Registry, decode, encode
 
@@ -305,11 +311,15 @@ class ThreadReader:
 
         Raises:
             CorruptEventError: It cannot be read.
+            CorruptBlobError, MissingBlobError: A large value of it cannot.
             ValueCodecError: A value's class is not registered.
         """
-        if record.type in IMPORTS:
-            return self.imports.event(record, stream)
-        return from_record(record, self.registry, unknown=self.unknown, load=self.log.blob)
+        try:
+            if record.type in IMPORTS:
+                return self.imports.event(record, stream)
+            return from_record(record, self.registry, unknown=self.unknown, load=self.log.blob)
+        except (CorruptBlobError, MissingBlobError) as error:
+            raise error.of(stream, record.version) from error
 
     def folded(self, state: ThreadState, event: Event, record: Record, stream: str) -> ThreadState:
         """The state after an event of a stream.

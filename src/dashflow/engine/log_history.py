@@ -17,7 +17,7 @@ from dashflow.core.superstep import Live
 from dashflow.engine.history import Place, Worker, Writes
 from dashflow.engine.journal import Journal, give_back
 from dashflow.engine.ports import Host
-from dashflow.errors import UnknownCheckpointError
+from dashflow.errors import CorruptLogError, UnknownCheckpointError
 from dashflow.log.base import Append
 from dashflow.log.ids import EventIds
 from dashflow.options import RunOptions
@@ -76,6 +76,16 @@ class LogHistory:
         return place
 
     def _locate(self, checkpoint: str | None, before: str | None, looking: bool) -> Place:
+        try:
+            return self._found(checkpoint, before, looking)
+        except CorruptLogError as error:
+            if looking:
+                from dashflow.checkpoint.lastgood import last_good  # only where something is damaged
+
+                error.last_good = last_good(self.reader, self.thread, self.ns)
+            raise
+
+    def _found(self, checkpoint: str | None, before: str | None, looking: bool) -> Place:
         reader = self.reader
         if not looking and not self.ns:
             self.stops.refresh()

@@ -37,7 +37,7 @@ ANY: Final = -1
 EVERYTHING: Final = 2**63 - 1
 """``Append.forget``: all events that were there before this append."""
 
-LOG_FORMAT: Final = 2
+LOG_FORMAT: Final = 3
 """Number of the stored format; a log with a higher one is refused, never guessed at."""
 
 

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 from zlib import crc32
 
-from dashflow.errors import CorruptBlobError, CorruptEventError, MissingBlobError
+from dashflow.errors import (
+    CorruptBlobError,
+    CorruptEventError,
+    CorruptStreamError,
+    CorruptViewError,
+    MissingBlobError,
+)
 from dashflow.log.base import Record, Snapshot
-from dashflow.log.packing import PACKED, restored
+from dashflow.log.packing import BOUND, restored
 from dashflow.log.postgres.connections import Connections, Row
+from dashflow.log.postgres.places import numbered, of_blob, of_entry, of_event, of_snapshot
+from dashflow.log.ranges import missing_from
+
+_LAST: Final = 2**63 - 1
 
 
 class Reader:
@@ -33,7 +43,54 @@ class Reader:
         Raises:
             CorruptEventError: One of them is not what was written.
         """
-        return [_record(row) for row in self.rows(query, *parameters)]
+        where = self._connections.where
+        return [_record(row, where) for row in self.rows(query, *parameters)]
+
+    def version(self, stream: str) -> int:
+        """A stream's last version; 0 for an unknown one.
+
+        Raises:
+            CorruptStreamError: Its row and its events do not agree.
+        """
+        rows = self.rows("version", stream)
+        if not rows:
+            return 0
+        version, forgotten, last = rows[0]
+        if version != (forgotten if last is None else last):
+            problem = f"its row says that event {version} is the last, and event {last} is"
+            raise CorruptStreamError(self._connections.where, stream, problem)
+        return int(version)
+
+    def stream(self, stream: str, after: int, upto: int | None, limit: int | None) -> list[Record]:
+        """Events of a stream, without a gap.
+
+        Raises:
+            CorruptEventError: One of them is not what was written, or missing.
+        """
+        rows = self.rows("read_stream", stream, after, _LAST if upto is None else upto, limit)
+        if not rows:
+            return []
+        where = self._connections.where
+        version, forgotten = rows[0][-2:]
+        first = max(after, forgotten)
+        records = [_record(row[:-2], where) for row in rows if row[0] is not None]
+        missing = missing_from(records, first, version if upto is None else min(upto, version), limit)
+        if missing:
+            raise CorruptEventError(stream, missing, "it is missing", where=where)
+        return records
+
+    def entries(self, view: str, prefix: str, after: str, limit: int | None) -> dict[str, bytes]:
+        """A view's entries.
+
+        Raises:
+            CorruptViewError: One of them is not what was written.
+        """
+        found: dict[str, bytes] = {}
+        for key, data, mark in self.rows("view", view, prefix, after, limit):
+            if mark is not None and of_entry(view, key, data) != mark:
+                raise CorruptViewError(self._connections.where, view, key, "it does not match its checksum")
+            found[key] = data
+        return found
 
     def page(
         self, after: int, category: str | None, types: Sequence[str], correlation: str, limit: int
@@ -58,7 +115,8 @@ class Reader:
         if not rows:
             raise MissingBlobError(self._connections.where, key)
         try:
-            return restored(*rows[0])
+            mark, kept = rows[0]
+            return restored(mark, kept, of_blob(key))
         except ValueError as problem:
             raise CorruptBlobError(self._connections.where, key, str(problem)) from problem
 
@@ -67,7 +125,7 @@ class Reader:
         while rows := self.rows("snapshot", stream, upto):
             version, schema, mark, data = rows[0]
             try:
-                return Snapshot(version, restored(mark, data), schema)
+                return Snapshot(version, restored(mark, data, of_snapshot(stream, version, schema)), schema)
             except ValueError as problem:
                 import logging  # rarely needed, and slow to load
 
@@ -81,13 +139,35 @@ class Reader:
         return None
 
 
-def _record(row: Row) -> Record:
-    *envelope, mark, data = row
-    if crc32(data) != mark:
-        # Packed, or damaged: the mark of packed data is larger than any checksum.
+def _record(row: Row, where: str) -> Record:
+    (
+        position,
+        stream,
+        version,
+        category,
+        kind,
+        schema,
+        one,
+        correlation,
+        cause,
+        at,
+        epoch,
+        fingerprint,
+        mark,
+        data,
+    ) = row
+    place = numbered(
+        of_event(stream, kind, schema, one, correlation, cause, at, fingerprint), position, version, epoch
+    )
+    crc = crc32(data)
+    if crc ^ place | BOUND != mark:
+        # Packed, of before there were places, or damaged.
         try:
-            data = restored(mark, data)
+            data = restored(mark, data, place)
         except ValueError as problem:
-            raise CorruptEventError(row[1], row[2], str(problem)) from problem
-    fields: Row = (*envelope, mark & ~PACKED, data)
-    return Record(*fields)
+            raise CorruptEventError(stream, version, str(problem), where=where) from problem
+        crc = crc32(data)
+    return Record(
+        position, stream, version, category, kind, schema, one, correlation, cause, at, epoch, fingerprint,
+        crc, data,
+    )  # fmt: skip

@@ -18,7 +18,7 @@ from dashflow.log.commits import CommitQueue
 from dashflow.log.sqlite import snapshots, views
 from dashflow.log.sqlite.database import Database
 from dashflow.log.sqlite.owners import Owners
-from dashflow.log.sqlite.reader import Reader
+from dashflow.log.sqlite.reader import Head, Reader, head_of
 from dashflow.log.sqlite.watcher import Watcher
 from dashflow.log.sqlite.writer import Writer
 from dashflow.log.subscriptions import Bell, PagedSubscription
@@ -120,13 +120,7 @@ class SqliteLog:
     ) -> list[Record]:
         """See ``EventLog.read``."""
         self._check_open()
-        return self._reader.records(
-            "read_stream",
-            stream,
-            after,
-            _LAST if upto is None else upto,
-            _EVERYTHING if limit is None else max(limit, 0),
-        )
+        return self._reader.stream(stream, after, upto, _EVERYTHING if limit is None else max(limit, 0))
 
     def read_all(
         self,
@@ -144,29 +138,30 @@ class SqliteLog:
     def version(self, stream: str) -> int:
         """See ``EventLog.version``."""
         self._check_open()
-        return self._reader.number("version", stream)
+        return self._reader.version(stream)
 
     def streams(self, *, category: str | None = None) -> list[StreamInfo]:
         """See ``EventLog.streams``."""
         self._check_open()
         alive = self._owners.alive
         return [
-            StreamInfo(name, of, version, created, updated, owner if owner and alive(owner, lease) else "")
-            for name, of, version, created, updated, owner, lease in self._reader.rows(
-                "streams", category, category
-            )
+            _info(head, head.owner if head.owner and alive(head.owner, head.lease) else "")
+            for head in self._heads("streams", category)
         ]
 
     def abandoned(self, *, category: str | None = None) -> list[StreamInfo]:
         """See ``EventLog.abandoned``."""
         self._check_open()
+        alive = self._owners.alive
         return [
-            StreamInfo(name, of, version, created, updated, owner)
-            for name, of, version, created, updated, owner, lease in self._reader.rows(
-                "owned", category, category
-            )
-            if not self._owners.alive(owner, lease)
+            _info(head, head.owner)
+            for head in self._heads("owned", category)
+            if not alive(head.owner, head.lease)
         ]
+
+    def _heads(self, query: str, category: str | None) -> list[Head]:
+        """Streams' rows, none of them damaged."""
+        return [head_of(row, self._where) for row in self._reader.rows(query, category, category)]
 
     def subscribe(
         self,
@@ -222,7 +217,7 @@ class SqliteLog:
             page = self.read(stream, after=after, limit=limit)
             return page, page[-1].version if page else after
         self._check_open()
-        end = self._reader.number("version", stream)
+        end = self._reader.version(stream)
         if end <= after:
             return [], after
         belonging = correlation or None
@@ -245,7 +240,7 @@ class SqliteLog:
 
     def keep_snapshot(self, stream: str, snapshot: Snapshot, *, alone: bool = False) -> None:
         """See ``EventLog.keep_snapshot``."""
-        self._beside(lambda cursor: snapshots.keep(cursor, stream, snapshot, alone))
+        self._beside(lambda cursor: snapshots.keep(cursor, self._where, stream, snapshot, alone))
 
     def snapshot(self, stream: str, *, upto: int | None = None) -> Snapshot | None:
         """See ``EventLog.snapshot``."""
@@ -256,22 +251,21 @@ class SqliteLog:
         self, view: str, position: int, changes: Mapping[str, bytes | None], *, expected: int
     ) -> None:
         """See ``EventLog.project``."""
-        self._beside(lambda cursor: views.project(cursor, view, position, changes, expected))
+        self._beside(lambda cursor: views.project(cursor, self._where, view, position, changes, expected))
 
     def view_position(self, view: str) -> int:
         """See ``EventLog.view_position``."""
         self._check_open()
-        return sum(position for _, position in self._reader.rows("view_by_name", view))
+        return views.place(self._reader, view)[1]
 
     def view(
         self, view: str, *, prefix: str = "", after: str = "", limit: int | None = None
     ) -> dict[str, bytes]:
         """See ``EventLog.view``."""
         self._check_open()
-        start, without = max(prefix, after), after or None
-        most = _EVERYTHING if limit is None else max(limit, 0)
-        end = views.end_of(prefix)
-        return dict(self._reader.rows("entries", view, start, without, without, end, most))
+        return views.entries(
+            self._reader, view, prefix, after, _EVERYTHING if limit is None else max(limit, 0)
+        )
 
     def drop_view(self, view: str) -> None:
         """See ``EventLog.drop_view``."""
@@ -347,6 +341,10 @@ _INHERITED: list[Any] = []
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
+
+
+def _info(head: Head, owner: str) -> StreamInfo:
+    return StreamInfo(head.name, head.category, head.version, head.created, head.updated, owner)
 
 
 def _listed(types: Sequence[str]) -> str | None:

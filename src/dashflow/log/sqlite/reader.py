@@ -9,16 +9,26 @@ from __future__ import annotations
 import sqlite3
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any, Final
+from contextlib import contextmanager, suppress
+from struct import error as StructError
+from typing import Any, Final, NamedTuple
 from zlib import crc32
 
 from dashflow._util.database import plain_cursor
-from dashflow.errors import CorruptBlobError, CorruptEventError, LogClosedError, MissingBlobError
+from dashflow.errors import (
+    CorruptBlobError,
+    CorruptEventError,
+    CorruptStreamError,
+    LogClosedError,
+    MissingBlobError,
+)
+from dashflow.log.admission import category_of
 from dashflow.log.base import Record
-from dashflow.log.packing import PACKED, restored
+from dashflow.log.packing import BOUND, restored
+from dashflow.log.ranges import missing_from
 from dashflow.log.sqlite import faults
 from dashflow.log.sqlite.database import Database
+from dashflow.log.sqlite.places import of_blob, of_event, of_stream, of_word
 from dashflow.log.sqlite.statements import queries
 
 _KEPT: Final = 4
@@ -26,7 +36,47 @@ _KEPT: Final = 4
 
 _REMEMBERED: Final = 50_000
 
+_LAST: Final = 2**63 - 1
+
 Row = tuple[Any, ...]
+
+
+class Head(NamedTuple):
+    """A stream's row, in the order of its columns, its checksum checked."""
+
+    number: int
+    name: str
+    category: str
+    version: int
+    position: int
+    created: int
+    updated: int
+    owner: str
+    epoch: int
+    forgotten: int
+    lease: int
+
+
+def head_of(row: Row, where: str, name: str = "") -> Head:
+    """A stream's row, when it is what was written.
+
+    Args:
+        row: What a query found.
+        where: The log.
+        name: Which stream was asked for; "": whichever it is.
+
+    Raises:
+        CorruptStreamError: It is not, or not that of this stream.
+    """
+    number, found, *columns, lease, crc = row
+    try:
+        head = Head._make((number, name or found, *columns, lease))
+        if of_stream(*head[:-1]) == crc:
+            return head
+        problem = "its row does not match its checksum"
+    except (TypeError, AttributeError, ValueError, StructError) as error:
+        problem = f"its row makes no sense ({error})"
+    raise CorruptStreamError(where, name or str(found), problem)
 
 
 class Reader:
@@ -40,6 +90,11 @@ class Reader:
         self._words = _Words(self)
         self._streams = _Streams(self)
 
+    @property
+    def where(self) -> str:
+        """The log, for messages."""
+        return self._database.where
+
     def rows(self, query: str, *parameters: Any) -> list[Row]:
         """All rows of a named query, read in one go so that no transaction stays open."""
         with self._connection() as connection:
@@ -51,6 +106,46 @@ class Reader:
     def number(self, query: str, *parameters: Any) -> int:
         """The one number that a named query returns."""
         return int(self.rows(query, *parameters)[0][0])
+
+    def head(self, stream: str) -> Head | None:
+        """A stream's row; None for an unknown stream.
+
+        Raises:
+            CorruptStreamError: It is not what was written.
+        """
+        rows = self.rows("stream_by_name", stream)
+        if rows:
+            return head_of(rows[0], self._database.where, stream)
+        if self.rows("hidden_stream", category_of(stream), stream):
+            raise CorruptStreamError(self._database.where, stream, "the index of names has lost it")
+        return None
+
+    def version(self, stream: str) -> int:
+        """A stream's last version; 0 for an unknown one."""
+        head = self.head(stream)
+        return 0 if head is None else head.version
+
+    def stream(self, stream: str, after: int, upto: int | None, limit: int) -> list[Record]:
+        """Events of a stream, without a gap.
+
+        Raises:
+            CorruptEventError: One of them is not what was written, or missing.
+        """
+        head = self.head(stream)
+        while head is not None:
+            first = max(after, head.forgotten)
+            last = head.version if upto is None else min(upto, head.version)
+            if last <= first:
+                break
+            records = self.records("read_stream", head.number, after, _LAST if upto is None else upto, limit)
+            missing = missing_from(records, first, last, None if limit < 0 else limit)
+            if not missing:
+                return records
+            before, head = head, self.head(stream)
+            # Unless it was forgotten between the two questions.
+            if head is not None and head.forgotten == before.forgotten:
+                raise CorruptEventError(stream, missing, "it is missing", where=self._database.where)
+        return []
 
     def records(self, query: str, *parameters: Any) -> list[Record]:
         """The events that a named query finds.
@@ -80,13 +175,17 @@ class Reader:
                 at,
                 epoch,
                 mark,
-                crc,
+                told,
                 data,
             ) in rows:
-                if crc32(data) != crc:
-                    # Packed, or damaged: the mark of packed data is larger than any checksum.
-                    data = restored(crc, data)
-                    crc &= ~PACKED
+                place = of_event(
+                    position, number, version, kind, schema, one, correlation, cause, at, epoch, mark
+                )
+                crc = crc32(data)
+                if crc ^ place | BOUND != told:
+                    # Packed, of before there were places, or damaged.
+                    data = restored(told, data, place)
+                    crc = crc32(data)
                 stream, category = streams[number]
                 add(
                     Record(
@@ -107,11 +206,18 @@ class Reader:
                     )
                 )
         except ValueError as error:
-            raise CorruptEventError(streams[number][0], version, str(error)) from error
-        except (TypeError, LookupError) as error:
-            name = streams.get(number, (f"number {number}",))[0]
-            raise CorruptEventError(name, version, f"its row makes no sense ({error})") from error
+            raise self._corrupt(number, version, str(error)) from error
+        except (TypeError, LookupError, StructError) as error:
+            raise self._corrupt(number, version, f"its row makes no sense ({error})") from error
         return records
+
+    def _corrupt(self, number: Any, version: Any, problem: str) -> CorruptEventError:
+        name = f"number {number}"
+        if isinstance(number, int):
+            with suppress(LookupError, CorruptStreamError):  # then the number has to do
+                name = self._streams[number][0]
+        version = version if isinstance(version, int) else 0
+        return CorruptEventError(name, version, problem, where=self._database.where)
 
     def blob(self, key: bytes) -> bytes:
         """A large value.
@@ -123,7 +229,8 @@ class Reader:
         if not rows:
             raise MissingBlobError(self._database.where, key)
         try:
-            return restored(*rows[0])
+            mark, kept = rows[0]
+            return restored(mark, kept, of_blob(key))
         except (ValueError, TypeError) as problem:
             raise CorruptBlobError(self._database.where, key, str(problem)) from problem
 
@@ -175,9 +282,11 @@ class _Words(dict[int, str]):
         rows = self._reader.rows("word_by_id", number)
         if not rows:
             raise LookupError(f"no word {number}")
-        text: object = rows[0][0]
-        if not isinstance(text, str):
+        text, crc = rows[0]
+        if text == str(number).encode():
             return ""  # forgotten, with the event, since that was read
+        if not isinstance(text, str) or of_word(number, text) != crc:
+            raise LookupError(f"word {number} does not match its checksum")
         self[number] = text
         return text
 
@@ -193,6 +302,6 @@ class _Streams(dict[int, tuple[str, str]]):
         rows = self._reader.rows("stream_by_id", number)
         if not rows:
             raise LookupError(f"no stream {number}")
-        found: tuple[str, str] = rows[0]
-        self[number] = found
+        head = head_of(rows[0], self._reader.where)
+        found = self[number] = (head.name, head.category)
         return found

@@ -10,20 +10,23 @@ import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
+from struct import error as StructError
 from typing import Any, Final, TypeVar
 from zlib import crc32
 
 from dashflow._util.database import plain_cursor, roll_back
-from dashflow.errors import DashFlowError, DuplicateEventError
+from dashflow.errors import CorruptLogError, DashFlowError, DuplicateEventError
 from dashflow.log.admission import admit, category_of, check_append
 from dashflow.log.base import ANY, Append, Appended
 from dashflow.log.commits import Pending
-from dashflow.log.packing import PACK_FROM, stored
+from dashflow.log.packing import BOUND, PACK_FROM, stored
 from dashflow.log.sqlite import faults
 from dashflow.log.sqlite.blobs import keep_blobs
 from dashflow.log.sqlite.database import Database
 from dashflow.log.sqlite.forgetting import forget
 from dashflow.log.sqlite.owners import Owners
+from dashflow.log.sqlite.places import of_event, of_stream, of_word
+from dashflow.log.sqlite.reader import Head, head_of
 from dashflow.log.sqlite.statements import queries
 
 _COLUMNS: Final = 13
@@ -36,6 +39,7 @@ _UNFIT: Final = (
     sqlite3.InterfaceError,
     sqlite3.ProgrammingError,
     OverflowError,
+    StructError,
     ValueError,
     TypeError,
 )
@@ -50,20 +54,34 @@ T = TypeVar("T")
 class _Stream:
     """What the writer knows of a stream. ``number`` 0: not in the file yet."""
 
-    __slots__ = ("created", "epoch", "lease", "name", "number", "owner", "position", "updated", "version")
+    __slots__ = (
+        "category",
+        "created",
+        "epoch",
+        "forgotten",
+        "lease",
+        "name",
+        "number",
+        "owner",
+        "position",
+        "updated",
+        "version",
+    )
 
-    def __init__(self, name: str, row: tuple[int, int, int, int, int, str, int, int]) -> None:
-        self.name = name
+    def __init__(self, head: Head) -> None:
         (
             self.number,
+            self.name,
+            self.category,
             self.version,
             self.position,
             self.created,
             self.updated,
             self.owner,
             self.epoch,
+            self.forgotten,
             self.lease,
-        ) = row
+        ) = head
 
 
 class Writer:
@@ -246,23 +264,41 @@ class Writer:
             version += 1
             position += 1
             kind = words.get(event.type)
+            if kind is None:
+                kind = self._word(event.type)
             correlation = correlations.get(event.correlation_id)
+            if correlation is None:
+                correlation = self._correlation(event.correlation_id)
             fingerprint = words.get(event.fingerprint)
-            data = event.data
-            checksum, data = stored(data) if len(data) >= PACK_FROM else (crc32(data), data)
+            if fingerprint is None:
+                fingerprint = self._word(event.fingerprint)
+            schema, one, cause, at, data = (
+                event.schema,
+                event.event_id,
+                event.causation_id,
+                event.at,
+                event.data,
+            )
+            place = of_event(
+                position, number, version, kind, schema, one, correlation, cause, at, epoch, fingerprint
+            )
+            if len(data) >= PACK_FROM:
+                mark, data = stored(data, place)
+            else:
+                mark = crc32(data) ^ place | BOUND
             rows += (
                 position,
                 number,
                 version,
-                self._word(event.type) if kind is None else kind,
-                event.schema,
-                event.event_id,
-                self._correlation(event.correlation_id) if correlation is None else correlation,
-                event.causation_id,
-                event.at,
+                kind,
+                schema,
+                one,
+                correlation,
+                cause,
+                at,
                 epoch,
-                self._word(event.fingerprint) if fingerprint is None else fingerprint,
-                checksum,
+                fingerprint,
+                mark,
                 data,
             )
             if event.blobs:
@@ -297,6 +333,10 @@ class Writer:
         if not isinstance(problem, sqlite3.IntegrityError):
             if isinstance(problem, sqlite3.Error):
                 raise faults.fault(self._database.where, problem) from problem
+            if isinstance(problem, StructError):
+                raise OverflowError(
+                    f"a number of an event does not fit into 64 bits ({problem})"
+                ) from problem
             raise problem
         earlier = self._already(self._load(append.stream), append)
         if earlier is not None:
@@ -316,40 +356,46 @@ class Writer:
         """A stream as the file has it; one without a number if it has none."""
         row = self._one("stream_by_name", name)
         if row is None:
-            return _Stream(name, (0, 0, 0, 0, 0, "", 0, 0))
-        stream = self._streams[name] = _Stream(name, row)
+            return _Stream(Head(0, name, category_of(name), 0, 0, 0, 0, "", 0, 0, 0))
+        stream = self._streams[name] = _Stream(head_of(row, self._database.where, name))
         return stream
 
     def _add_stream(self, stream: _Stream) -> None:
-        self._cursor.execute(self._sql["add_stream"], (stream.name, category_of(stream.name)))
+        self._cursor.execute(self._sql["add_stream"], (stream.name, stream.category))
         stream.number = self._cursor.lastrowid or 0
         self._streams[stream.name] = stream
 
     def _word(self, text: str) -> int:
         """The number of a type or a fingerprint."""
-        row = self._one("word_by_text", text)
-        if row is None:
-            self._cursor.execute(self._sql["add_word"], (text, 1))
-            number = self._cursor.lastrowid or 0
-        else:
-            number, lasting = row
-            if not lasting:
-                self._cursor.execute(self._sql["keep_word"], (number,))
+        number, lasting = self._known_word(text, 1)
+        if not lasting:
+            self._cursor.execute(self._sql["keep_word"], (number,))
         self._words[text] = number
         return number
 
     def _correlation(self, text: str) -> int:
         """The number of a correlation id."""
-        row = self._one("word_by_text", text)
-        if row is None:
-            self._cursor.execute(self._sql["add_word"], (text, 0))
-            row = (self._cursor.lastrowid or 0, 0)
-        number: int = row[0]
+        number, _ = self._known_word(text, 0)
         self._correlations[text] = number
         return number
 
+    def _known_word(self, text: str, lasting: int) -> tuple[int, int]:
+        """The number of a text, and whether it lasts; written down first if the file does not have it."""
+        row = self._one("word_by_text", text)
+        if row is None:
+            self._cursor.execute(self._sql["add_word"], (text, lasting))
+            number = self._cursor.lastrowid or 0
+            self._cursor.execute(self._sql["check_word"], (of_word(number, text), number))
+            return number, lasting
+        number, lasting, crc = row
+        if of_word(number, text) != crc:
+            raise CorruptLogError(self._database.where, f"its word {text[:100]!r} is not what was written")
+        return number, lasting
+
     def _forget(self, stream: _Stream, upto: int) -> None:
         """Drop a stream's beginning, once everything before is in its place."""
+        stream.forgotten = max(stream.forgotten, upto)
+        self._changed[stream.name] = stream
         self._flush()
         forget(self._cursor, stream.number, upto, head=self._head)
         self._correlations = {"": 0}
@@ -377,7 +423,20 @@ class Writer:
                     stream.updated,
                     stream.owner,
                     stream.epoch,
+                    stream.forgotten,
                     stream.lease,
+                    of_stream(
+                        stream.number,
+                        stream.name,
+                        stream.category,
+                        stream.version,
+                        stream.position,
+                        stream.created,
+                        stream.updated,
+                        stream.owner,
+                        stream.epoch,
+                        stream.forgotten,
+                    ),
                     stream.number,
                 ),
             )
