@@ -94,7 +94,7 @@ class Database:
             except BaseException:
                 self.close()
                 raise
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:
             raise faults.fault(self.where, error) from error
 
     def reader(self) -> sqlite3.Connection:

@@ -40,8 +40,10 @@ def busy(where: str, seconds: float, by: Sequence[str] = ()) -> StorageUnavailab
     )
 
 
-def fault(where: str, error: sqlite3.Error) -> LogError:
-    """The error to raise for what SQLite reported."""
+def fault(where: str, error: sqlite3.Error | UnicodeDecodeError) -> LogError:
+    """The error to raise for what SQLite reported; a message or a text that is no UTF-8 is a report too."""
+    if isinstance(error, UnicodeDecodeError):
+        return CorruptLogError(where, f"SQLite: {error.object.decode(errors='replace')}")
     code = code_of(error)
     if code == sqlite3.SQLITE_NOTADB:
         return NotALogError(where, "it is not an SQLite database")

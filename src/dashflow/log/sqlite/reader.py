@@ -100,7 +100,7 @@ class Reader:
         with self._connection() as connection:
             try:
                 return plain_cursor(connection).execute(self._sql[query], parameters).fetchall()
-            except sqlite3.Error as error:
+            except (sqlite3.Error, UnicodeDecodeError) as error:
                 raise faults.fault(self._database.where, error) from error
 
     def number(self, query: str, *parameters: Any) -> int:

@@ -333,6 +333,8 @@ class Writer:
         if not isinstance(problem, sqlite3.IntegrityError):
             if isinstance(problem, sqlite3.Error):
                 raise faults.fault(self._database.where, problem) from problem
+            if isinstance(problem, UnicodeDecodeError):  # out of the file, not out of the append
+                raise faults.fault(self._database.where, problem) from problem
             if isinstance(problem, StructError):
                 raise OverflowError(
                     f"a number of an event does not fit into 64 bits ({problem})"
