@@ -67,13 +67,18 @@ class Stops:
         """Nobody needs to look again for a while after ``at``."""
         self.until = at + INTERVAL_NS
 
-    def refresh(self) -> None:
-        """Read what the log says.
+    @property
+    def stream(self) -> str:
+        """The stream that keeps them."""
+        return stream_of(self.thread)
+
+    def refresh(self, version: int | None = None) -> None:
+        """Read what the log says; ``version`` is the stream's, where that is known already.
 
         Raises:
             CorruptEventError: The last event of the stream cannot be read.
         """
-        version = self.log.version(stream_of(self.thread))
+        version = self.log.version(self.stream) if version is None else version
         if version > self.version:
             version, points = read(self.log, self.thread, version)
             self.take(version, points)

@@ -41,6 +41,10 @@ ORDER BY version LIMIT $3;
 -- name: version
 SELECT coalesce((SELECT version FROM {schema}.streams WHERE name = $1), 0);
 
+-- name: versions
+-- Of several streams; those that are not there have no row.
+SELECT name, version FROM {schema}.streams WHERE name = ANY ($1);
+
 -- name: version_at
 -- The version of a stream at a position of the log.
 SELECT coalesce((

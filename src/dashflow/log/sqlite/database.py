@@ -96,14 +96,18 @@ class Database:
         except sqlite3.Error as error:
             raise faults.fault(self.where, error) from error
 
-    def reader(self) -> sqlite3.Connection:
-        """A further connection that only reads; not for a log without a file."""
+    def reader(self, *, busy_seconds: float | None = None) -> sqlite3.Connection:
+        """A further connection that only reads; not for a log without a file.
+
+        ``busy_seconds``: how long it waits for others; None: as long as the log does.
+        """
         assert self.path is not None
         # Not created if it is gone.
         connection = sqlite3.connect(
             self.path.as_uri() + "?mode=rw", uri=True, isolation_level=None, check_same_thread=False
         )
-        connection.execute(f"PRAGMA busy_timeout={int(self.busy_seconds * 1000)}")
+        seconds = self.busy_seconds if busy_seconds is None else busy_seconds
+        connection.execute(f"PRAGMA busy_timeout={int(seconds * 1000)}")
         connection.execute("PRAGMA query_only=ON")
         return connection
 

@@ -146,6 +146,16 @@ class SqliteLog:
         self._check_open()
         return self._reader.number("version", stream)
 
+    def versions(self, streams: Sequence[str]) -> list[int]:
+        """See ``EventLog.versions``."""
+        self._check_open()
+        return self._reader.versions(streams)
+
+    def glance(self, streams: Sequence[str]) -> list[int] | None:
+        """See ``EventLog.glance``: in WAL mode nobody is waited for, but when the file is being mended."""
+        self._check_open()
+        return self._reader.glance(streams)
+
     def streams(self, *, category: str | None = None) -> list[StreamInfo]:
         """See ``EventLog.streams``."""
         self._check_open()

@@ -63,6 +63,10 @@ WHERE stream_id = ? AND version >= ? ORDER BY version LIMIT ?;
 -- name: version
 SELECT coalesce((SELECT version FROM streams WHERE name = ?), 0);
 
+-- name: versions
+-- Of several streams; the reader repeats the question mark. Those that are not there have no row.
+SELECT name, version FROM streams WHERE name IN (?);
+
 -- name: read_stream
 SELECT position, stream_id, version, type, schema, event_id, correlation_id, causation_id, at, epoch,
        fingerprint, checksum, data
