@@ -78,7 +78,7 @@ class LogHistory:
         return await self.host.read(lambda: self._look(there, checkpoint, before, looking))
 
     def _at_hand(self, there: Mapping[str, int], inbox: Inbox | None) -> bool:
-        """Whether all that ``there`` says of is known here, so that neither the log nor much work is needed."""
+        """Whether all that ``there`` says of is known here, so that the log need not be asked."""
         turn, stream = self._turn, stream_of(self.thread, self.ns)
         if MARK in stream or (
             turn is not None and (inbox is None or not inbox.known_at(there[inbox.stream]))

@@ -38,7 +38,7 @@ class Reader:
 
     def versions(self, streams: Sequence[str]) -> list[int]:
         """The last versions of several streams, in their order."""
-        known = dict(self.rows("versions", texts(streams)))
+        known: dict[str, int] = dict(self.rows("versions", texts(streams)))
         return [known.get(stream, 0) for stream in streams]
 
     def page(

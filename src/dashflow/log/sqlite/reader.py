@@ -11,7 +11,6 @@ import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import cache
 from typing import Any, Final
 from zlib import crc32
 
@@ -21,15 +20,13 @@ from dashflow.log.base import Record
 from dashflow.log.packing import PACKED, restored
 from dashflow.log.sqlite import faults
 from dashflow.log.sqlite.database import Database
+from dashflow.log.sqlite.rows import find
 from dashflow.log.sqlite.statements import queries
 
 _MOST: Final = 8
 """Connections that read at the same time; they stay open. To open another one takes longer than to wait."""
 
 _REMEMBERED: Final = 50_000
-
-_AT_ONCE: Final = 500
-"""Streams in one question at most; old SQLite builds take 999 parameters."""
 
 Row = tuple[Any, ...]
 
@@ -148,10 +145,7 @@ class Reader:
             lock.release()
 
     def _versions(self, cursor: sqlite3.Cursor, streams: Sequence[str]) -> list[int]:
-        known: dict[str, int] = {}
-        for start in range(0, len(streams), _AT_ONCE):
-            some = streams[start : start + _AT_ONCE]
-            known.update(cursor.execute(_versions(len(some)), some).fetchall())
+        known: dict[str, int] = dict(find(cursor, "versions", streams))
         return [known.get(stream, 0) for stream in streams]
 
     def _glancer(self) -> sqlite3.Cursor:
@@ -214,12 +208,6 @@ class Reader:
             self._idle.popleft().close()
         except IndexError:
             return  # another thread has taken or closed it
-
-
-@cache
-def _versions(count: int) -> str:
-    """The statement that asks for the versions of so many streams."""
-    return queries()["versions"].replace("(?)", f"({', '.join('?' * count)})")
 
 
 class _Words(dict[int, str]):
