@@ -27,6 +27,9 @@ INTERVAL_NS: Final = 10_000_000
 """A run looks for breakpoints at its first step and at steps that begin so long after the last look,
 nanoseconds; those set in its own process it sees at once."""
 
+_TOGETHER: Final = 100
+"""Threads that one look is for, at most."""
+
 T = TypeVar("T")
 Test = Callable[[Any], bool]
 _PLAIN = Registry()
@@ -46,18 +49,24 @@ class BreakpointsSet(msgspec.Struct, frozen=True):
 class Stops:
     """The breakpoints of one thread, as its runs in this process know them.
 
-    Attributes:
+    Args:
         log: Where they are kept.
         thread: Whose they are.
+        others: Gives those of all threads of the log that anybody is at work on in this process.
+
+    Attributes:
+        log: See above.
+        thread: See above.
         points: Those that hold.
         until: Time, nanoseconds since the Unix epoch, up to which nobody needs to look for others.
     """
 
-    __slots__ = ("__weakref__", "_tests", "log", "points", "thread", "until", "version")
+    __slots__ = ("__weakref__", "_others", "_tests", "log", "points", "thread", "until", "version")
 
-    def __init__(self, log: EventLog, thread: str) -> None:
+    def __init__(self, log: EventLog, thread: str, others: Callable[[], list[Stops]] = list) -> None:
         self.log = log
         self.thread = thread
+        self._others = others
         self.points: tuple[Breakpoint, ...] = ()
         self.until = 0
         self.version = 0
@@ -66,6 +75,17 @@ class Stops:
     def looked(self, at: int) -> None:
         """Nobody needs to look again for a while after ``at``."""
         self.until = at + INTERVAL_NS
+
+    def due(self, at: int) -> list[Stops]:
+        """These, and those of other threads that somebody would have to look for at ``at`` as well: whoever
+        looks does so for them, so that many runs at once ask the log one question and not one each."""
+        found = [self]
+        for other in self._others():
+            if other.until < at and other is not self and len(found) < _TOGETHER:
+                found.append(other)
+        for one in found:
+            one.looked(at)
+        return found
 
     @property
     def stream(self) -> str:

@@ -118,8 +118,12 @@ class ThreadReader:
             if found is None:
                 from dashflow.checkpoint.breakpoints import Stops  # only where there are threads
 
-                found = self._stops[thread] = Stops(self.log, thread)
+                found = self._stops[thread] = Stops(self.log, thread, self._all_stops)
             return found
+
+    def _all_stops(self) -> list[Stops]:
+        with self._lock:
+            return list(self._stops.values())
 
     def known(self, stream: str, version: int) -> ThreadState | None:
         """The state of a stream at its last version, if nothing has to be read for it."""

@@ -43,6 +43,9 @@ _UNFIT: Final = (
 )
 """What comes of an append that holds something the tables do not take."""
 
+_CROWD: Final = 4
+"""Appends in a group from which on many append at once."""
+
 _REMEMBERED: Final = 10_000
 """Streams and words kept in memory; then all are forgotten and read again when needed."""
 
@@ -101,6 +104,7 @@ class Writer:
         self._last_stream = 0
         self._words = Words(self._cursor)
         self._head = 0
+        self._company = 1.0  # appends in a group, on the average of the last ones
         self._forgot = False
         self._rows: list[Any] = []
         self._changed: dict[str, _Stream] = {}
@@ -117,7 +121,9 @@ class Writer:
         Raises:
             LogError: Nothing of the group was written.
         """
+        self._company += (len(group) - self._company) / 8
         with self._transaction():
+            self._database.expect(self._company > _CROWD)
             try:
                 self._together(group)
             except _UNFIT:
