@@ -123,7 +123,7 @@ class ThreadReader:
 
     def _all_stops(self) -> list[Stops]:
         with self._lock:
-            return list(self._stops.values())
+            return [stops for one in self._stops.valuerefs() if (stops := one()) is not None]
 
     def known(self, stream: str, version: int) -> ThreadState | None:
         """The state of a stream at its last version, if nothing has to be read for it."""

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 from dashflow.engine.ports import Done, Overdue, Posted
 from dashflow.hosts.clock import WallClock, entropy, jitter
 from dashflow.hosts.future import CallFuture, ready
+from dashflow.hosts.questions import questions_to
 from dashflow.hosts.threads import THREADS
 from dashflow.log.base import Append, Appended, EventLog, Streams, Ticket
 
@@ -230,6 +231,8 @@ class AioHost:
     async def versions(self, log: EventLog, streams: Sequence[str]) -> list[int]:
         """See ``Host.versions``."""
         known = log.glance(streams)
+        if known is None and (questions := questions_to(log)) is not None:
+            known = await questions.versions(log, streams)
         return await in_thread(lambda: log.versions(streams)) if known is None else known
 
     async def read(self, query: Callable[[], T]) -> T:
