@@ -148,6 +148,15 @@ class PostgresLog:
         self._check_open()
         return self._reader.version(stream)
 
+    def versions(self, streams: Sequence[str]) -> list[int]:
+        """See ``EventLog.versions``."""
+        self._check_open()
+        return self._reader.versions(streams)
+
+    def glance(self, streams: Sequence[str]) -> None:
+        """See ``EventLog.glance``: the server is asked, so that never."""
+        self._check_open()
+
     def streams(self, *, category: str | None = None) -> list[StreamInfo]:
         """See ``EventLog.streams``."""
         self._check_open()

@@ -38,12 +38,13 @@ SELECT uuid_send(event_id), version, position, epoch FROM {schema}.events
 WHERE stream_id = (SELECT stream_id FROM {schema}.streams WHERE name = $1) AND version >= $2
 ORDER BY version LIMIT $3;
 
--- name: version
--- A stream's last version, up to where it is forgotten, and the last event that is there.
-SELECT s.version, s.forgotten,
+-- name: versions
+-- Of several streams: the last version, up to where it is forgotten, and the last event that is there. Those
+-- that are not there have no row.
+SELECT s.name, s.version, s.forgotten,
        (SELECT e.version FROM {schema}.events e WHERE e.stream_id = s.stream_id
         ORDER BY e.version DESC LIMIT 1)
-FROM {schema}.streams s WHERE s.name = $1;
+FROM {schema}.streams s WHERE s.name = ANY ($1);
 
 -- name: version_at
 -- The version of a stream at a position of the log.

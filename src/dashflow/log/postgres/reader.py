@@ -15,6 +15,7 @@ from dashflow.errors import (
 )
 from dashflow.log.base import Record, Snapshot
 from dashflow.log.packing import BOUND, restored
+from dashflow.log.postgres.arrays import texts
 from dashflow.log.postgres.connections import Connections, Row
 from dashflow.log.postgres.places import numbered, of_blob, of_entry, of_event, of_snapshot
 from dashflow.log.ranges import missing_from
@@ -52,14 +53,7 @@ class Reader:
         Raises:
             CorruptStreamError: Its row and its events do not agree.
         """
-        rows = self.rows("version", stream)
-        if not rows:
-            return 0
-        version, forgotten, last = rows[0]
-        if version != (forgotten if last is None else last):
-            problem = f"its row says that event {version} is the last, and event {last} is"
-            raise CorruptStreamError(self._connections.where, stream, problem)
-        return int(version)
+        return self.versions([stream])[0]
 
     def stream(self, stream: str, after: int, upto: int | None, limit: int | None) -> list[Record]:
         """Events of a stream, without a gap.
@@ -91,6 +85,20 @@ class Reader:
                 raise CorruptViewError(self._connections.where, view, key, "it does not match its checksum")
             found[key] = data
         return found
+
+    def versions(self, streams: Sequence[str]) -> list[int]:
+        """The last versions of several streams, in their order.
+
+        Raises:
+            CorruptStreamError: The row of one of them and its events do not agree.
+        """
+        known: dict[str, int] = {}
+        for name, version, forgotten, last in self.rows("versions", texts(streams)):
+            if version != (forgotten if last is None else last):
+                problem = f"its row says that event {version} is the last, and event {last} is"
+                raise CorruptStreamError(self._connections.where, name, problem)
+            known[name] = version
+        return [known.get(stream, 0) for stream in streams]
 
     def page(
         self, after: int, category: str | None, types: Sequence[str], correlation: str, limit: int

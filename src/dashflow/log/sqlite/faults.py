@@ -56,3 +56,10 @@ def fault(where: str, error: sqlite3.Error | UnicodeDecodeError) -> LogError:
         return CorruptLogError(where, str(error))
     problem = _PROBLEMS.get(code)
     return StorageUnavailableError(where, f"{problem} (SQLite: {error})" if problem else f"SQLite: {error}")
+
+
+def damaged(problem: str) -> sqlite3.DatabaseError:
+    """An error as SQLite raises it for a damaged file, for who finds damage inside a transaction."""
+    error = sqlite3.DatabaseError(problem)
+    error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+    return error

@@ -138,7 +138,17 @@ class SqliteLog:
     def version(self, stream: str) -> int:
         """See ``EventLog.version``."""
         self._check_open()
-        return self._reader.version(stream)
+        return self._reader.versions((stream,))[0]
+
+    def versions(self, streams: Sequence[str]) -> list[int]:
+        """See ``EventLog.versions``."""
+        self._check_open()
+        return self._reader.versions(streams)
+
+    def glance(self, streams: Sequence[str]) -> list[int] | None:
+        """See ``EventLog.glance``: in WAL mode nobody is waited for, but when the file is being mended."""
+        self._check_open()
+        return self._reader.glance(streams)
 
     def streams(self, *, category: str | None = None) -> list[StreamInfo]:
         """See ``EventLog.streams``."""
@@ -217,7 +227,7 @@ class SqliteLog:
             page = self.read(stream, after=after, limit=limit)
             return page, page[-1].version if page else after
         self._check_open()
-        end = self._reader.version(stream)
+        end = self._reader.versions((stream,))[0]
         if end <= after:
             return [], after
         belonging = correlation or None

@@ -16,20 +16,32 @@ FROM streams WHERE name = ?;
 -- A stream of that category and name, found the other way.
 SELECT stream_id FROM streams INDEXED BY streams_by_category WHERE category = ? AND name = ?;
 
+-- name: streams_by_name
+-- The same of many: the question mark is repeated.
+SELECT stream_id, name, category, version, position, created_at, updated_at, owner, epoch, forgotten,
+       lease, crc
+FROM streams WHERE name IN (?);
+
+-- name: last_stream
+-- The highest number of a stream; none is ever taken away.
+SELECT coalesce(max(stream_id), 0) FROM streams;
+
 -- name: stream_by_id
 -- The same by its number.
 SELECT stream_id, name, category, version, position, created_at, updated_at, owner, epoch, forgotten,
        lease, crc
 FROM streams WHERE stream_id = ?;
 
--- name: add_stream
-INSERT INTO streams (name, category) VALUES (?, ?);
-
--- name: update_stream
-UPDATE streams
-SET version = ?, position = ?, created_at = ?, updated_at = ?, owner = ?, epoch = ?, forgotten = ?,
-    lease = ?, crc = ?
-WHERE stream_id = ?;
+-- name: keep_streams
+-- A stream as it is now, new or not. One row; the writer repeats the line after VALUES.
+INSERT INTO streams (stream_id, name, category, version, position, created_at, updated_at, owner, epoch,
+                     forgotten, lease, crc)
+VALUES
+(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (stream_id) DO UPDATE
+SET version = excluded.version, position = excluded.position, created_at = excluded.created_at,
+    updated_at = excluded.updated_at, owner = excluded.owner, epoch = excluded.epoch,
+    forgotten = excluded.forgotten, lease = excluded.lease, crc = excluded.crc;
 
 -- name: renew_lease
 -- The heartbeat of an owner; without effect where a later owner took over.
@@ -42,21 +54,28 @@ UPDATE streams SET lease = 0 WHERE stream_id = ? AND owner = ? AND epoch = ?;
 -- name: word_by_text
 SELECT word_id, lasting, crc FROM words WHERE text = ?;
 
+-- name: words_by_text
+-- Numbers of many: the question mark is repeated.
+SELECT text, word_id, crc FROM words WHERE text IN (?);
+
+-- name: last_word
+-- The highest number of a text; one whose text was forgotten keeps it.
+SELECT coalesce(max(word_id), 0) FROM words;
+
 -- name: word_by_id
 SELECT text, crc FROM words WHERE word_id = ?;
 
--- name: add_word
-INSERT INTO words (text, lasting) VALUES (?, ?);
-
--- name: check_word
-UPDATE words SET crc = ? WHERE word_id = ?;
+-- name: add_words
+INSERT INTO words (word_id, text, lasting, crc)
+VALUES
+(?, ?, ?, ?);
 
 -- name: keep_word
 -- A correlation id that an event has as its type or fingerprint, too.
 UPDATE words SET lasting = 1 WHERE word_id = ?;
 
 -- name: add_events
--- One row; the writer repeats the last line to insert many at once, which costs a third less.
+-- One row; the writer repeats the line after VALUES to insert many at once, which costs a third less.
 INSERT INTO events (position, stream_id, version, type, schema, event_id, correlation_id,
                     causation_id, at, epoch, fingerprint, checksum, data)
 VALUES

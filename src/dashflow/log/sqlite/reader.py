@@ -7,14 +7,15 @@ lock.
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from struct import error as StructError
 from typing import Any, Final, NamedTuple
 from zlib import crc32
 
-from dashflow._util.database import plain_cursor
+from dashflow._util.database import is_busy, plain_cursor
 from dashflow.errors import (
     CorruptBlobError,
     CorruptEventError,
@@ -29,14 +30,17 @@ from dashflow.log.ranges import missing_from
 from dashflow.log.sqlite import faults
 from dashflow.log.sqlite.database import Database
 from dashflow.log.sqlite.places import of_blob, of_event, of_stream, of_word
+from dashflow.log.sqlite.rows import find
 from dashflow.log.sqlite.statements import queries
 
-_KEPT: Final = 4
-"""Connections kept open while nobody reads; more are opened when more threads read at once."""
+_MOST: Final = 8
+"""Connections that read at the same time; they stay open. To open another one takes longer than to wait."""
 
 _REMEMBERED: Final = 50_000
 
 _LAST: Final = 2**63 - 1
+
+_LOST: Final = "the index of names has lost it"
 
 Row = tuple[Any, ...]
 
@@ -86,6 +90,9 @@ class Reader:
         self._database = database
         self._idle: deque[sqlite3.Connection] = deque()
         self._closed = False
+        self._free = threading.Semaphore(_MOST)
+        self._glancing = threading.Lock()
+        self._glance: sqlite3.Cursor | None = None
         self._sql = queries()
         self._words = _Words(self)
         self._streams = _Streams(self)
@@ -117,13 +124,8 @@ class Reader:
         if rows:
             return head_of(rows[0], self._database.where, stream)
         if self.rows("hidden_stream", category_of(stream), stream):
-            raise CorruptStreamError(self._database.where, stream, "the index of names has lost it")
+            raise CorruptStreamError(self._database.where, stream, _LOST)
         return None
-
-    def version(self, stream: str) -> int:
-        """A stream's last version; 0 for an unknown one."""
-        head = self.head(stream)
-        return 0 if head is None else head.version
 
     def stream(self, stream: str, after: int, upto: int | None, limit: int) -> list[Record]:
         """Events of a stream, without a gap.
@@ -219,6 +221,56 @@ class Reader:
         version = version if isinstance(version, int) else 0
         return CorruptEventError(name, version, problem, where=self._database.where)
 
+    def versions(self, streams: Sequence[str]) -> list[int]:
+        """The last versions of several streams, in their order.
+
+        Raises:
+            CorruptStreamError: The row of one of them is not what was written.
+        """
+        with self._connection() as connection:
+            try:
+                return self._versions(plain_cursor(connection), streams)
+            except (sqlite3.Error, UnicodeDecodeError) as error:
+                raise faults.fault(self._database.where, error) from error
+
+    def glance(self, streams: Sequence[str]) -> list[int] | None:
+        """The same, or None where somebody would have to be waited for."""
+        lock = self._glancing if self._database.path is not None else self._database.lock
+        if not lock.acquire(blocking=False):
+            return None
+        try:
+            if self._closed:
+                raise LogClosedError(self._database.where)
+            return self._versions(self._glancer(), streams)
+        except (sqlite3.Error, UnicodeDecodeError) as error:
+            if isinstance(error, sqlite3.Error) and is_busy(error):
+                return None
+            raise faults.fault(self._database.where, error) from error
+        finally:
+            lock.release()
+
+    def _versions(self, cursor: sqlite3.Cursor, streams: Sequence[str]) -> list[int]:
+        where = self._database.where
+        known = {
+            row[1]: head_of(row, where, row[1]).version for row in find(cursor, "streams_by_name", streams)
+        }
+        for stream in streams:
+            if stream not in known:
+                # None is what a stream without events has; but its name may only be lost.
+                if cursor.execute(self._sql["hidden_stream"], (category_of(stream), stream)).fetchone():
+                    raise CorruptStreamError(where, stream, _LOST)
+                known[stream] = 0
+        return [known[stream] for stream in streams]
+
+    def _glancer(self) -> sqlite3.Cursor:
+        """The cursor of who glances, whose connection waits for nobody."""
+        if self._glance is None:
+            connection = self._database.writer
+            if self._database.path is not None:
+                connection = self._database.reader(busy_seconds=0)
+            self._glance = plain_cursor(connection)
+        return self._glance
+
     def blob(self, key: bytes) -> bytes:
         """A large value.
 
@@ -237,6 +289,9 @@ class Reader:
     def close(self) -> None:
         """Close what is idle; what is in use is closed when it comes back."""
         self._closed = True
+        with self._glancing:
+            if self._glance is not None and self._database.path is not None:
+                self._glance.connection.close()
         while self._idle:
             self._idle.pop().close()
 
@@ -248,19 +303,20 @@ class Reader:
             with self._database.lock:
                 yield self._database.writer
             return
-        try:
-            connection = self._idle.pop()
-        except IndexError:
+        with self._free:
             try:
-                connection = self._database.reader()
-            except sqlite3.Error as error:
-                raise faults.fault(self._database.where, error) from error
-        try:
-            yield connection
-        finally:
-            self._idle.append(connection)
-            if self._closed or len(self._idle) > _KEPT:
-                self._discard()
+                connection = self._idle.pop()
+            except IndexError:
+                try:
+                    connection = self._database.reader()
+                except sqlite3.Error as error:
+                    raise faults.fault(self._database.where, error) from error
+            try:
+                yield connection
+            finally:
+                self._idle.append(connection)
+                if self._closed:
+                    self._discard()
 
     def _discard(self) -> None:
         try:
