@@ -76,6 +76,7 @@ def test_kept_checkpoints_can_be_gone_back_to_and_the_others_are_gone(recorded):
 
 
 @pytest.mark.feature("LOG-05")
+@pytest.mark.guarantee("deleted-stays-deleted")
 def test_a_branch_survives_when_what_it_began_from_is_dropped(recorded):
     graph = counting(recorded, 3)
     recorded.run(graph, {"n": 0})
@@ -269,6 +270,7 @@ def test_whatever_is_done_a_shortened_thread_shows_the_same_as_far_as_it_goes(pr
 
 
 @pytest.mark.feature("LOG-05")
+@pytest.mark.guarantee("deleted-stays-deleted")
 def test_a_deleted_thread_leaves_a_tombstone_and_its_name(recorded):
     inner = recorded.graph([recorded.says("x")]).compile(checkpointer=True)
     graph = recorded.compile(recorded.graph([recorded.says("a"), ("sub", inner)]))
@@ -286,6 +288,7 @@ def test_a_deleted_thread_leaves_a_tombstone_and_its_name(recorded):
 
 
 @pytest.mark.feature("LOG-05", "NEW-08")
+@pytest.mark.guarantee("deleted-stays-deleted")
 def test_a_run_that_goes_on_cannot_bring_a_deleted_thread_back():
     for saver in (InMemorySaver(), SqliteSaver(sqlite3.connect(":memory:", check_same_thread=False))):
         config = {"configurable": {"thread_id": "t"}}
