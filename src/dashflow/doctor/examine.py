@@ -134,8 +134,8 @@ def _of_thread(log: EventLog, reader: ThreadReader, stream: str, last: int) -> F
         return None
     if _opens(reader, thread, ns):
         advice = (
-            f"the thread is at its latest state, which a snapshot holds; its history is not whole. {_RESTORE} "
-            "if you need that, or drop it: dashflow prune"
+            f"the thread is at its latest state, which a snapshot holds; its history is not whole. "
+            f"{_RESTORE} if you need that, or drop it: dashflow prune"
         )
         return Finding("history", DAMAGE, problem, advice, stream, version or end + 1)
     end = max(end, 1 if origin is not None else 0)

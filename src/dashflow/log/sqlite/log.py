@@ -13,7 +13,16 @@ from typing import Any, Final
 
 from dashflow.errors import LogClosedError, LogError, UsageError
 from dashflow.log.admission import category_of
-from dashflow.log.base import Append, Appended, Record, Snapshot, StreamInfo, Subscription, Ticket
+from dashflow.log.base import (
+    LAST_CHARACTER,
+    Append,
+    Appended,
+    Record,
+    Snapshot,
+    StreamInfo,
+    Subscription,
+    Ticket,
+)
 from dashflow.log.commits import CommitQueue
 from dashflow.log.sqlite import snapshots, views
 from dashflow.log.sqlite.database import Database
@@ -150,13 +159,17 @@ class SqliteLog:
         self._check_open()
         return self._reader.glance(streams)
 
-    def streams(self, *, category: str | None = None) -> list[StreamInfo]:
+    def streams(self, *, category: str | None = None, prefix: str = "") -> list[StreamInfo]:
         """See ``EventLog.streams``."""
         self._check_open()
         alive = self._owners.alive
+        if prefix:
+            last = prefix + LAST_CHARACTER
+            heads = self._heads("streams_named", prefix, last, category, category)
+        else:
+            heads = self._heads("streams", category, category)
         return [
-            _info(head, head.owner if head.owner and alive(head.owner, head.lease) else "")
-            for head in self._heads("streams", category)
+            _info(head, head.owner if head.owner and alive(head.owner, head.lease) else "") for head in heads
         ]
 
     def abandoned(self, *, category: str | None = None) -> list[StreamInfo]:
@@ -165,13 +178,13 @@ class SqliteLog:
         alive = self._owners.alive
         return [
             _info(head, head.owner)
-            for head in self._heads("owned", category)
+            for head in self._heads("owned", category, category)
             if not alive(head.owner, head.lease)
         ]
 
-    def _heads(self, query: str, category: str | None) -> list[Head]:
+    def _heads(self, query: str, *parameters: Any) -> list[Head]:
         """Streams' rows, none of them damaged."""
-        return [head_of(row, self._where) for row in self._reader.rows(query, category, category)]
+        return [head_of(row, self._where) for row in self._reader.rows(query, *parameters)]
 
     def subscribe(
         self,

@@ -162,6 +162,14 @@ FROM streams
 WHERE version > forgotten AND (? IS NULL OR category = ?)
 ORDER BY position DESC;
 
+-- name: streams_named
+-- The same of those whose names are between two texts, found by the index of names.
+SELECT stream_id, name, category, version, position, created_at, updated_at, owner, epoch, forgotten,
+       lease, crc
+FROM streams
+WHERE name >= ? AND name < ? AND version > forgotten AND (? IS NULL OR category = ?)
+ORDER BY position DESC;
+
 -- name: owned
 -- The same of those that have an owner, alive or dead; those that were written longest ago first.
 SELECT stream_id, name, category, version, position, created_at, updated_at, owner, epoch, forgotten,
