@@ -210,7 +210,7 @@ def test_wherever_the_power_goes_the_log_is_a_beginning_of_what_was_written(tmp_
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root may mount a disk")
 @pytest.mark.parametrize("kilobytes", range(512, 4096, 256))
 def test_a_real_small_disk_that_is_full(tmp_path, kilobytes):
-    """The same on a file system of so many kilobytes, which somebody else fills up and makes room on again."""
+    """The same on a file system of so many kilobytes, which is made larger afterwards."""
     place = tmp_path / "disk"
     place.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", f"size={kilobytes}k", "tmpfs", str(place)]
