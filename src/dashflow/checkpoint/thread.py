@@ -15,6 +15,7 @@ from weakref import WeakKeyDictionary, WeakValueDictionary
 
 import msgspec
 
+from dashflow.checkpoint.ahead import Ahead
 from dashflow.checkpoint.events import Unknown, from_record
 from dashflow.checkpoint.imported import Imports
 from dashflow.checkpoint.lines import CATEGORY, MARK, SUB_CATEGORY, Lines, inside_of, stream_of, thread_of
@@ -87,6 +88,7 @@ class ThreadReader:
         inboxes: By thread, a version of its inbox and what waited then.
         queues: By thread, the line of those of this process who wait for it.
         present: Whether this process has said that it is there, for who waits.
+        ahead: How far runs may be ahead of the log.
     """
 
     def __init__(
@@ -107,6 +109,7 @@ class ThreadReader:
         self.queues: dict[str, Any] = {}
         self.present = False
         self.unknown = unknown
+        self.ahead = Ahead()
         self._heads: OrderedDict[str, ThreadState] = OrderedDict()
         self._costs: dict[str, tuple[int, int]] = {}
         self._stops: WeakValueDictionary[str, Stops] = WeakValueDictionary()
