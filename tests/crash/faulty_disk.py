@@ -11,6 +11,7 @@ from __future__ import annotations
 import _sqlite3
 import ctypes
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -86,6 +87,7 @@ class FaultyDisk:
         kind: ``eio`` (nothing is written), ``short`` (a part is, and SQLite is told of a failure), ``flush``
             (a flush fails), ``full`` (there is no more room).
         once: Whether it is all right again after it.
+        pause: Seconds that every flush takes.
         cut: Called in the middle of every write, when half of it is on the disk: where the power may go.
         room: Bytes that files together may grow by; None: any. Then there is no more.
     """
@@ -95,6 +97,7 @@ class FaultyDisk:
         self.kind = "eio"
         self.once = False
         self.room: int | None = None
+        self.pause = 0.0
         self.cut: Callable[[], None] | None = None
         self.writes = self.faults = 0
         self._sqlite = sqlite
@@ -183,7 +186,15 @@ class FaultyDisk:
 
     def _syncing(self, real):
         sync = real.xSync
-        return lambda file, flags: IOERR_FSYNC if self._fails("eio", "flush") else sync(file, flags)
+
+        def syncing(file, flags):
+            if self._fails("eio", "flush"):
+                return IOERR_FSYNC
+            if self.pause:
+                time.sleep(self.pause)
+            return sync(file, flags)
+
+        return syncing
 
     def _cutting(self, real):
         cut = real.xTruncate

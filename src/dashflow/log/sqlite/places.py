@@ -10,7 +10,9 @@ from struct import Struct
 from typing import Any, Final
 from zlib import crc32
 
-_EVENT: Final = Struct("<9q").pack
+EVENT: Final = Struct("<9q").pack
+"""Packs an event's numbers: position, stream, version, type, schema, correlation, time, epoch, graph."""
+
 _STREAM: Final = Struct("<8q").pack
 _THREE: Final = Struct("<3q").pack
 
@@ -33,7 +35,7 @@ def of_event(
     Raises:
         struct.error, TypeError: Something is no number of 64 bits, or no bytes.
     """
-    numbers = _EVENT(position, stream, version, kind, schema, correlation, at, epoch, fingerprint)
+    numbers = EVENT(position, stream, version, kind, schema, correlation, at, epoch, fingerprint)
     return crc32(numbers + event_id + cause)
 
 

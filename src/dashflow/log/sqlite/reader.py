@@ -29,7 +29,7 @@ from dashflow.log.packing import BOUND, restored
 from dashflow.log.ranges import missing_from
 from dashflow.log.sqlite import faults
 from dashflow.log.sqlite.database import Database
-from dashflow.log.sqlite.places import of_blob, of_event, of_stream, of_word
+from dashflow.log.sqlite.places import EVENT, of_blob, of_stream, of_word
 from dashflow.log.sqlite.rows import find
 from dashflow.log.sqlite.statements import queries
 
@@ -161,10 +161,10 @@ class Reader:
             words.clear()
             streams.clear()
         records: list[Record] = []
-        add = records.append
+        add, pack = records.append, EVENT
         number = version = 0
         try:
-            # One unpacking and no further call but the checksum's: this runs once per event read.
+            # One unpacking and no further calls but the checksums': this runs once per event read.
             for (
                 position,
                 number,
@@ -180,9 +180,9 @@ class Reader:
                 told,
                 data,
             ) in rows:
-                place = of_event(
-                    position, number, version, kind, schema, one, correlation, cause, at, epoch, mark
-                )
+                # As `places.of_event` does.
+                numbers = pack(position, number, version, kind, schema, correlation, at, epoch, mark)
+                place = crc32(numbers + one + cause)
                 crc = crc32(data)
                 if crc ^ place | BOUND != told:
                     # Packed, of before there were places, or damaged.
