@@ -56,7 +56,7 @@ class Package:
             return {
                 "n": n + 1,
                 "orders": [{"to": "account", "amount": 1000 + n}],
-                "page": f"{n:05}" * (size // 5),
+                "page": noise(n, size),
             }
 
         graph = self.graph.StateGraph(State).add_node("step", step).add_edge(self.graph.START, "step")
