@@ -18,7 +18,7 @@ import warnings
 from contextlib import closing
 from pathlib import Path
 from random import Random
-from typing import Annotated, Any, TypedDict
+from typing import Annotated, Any, NamedTuple, TypedDict
 
 from benchmarks.package import Library
 from benchmarks.places import File
@@ -335,23 +335,59 @@ async def cancelled(lib: Library, file: str, thread: str) -> Any:
 
 
 def flips(lib: Library, file: str, number: int, seed: int) -> Any:
-    """Turn single bits of stored values over, one at a time in a copy, and look at the thread each time."""
+    """Turn over single bits of stored values that a look needs, one in a copy at a time, and look."""
     chance = Random(seed)
     counts = {"wrong": 0, "errors": 0, "same": 0}
     right = looked_at(lib, file)
+    needed = [place for place in values_of(file) if outcome_of(lib, file, place, b"") != right]
     for _ in range(number):
-        copy = f"{file}.flipped"
-        for ending in ("", "-wal", "-shm"):
-            Path(copy + ending).unlink(missing_ok=True)
-        Path(copy).write_bytes(Path(file).read_bytes())
-        turn_over(copy, chance)
-        try:
-            found = looked_at(lib, copy)
-        except Exception:
-            counts["errors"] += 1
-        else:
-            counts["same" if found == right else "wrong"] += 1
+        place = chance.choices(needed, [len(place.value) for place in needed])[0]
+        data, bit = bytearray(place.value), chance.randrange(len(place.value) * 8)
+        data[bit // 8] ^= 1 << bit % 8
+        found = outcome_of(lib, file, place, bytes(data))
+        counts["errors" if isinstance(found, str) else "same" if found == right else "wrong"] += 1
     return counts
+
+
+class Value(NamedTuple):
+    """A value of bytes in a database."""
+
+    table: str
+    column: str
+    row: int
+    value: bytes
+
+
+def values_of(file: str) -> list[Value]:
+    """All values of bytes in tables with row numbers."""
+    found = []
+    with closing(sqlite3.connect(file)) as connection:
+        for (table,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
+            for _, column, *_ in connection.execute(f"PRAGMA table_info({table})").fetchall():
+                try:
+                    rows = connection.execute(f"SELECT rowid, {column} FROM {table}").fetchall()
+                except sqlite3.OperationalError:  # a table without row numbers
+                    continue
+                found += [Value(table, column, row, value) for row, value in rows if isinstance(value, bytes)]
+    return found
+
+
+def outcome_of(lib: Library, file: str, place: Value, data: bytes) -> Any:
+    """What a look at a copy with another value in one place comes to: a state, or an error's name."""
+    copy = f"{file}.changed"
+    for ending in ("", "-wal", "-shm"):
+        Path(copy + ending).unlink(missing_ok=True)
+    Path(copy).write_bytes(Path(file).read_bytes())
+    with closing(sqlite3.connect(copy)) as connection, connection:
+        change = f"UPDATE {place.table} SET {place.column} = ? WHERE rowid = ?"
+        try:
+            connection.execute(change, (data, place.row))
+        except sqlite3.IntegrityError:  # two rows that may not be the same would be
+            return "refused"
+    try:
+        return looked_at(lib, copy)
+    except Exception as error:
+        return type(error).__name__
 
 
 def looked_at(lib: Library, file: str) -> Any:
@@ -359,24 +395,6 @@ def looked_at(lib: Library, file: str) -> Any:
     with lib.saver("sqlite", File(file)) as saver:
         state = chain(lib, World(file)).compile(checkpointer=saver).get_state(config("t"))
         return state.values, state.next
-
-
-def turn_over(file: str, chance: Random) -> None:
-    """Turn one bit over in a value, of all values that are bytes or text in tables with row numbers."""
-    with closing(sqlite3.connect(file)) as connection, connection:
-        places = []
-        for (table,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
-            for _, column, *_ in connection.execute(f"PRAGMA table_info({table})").fetchall():
-                try:
-                    rows = connection.execute(f"SELECT rowid, {column} FROM {table}").fetchall()
-                except sqlite3.OperationalError:  # a table without row numbers
-                    continue
-                places += [(table, column, row, value) for row, value in rows if isinstance(value, bytes)]
-        sizes = [len(value) for *_, value in places]
-        table, column, row, value = chance.choices(places, sizes)[0]
-        data, bit = bytearray(value), chance.randrange(len(value) * 8)
-        data[bit // 8] ^= 1 << bit % 8
-        connection.execute(f"UPDATE {table} SET {column} = ? WHERE rowid = ?", (bytes(data), row))
 
 
 def main(package: str, program: str, act: str, file: str, thread: str, more: str = "sync") -> int:

@@ -170,7 +170,8 @@ def planted(victims: Victims, trials: int, chance: Random) -> Counts:
     target = f"{file}.made"
     victims.do("talk", "planted", file, "t", target)
     victims.do("talk", "look", file)
-    there = b"mkdir" in b"".join(path.read_bytes() for path in Path(file).parent.glob("threads.db*"))
+    files = (path for path in Path(file).parent.glob("threads.db*") if path.is_file())
+    there = b"mkdir" in b"".join(path.read_bytes() for path in files)
     return {
         "it is in the file": "yes" if there else "no",
         "what it names was called": "yes" if Path(target).exists() else "no",
