@@ -118,10 +118,12 @@ class Reader:
             raise CorruptEventError(name, version, f"its row makes no sense ({error})") from error
         return records
 
+    def stretch(self, stream: str, after: int, upto: int, limit: int | None) -> list[Record]:
+        """Events of a stream."""
+        return self.records("read_stream", stream, after, upto, -1 if limit is None else limit)
+
     def versions(self, streams: Sequence[str]) -> list[int]:
         """The last versions of several streams, in their order."""
-        if len(streams) == 1:
-            return [self.number("version", streams[0])]
         with self._connection() as connection:
             try:
                 return self._versions(plain_cursor(connection), streams)
@@ -129,7 +131,8 @@ class Reader:
                 raise faults.fault(self._database.where, error) from error
 
     def glance(self, streams: Sequence[str]) -> list[int] | None:
-        """The same, or None where somebody would have to be waited for."""
+        """The same, or None where somebody would have to be waited for: in WAL mode nobody is, but when the
+        file is being mended."""
         lock = self._glancing if self._database.path is not None else self._database.lock
         if not lock.acquire(blocking=False):
             return None
