@@ -125,6 +125,11 @@ class ThreadReader:
         with self._lock:
             return [stops for one in self._stops.valuerefs() if (stops := one()) is not None]
 
+    def has_opened(self, stream: str) -> bool:
+        """Whether a state of a stream is kept here, an earlier one perhaps."""
+        with self._lock:
+            return stream in self._heads
+
     def known(self, stream: str, version: int) -> ThreadState | None:
         """The state of a stream at its last version, if nothing has to be read for it."""
         if version == 0:
