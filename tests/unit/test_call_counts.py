@@ -145,6 +145,10 @@ def test_an_input_for_a_free_thread_asks_its_inbox_once():
             asked.append(stream)
             return super().version(stream)
 
+        def versions(self, streams):
+            asked.extend(streams)
+            return super().versions(streams)
+
         def read(self, stream, **bounds):
             asked.append(stream)
             return super().read(stream, **bounds)
