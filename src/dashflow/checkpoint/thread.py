@@ -17,6 +17,7 @@ import msgspec
 
 from dashflow.checkpoint.events import Unknown, from_record
 from dashflow.checkpoint.imported import Imports
+from dashflow.checkpoint.kept import Classes, kept_event, with_kept
 from dashflow.checkpoint.lines import CATEGORY, MARK, SUB_CATEGORY, Lines, stream_of, thread_of
 from dashflow.checkpoint.snapshots import (
     EVENT_BYTES,
@@ -35,7 +36,8 @@ from dashflow.core.events import (
     RunStarted,
     StateEdited,
 )
-from dashflow.core.fold import EMPTY, Owned, ThreadState, fold
+from dashflow.core.fold import EMPTY, ThreadState, fold
+from dashflow.core.kept import Kept, Owned, Values
 from dashflow.errors import CorruptEventError, StorageUnavailableError, ValueCodecError
 from dashflow.log.base import EventLog, Record
 from dashflow.log.codec import Registry, decode, encode
@@ -92,6 +94,7 @@ class ThreadReader:
         self.queues: dict[str, Any] = {}
         self.present = False
         self.unknown = unknown
+        self.classes = Classes(registry, unknown)
         self._heads: OrderedDict[str, ThreadState] = OrderedDict()
         self._costs: dict[str, tuple[int, int]] = {}
         self._stops: WeakValueDictionary[str, Stops] = WeakValueDictionary()
@@ -125,11 +128,9 @@ class ThreadReader:
             return EMPTY
         if known is not None and known.version < version:
             tail = log.read(stream, after=known.version, upto=version)
-            events = [(r, self.event(r, stream)) for r in tail]
+            events = [(r, self.kept_event(r, stream)) for r in tail]
             if all(base_of(e, r.version) in (None, r.version - 1) for r, e in events):
-                state = known
-                for record, event in events:
-                    state = self.folded(state, event, record, stream)
+                state = self._after(known, events, stream)
                 self._spent(stream, tail, state)
                 self.remember(thread, state, ns)
                 return state
@@ -147,7 +148,7 @@ class ThreadReader:
         if cost >= max(LEAST_BYTES, FACTOR * size):
             # Nothing needs a snapshot: that it cannot be had is no reason to show no thread.
             with suppress(StorageUnavailableError, ValueCodecError):
-                snapshot = to_snapshot(state)
+                snapshot = to_snapshot(state, self.classes)
                 size = len(snapshot.data)
                 if cost >= FACTOR * size:
                     self.lines.keep_snapshot(stream, snapshot, alone=True)
@@ -161,7 +162,7 @@ class ThreadReader:
         own = self.copied
         return msgspec.structs.replace(
             state,
-            values={name: own(value) for name, value in state.values.items()},
+            values=self._own_values(state.values),
             done={key: own(writes) for key, writes in state.done.items()},
             questions={
                 key: [msgspec.structs.replace(q, value=own(q.value), schema=own(q.schema)) for q in asked]
@@ -170,6 +171,12 @@ class ThreadReader:
             answers={key: own(value) for key, value in state.answers.items()},
             answer=own(state.answer),
         )
+
+    def _own_values(self, values: dict[str, Any]) -> Values:
+        """The same values, each made once when somebody looks at it."""
+        parts = values.parts() if isinstance(values, Values) else values.items()
+        own = self.copied
+        return Values({name: part if isinstance(part, Kept) else own(part) for name, part in parts})
 
     def copied(self, value: Any) -> Any:
         """A value of a thread once more, so that whoever changes it in place harms nobody."""
@@ -204,7 +211,7 @@ class ThreadReader:
         read for it."""
         snapshot = self.lines.snapshot(stream, upto=version)
         if snapshot is not None:
-            begun = from_snapshot(snapshot, self.registry, self.unknown)
+            begun = from_snapshot(snapshot, self.classes)
             records = self.lines.read(stream, after=snapshot.version, upto=version)
             start, path = self._lineage(records, version, stream)
             if begun is not None and start == snapshot.version:
@@ -215,11 +222,23 @@ class ThreadReader:
         return self._folded(begun, path, stream), records
 
     def _folded(self, state: ThreadState, path: Iterable[Record], stream: str) -> ThreadState:
-        """The state after more events; ``state`` is nobody else's and used up."""
-        state = msgspec.structs.replace(state, values=Owned(state.values))
-        for record in path:
-            state = self.folded(state, self.event(record, stream), record, stream)
-        return msgspec.structs.replace(state, values=dict(state.values))
+        """The state after more records."""
+        return self._after(state, ((record, self.kept_event(record, stream)) for record in path), stream)
+
+    def _after(
+        self, state: ThreadState, events: Iterable[tuple[Record, Event]], stream: str
+    ) -> ThreadState:
+        """The state after more events. In between, nobody else has it: they change it in place."""
+        values = state.values if isinstance(state.values, Values) else Values(state.values)
+        state = msgspec.structs.replace(
+            state,
+            values=Owned(values.twins()),
+            versions=dict(state.versions),
+            seen={name: dict(known) for name, known in state.seen.items()},
+        )
+        for record, event in events:
+            state = self.folded(state, event, record, stream)
+        return msgspec.structs.replace(state, values=Values(state.values))
 
     def line(
         self, thread: str, version: int | None = None, ns: str = ""
@@ -251,7 +270,7 @@ class ThreadReader:
         bases = self._bases(stream, records) if first > 1 else {}
         states = [EMPTY] * first
         for record in records:
-            event = self.event(record, stream)
+            event = self.kept_event(record, stream)
             base = base_of(event, record.version)
             base = record.version - 1 if base is None else base
             before = states[base] if base >= first or base == 0 else bases.get(base)
@@ -310,6 +329,12 @@ class ThreadReader:
         if record.type in IMPORTS:
             return self.imports.event(record, stream)
         return from_record(record, self.registry, unknown=self.unknown, load=self.log.blob)
+
+    def kept_event(self, record: Record, stream: str) -> Event:
+        """``event`` for folding: what it says of channels is left as it is stored, where that can be."""
+        if (event := kept_event(record, self.classes)) is not None:
+            return event
+        return with_kept(self.event(record, stream), self.classes)
 
     def folded(self, state: ThreadState, event: Event, record: Record, stream: str) -> ThreadState:
         """The state after an event of a stream.

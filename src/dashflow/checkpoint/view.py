@@ -42,7 +42,7 @@ from dashflow.checkpoint.thread import ThreadReader, stream_of, thread_of
 from dashflow.checkpoint.visible import visible
 from dashflow.constants import START
 from dashflow.core.cadence import is_whole
-from dashflow.core.fold import EMPTY, ThreadState, fold
+from dashflow.core.fold import EMPTY, ThreadState, fold, wrote_of
 from dashflow.core.ids import checkpoint_id
 from dashflow.log.base import EventLog
 from dashflow.log.codec import Registry
@@ -153,9 +153,9 @@ def _shown(
 
 def _values(state: ThreadState) -> dict[str, Any]:
     """The channels' values, those of delta channels as savers hold them: now and then, as a snapshot."""
-    if not state.deltas:
-        return state.values
     values = dict(state.values)
+    if not state.deltas:
+        return values
     first = not state.parent and not state.parent_id  # where nothing is before, no updates tell the value
     for name, counter in state.deltas.items():
         if name in values:
@@ -336,5 +336,7 @@ def read_state(log: EventLog, thread: str, at: int | None = None) -> ThreadState
     """
     reader = ThreadReader(log, Registry(), unknown="opaque")
     if at is None:
-        return reader.head(thread)
-    return reader.at(thread, min(at, reader.lines.version(stream_of(thread)))) if at > 0 else EMPTY
+        state = reader.head(thread)
+    else:
+        state = reader.at(thread, min(at, reader.lines.version(stream_of(thread)))) if at > 0 else EMPTY
+    return msgspec.structs.replace(state, values=dict(state.values), wrote={k: [list(w) for w in writes] for k, writes in wrote_of(state).items()})

@@ -96,7 +96,7 @@ def _between(
     if begin and states[0].checkpoint < reader.lines.read(stream, limit=1)[0].version:
         return None  # the checkpoint before was dropped, and what is dropped is nobody's parent
     for record in records:
-        event = reader.event(record, stream)
+        event = reader.kept_event(record, stream)
         base = base_of(event, record.version)
         index = (record.version - 1 if base is None else base) - begin
         if index < 0 or (isinstance(event, RunStarted) and event.durability == "exit"):

@@ -30,7 +30,7 @@ from dashflow.core.events import (
     TaskFailed,
     TaskInterrupted,
 )
-from dashflow.core.fold import EMPTY, ThreadState
+from dashflow.core.fold import EMPTY, ThreadState, wrote_of
 from dashflow.core.replay import (
     ANYWHERE,
     JOIN,
@@ -334,7 +334,7 @@ class Rehearsal:
         if not alone:
             writes = self._reader.copied(self._state.done.get(task.key, []))
             return writes
-        told = [write for write in after.wrote.get(task.key, ()) if write[0] != TASKS]
+        told = [write for write in wrote_of(after).get(task.key, ()) if write[0] != TASKS]
         writes = self._reader.copied(told)
         fixed = self._ways_of(task).fixed
         writes.extend(fixed)

@@ -11,7 +11,6 @@ from typing import Any, Literal
 
 from ormsgpack import unpackb
 
-from dashflow._util.collector import resting
 from dashflow.errors import MissingBlobError, ValueCodecError
 from dashflow.log.codec import blobs, classes, codes, foreign, plain, vocabulary
 from dashflow.log.codec.blobs import Load
@@ -71,6 +70,8 @@ def decode(
     try:
         if len(data) < _LARGE:
             return unpackb(data, ext_hook=reader.hook)
+        from dashflow._util.collector import resting
+
         with resting():
             return unpackb(data, ext_hook=reader.hook)
     except Exception:
