@@ -38,7 +38,7 @@ from dashflow.core.events import (
 )
 from dashflow.core.fold import EMPTY, ThreadState, fold
 from dashflow.core.kept import Kept, Owned, Values
-from dashflow.errors import CorruptEventError, StorageUnavailableError, ValueCodecError
+from dashflow.errors import CorruptEventError, LogError, StorageUnavailableError, ValueCodecError
 from dashflow.log.base import EventLog, Record
 from dashflow.log.codec import Registry, decode, encode
 
@@ -48,6 +48,9 @@ if TYPE_CHECKING:
     from dashflow.checkpoint.breakpoints import Stops
 
 _SCALARS = (str, int, float, bool, bytes, type(None))
+_Read = tuple[Record, Event | None]
+"""A record, and its event where that was read already."""
+
 KEPT_THREADS = 256
 """How many threads' latest states are kept in memory."""
 
@@ -139,6 +142,20 @@ class ThreadReader:
         self.remember(thread, state, ns)
         return state
 
+    def is_costly(self, stream: str, events: int, size: int) -> bool:
+        """Whether to fold so many events of so many bytes, which a run wrote, costs much more than to read what
+        they come to."""
+        cost, known = self._costs.get(stream, (0, 0))
+        return cost + size + events * EVENT_BYTES >= max(LEAST_BYTES, FACTOR * known)
+
+    def open_again(self, stream: str) -> None:
+        """Fold what a run wrote that is over, so that nobody who opens the thread has to wait for that.
+
+        Nothing needs it: whatever is in the way is left to who looks next.
+        """
+        with suppress(LogError, ValueCodecError):
+            self.head(*thread_of(stream))
+
     def _spent(self, stream: str, read: Sequence[Record], state: ThreadState) -> None:
         """Take a snapshot when opening the stream the next time would cost much more than reading one."""
         if self.unknown == "opaque":  # who only looks in writes nothing
@@ -159,24 +176,31 @@ class ThreadReader:
 
     def own(self, state: ThreadState) -> ThreadState:
         """The same state with values of its own, so that whoever changes them in place harms nobody."""
-        own = self.copied
-        return msgspec.structs.replace(
-            state,
-            values=self._own_values(state.values),
-            done={key: own(writes) for key, writes in state.done.items()},
-            questions={
+        own, fields = self.copied, {}
+        if state.done:
+            one = self._own_part
+            fields["done"] = {
+                key: [(chan, one(value)) for chan, value in writes] for key, writes in state.done.items()
+            }
+        if state.questions:
+            fields["questions"] = {
                 key: [msgspec.structs.replace(q, value=own(q.value), schema=own(q.schema)) for q in asked]
                 for key, asked in state.questions.items()
-            },
-            answers={key: own(value) for key, value in state.answers.items()},
-            answer=own(state.answer),
+            }
+        if state.answers:
+            fields["answers"] = {key: own(value) for key, value in state.answers.items()}
+        if state.answer:
+            fields["answer"] = own(state.answer)
+        values = state.values
+        return msgspec.structs.replace(
+            state,
+            values=Values({name: self._own_part(part) for name, part in dict.items(values)}),
+            **fields,
         )
 
-    def _own_values(self, values: dict[str, Any]) -> Values:
-        """The same values, each made once when somebody looks at it."""
-        parts = values.parts() if isinstance(values, Values) else values.items()
-        own = self.copied
-        return Values({name: part if isinstance(part, Kept) else own(part) for name, part in parts})
+    def _own_part(self, part: Any) -> Any:
+        """A value, or as it is kept: of that everybody makes one of his own."""
+        return part if type(part) in _SCALARS or isinstance(part, Kept) else self.copied(part)
 
     def copied(self, value: Any) -> Any:
         """A value of a thread once more, so that whoever changes it in place harms nobody."""
@@ -221,9 +245,10 @@ class ThreadReader:
         begun = EMPTY if start == 0 else self._base(stream, start)
         return self._folded(begun, path, stream), records
 
-    def _folded(self, state: ThreadState, path: Iterable[Record], stream: str) -> ThreadState:
+    def _folded(self, state: ThreadState, path: Sequence[_Read], stream: str) -> ThreadState:
         """The state after more records."""
-        return self._after(state, ((record, self.kept_event(record, stream)) for record in path), stream)
+        read = ((record, event or self.kept_event(record, stream)) for record, event in path)
+        return self._after(state, read, stream)
 
     def _after(
         self, state: ThreadState, events: Iterable[tuple[Record, Event]], stream: str
@@ -249,7 +274,7 @@ class ThreadReader:
         version = self.lines.version(stream) if version is None else version
         start, path = self._lineage(self.lines.read(stream, upto=version), version, stream)
         state = EMPTY if start == 0 else self._base(stream, start)
-        for record in path:
+        for record, _ in path:
             event = self.event(record, stream)
             state = self.folded(state, event, record, stream)
             yield record, event, state
@@ -283,7 +308,7 @@ class ThreadReader:
         """The versions that events after a version go on from elsewhere than from the one before them."""
         for record in self.lines.read(stream, after=after):
             if record.type in OPENERS:
-                base = base_of(self.event(record, stream), record.version)
+                base = base_of(self.kept_event(record, stream), record.version)
                 if base is not None:
                     yield base
 
@@ -350,18 +375,21 @@ class ThreadReader:
             return msgspec.structs.replace(state, home=record.stream)  # it has its name from there
         return state
 
-    def _lineage(self, records: Sequence[Record], version: int, stream: str) -> tuple[int, list[Record]]:
+    def _lineage(
+        self, records: Sequence[Record], version: int, stream: str
+    ) -> tuple[int, list[_Read]]:
         """The records that lead to a version, oldest first, and the version that they go on from: a branch
         leaves out what it did not follow."""
-        path: list[Record] = []
+        path: list[_Read] = []
         for record in reversed(records):
             if record.version > version:
                 continue
-            path.append(record)
-            version = record.version - 1
+            version, event = record.version - 1, None
             if record.type in OPENERS:
-                base = base_of(self.event(record, stream), record.version)
+                event = self.kept_event(record, stream)
+                base = base_of(event, record.version)
                 version = version if base is None else base
+            path.append((record, event))
         path.reverse()
         return version, path
 

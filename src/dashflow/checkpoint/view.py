@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, cast
 
 import msgspec
@@ -54,6 +55,7 @@ FORMAT = 4
 """LangGraph's number for this layout of a checkpoint."""
 
 
+@lru_cache(maxsize=1024)
 def timestamp(at: int) -> str:
     """Nanoseconds since the Unix epoch as ISO 8601 in UTC, microseconds kept."""
     return (
@@ -90,7 +92,7 @@ def metadata_of(state: ThreadState) -> dict[str, Any]:
     if state.id:
         return dict(state.meta)
     metadata = {**state.meta, "source": state.source, "step": state.step, "parents": dict(state.parents)}
-    if since := {name: list(one[1:]) for name, one in state.deltas.items() if not is_whole(one)}:
+    if state.deltas and (since := {name: list(one[1:]) for name, one in state.deltas.items() if not is_whole(one)}):
         metadata["counters_since_delta_snapshot"] = since
     return metadata
 

@@ -11,7 +11,9 @@ from typing import Any
 from dashflow.core.delta import Op
 
 _raw = dict.__getitem__
-_copied: Callable[[Mapping[str, Any]], dict[str, Any]] = dict.copy  # type: ignore[assignment]
+_get = dict.get
+_PLAIN = frozenset({str, int, float, bool, bytes, type(None)})
+_parts: Callable[[Any], ItemsView[str, Any]] = dict.items
 _ABSENT: Any = object()
 
 
@@ -47,7 +49,7 @@ class Values(dict[str, Any]):
 
     def __init__(self, values: dict[str, Any] | None = None) -> None:
         if values is not None:
-            super().__init__(values if type(values) is dict else _copied(values))
+            super().__init__(values if type(values) is dict else {n: part for n, part in _parts(values)})
         self._made: dict[str, Any] = {}
 
     def part(self, name: str) -> Any:
@@ -56,7 +58,7 @@ class Values(dict[str, Any]):
 
     def parts(self) -> ItemsView[str, Any]:
         """All of it, as it is kept."""
-        return _copied(self).items()
+        return _parts(self)
 
     def twins(self) -> dict[str, Any]:
         """The same, which one folder has."""
@@ -71,7 +73,7 @@ class Values(dict[str, Any]):
 
     def __getitem__(self, name: str) -> Any:
         found = _raw(self, name)
-        if not isinstance(found, Kept):
+        if type(found) in _PLAIN or not isinstance(found, Kept):
             return found
         value = self._made.get(name, _ABSENT)
         if value is _ABSENT:
@@ -80,7 +82,8 @@ class Values(dict[str, Any]):
 
     def get(self, name: str, default: Any = None) -> Any:
         """The value, or the default."""
-        return self[name] if name in self else default
+        found = _get(self, name, default)
+        return found if type(found) in _PLAIN or not isinstance(found, Kept) else self[name]
 
     def __iter__(self) -> Iterator[str]:
         # Without this, ``dict(values)`` would take what is kept as it is.

@@ -128,11 +128,14 @@ def next_tasks(plan: GraphPlan, live: Live) -> list[Task]:
 
 def _is_due(node: NodePlan, live: Live) -> bool:
     """Whether a trigger of the node has a value that the node has not seen."""
-    seen = live.seen.get(node.name, {})
-    return any(
-        live.channels[chan].is_available() and live.versions.get(chan, 1) > seen.get(chan, 0)
-        for chan in node.triggers
-    )
+    seen, versions = live.seen.get(node.name, _NEVER), live.versions
+    for chan in node.triggers:
+        if versions.get(chan, 1) > seen.get(chan, 0) and live.channels[chan].is_available():
+            return True
+    return False
+
+
+_NEVER: Mapping[str, int] = {}
 
 
 def _packets(plan: GraphPlan, packets: Sequence[Any]) -> Iterable[Task]:

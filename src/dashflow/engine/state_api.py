@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from dashflow._util.ids import path_text
@@ -11,6 +12,7 @@ from dashflow._util.reserved import INPUT, INTERRUPT
 from dashflow.checkpoint.imported_layout import upcast
 from dashflow.checkpoint.view import mapped, metadata_of, naming, timestamp
 from dashflow.constants import END
+from dashflow.core.asleep import asleep
 from dashflow.core.bumps import really_seen
 from dashflow.core.events import Change, StateEdited
 from dashflow.core.fold import ThreadState
@@ -25,6 +27,7 @@ from dashflow.engine.setting import Setting
 from dashflow.engine.task import Scope
 from dashflow.errors import InvalidUpdateError
 from dashflow.types.commands import StateUpdate
+from dashflow.types.looked import looked
 from dashflow.types.snapshots import StateSnapshot
 
 
@@ -36,16 +39,16 @@ def live_of(plan: GraphPlan, state: ThreadState) -> Live:
     return live
 
 
-def _due(setting: Setting, state: ThreadState) -> tuple[ThreadState, list[Task]]:
+def _due(setting: Setting, state: ThreadState, *, changing: bool = True) -> tuple[ThreadState, list[Task]]:
     """The state with what was put in by hand, and the tasks of the step after it; ``setting`` looks at it."""
     plan = setting.plan
     setting.look_at(state)
     state = upcast(state, plan.nodes, plan.follows)
-    live = setting.live = live_of(plan, state)
+    live = setting.live = live_of(plan, state) if changing or state.loose else asleep(plan, state)
     due = next_tasks(plan, live)
     if state.loose:
         state = adopt(state, setting.checkpoint_id, due, lambda task: Scope(setting, task))
-    if null := [write for write in loose_writes(state) if write[0] in plan.channels]:
+    if state.loose and (null := [write for write in loose_writes(state) if write[0] in plan.channels]):
         apply(plan, live, (), null)
     return state, due
 
@@ -60,7 +63,7 @@ def snapshot(setting: Setting, state: ThreadState, *, latest: bool = False) -> S
             only the others as next. Else show the step as a record: as it began, with all its tasks.
     """
     plan, thread, ns = setting.plan, setting.options.thread, setting.namespace
-    state, due = _due(setting, state)
+    state, due = _due(setting, state, changing=latest and bool(state.done))
     live = setting.live
     for task in due:
         task.writes = state.done.get(task.key)
@@ -78,8 +81,8 @@ def snapshot(setting: Setting, state: ThreadState, *, latest: bool = False) -> S
     parent = setting.parent_of(state)
     config = mapped(naming(thread, ns, setting.checkpoint_id), state.parents)
     before = None if parent is None else mapped(naming(thread, ns, parent), state.parents)
-    return StateSnapshot(
-        read(live.channels, plan.stream),
+    return looked(
+        partial(read, live.channels, plan.stream),
         tuple(task.name for task in waiting),
         config,  # type: ignore[arg-type]  # a config, by its keys
         metadata_of(state),

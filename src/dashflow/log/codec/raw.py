@@ -13,8 +13,8 @@ from dashflow.log.codec import codes
 Raw = Ext
 """A value as it was stored; ``encode`` takes it for the value."""
 
-_TEXT: Final = bytes((0xC7, 32, codes.BLOB_TEXT))
-_BYTES: Final = bytes((0xC7, 32, codes.BLOB_BYTES))
+_MARK: Final = b"\xc7\x20"
+_TEXT, _BYTES = (_MARK + bytes((code,)) for code in codes.BLOBS)
 """How what stands for a large text, or for bytes, begins: an extension of 32 bytes."""
 
 
@@ -29,7 +29,7 @@ def half_opened(data: bytes) -> Any:
 
 def is_alone(data: bytes) -> bool:
     """Whether certainly nothing is kept beside an encoded value."""
-    return _TEXT not in data and _BYTES not in data
+    return _MARK not in data or (_TEXT not in data and _BYTES not in data)
 
 
 def body_of(data: bytes) -> tuple[int, bytes] | None:
