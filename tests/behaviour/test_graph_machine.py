@@ -19,7 +19,7 @@ from dashflow.checkpoint.saver import LogSaver
 from dashflow.checkpoint.thread import ThreadReader
 from dashflow.core.fold import ThreadState
 from dashflow.core.superstep import read
-from dashflow.engine.state_api import live_of
+from dashflow.engine.sight import live_of
 from dashflow.errors import EmptyInputError, GraphRecursionError, InvalidUpdateError
 from dashflow.graph import END, START, StateGraph
 from dashflow.hosts.simulated import SimulatedHost

@@ -53,7 +53,7 @@ from dashflow.engine.handlers import HandlerTask, resumed
 from dashflow.engine.journal import Changes
 from dashflow.engine.mishaps import raised, refused, unappliable, unfit, unknown_class
 from dashflow.engine.stage import Stage
-from dashflow.engine.state_api import live_of
+from dashflow.engine.sight import live_of
 from dashflow.engine.task import Scope
 from dashflow.errors import CorruptEventError, GraphInterrupt, ValueCodecError
 from dashflow.log.base import Record

@@ -1,49 +1,80 @@
-"""A ``StateSnapshot`` whose values are made when somebody looks at them: to open a thread costs what is asked of
+"""A ``StateSnapshot`` whose fields are made when somebody looks at them: to open a thread costs what is asked of
 it, however much it holds.
 
-A tuple cannot wait for its items, so all that reads them here goes through the values first. What is shown is
-what the log held when the thread was looked at: whoever looks late sees nothing later.
+A tuple cannot wait for its items, so all that reads them here has them made first. What is shown is what the log
+held when the thread was looked at: whoever looks late sees nothing later.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, SupportsIndex
+from typing import Any, Protocol, SupportsIndex
 
 from dashflow.types.snapshots import StateSnapshot
 
 _FIELDS = StateSnapshot._fields
 _items: Callable[[Any], Iterator[Any]] = tuple.__iter__
+_make: Callable[..., Any] = tuple.__new__
+
+
+class Seen(Protocol):
+    """Makes fields, each once."""
+
+    def values(self) -> Any:
+        """See ``StateSnapshot``."""
+        ...
+
+    def next(self) -> tuple[str, ...]:
+        """See ``StateSnapshot``."""
+        ...
+
+    def tasks(self) -> tuple[Any, ...]:
+        """See ``StateSnapshot``."""
+        ...
+
+    def interrupts(self) -> tuple[Any, ...]:
+        """See ``StateSnapshot``."""
+        ...
+
+
+class _Field:
+    """One that is made when it is asked for; from then on the instance has it."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.__doc__ = f"See ``StateSnapshot.{name}``."
+
+    def __get__(self, instance: Any, owner: Any) -> Any:
+        if instance is None:
+            return self
+        held = instance.__dict__
+        if (seen := held.get("seen")) is None:  # made in another way than by ``looked``
+            return [*_items(instance)][_FIELDS.index(self.name)]
+        return held.setdefault(self.name, getattr(seen, self.name)())
 
 
 class Looked(StateSnapshot):
-    """See the file's head; made by ``looked``."""
+    """See the file's head; made by ``looked``.
+
+    Raises:
+        ValueCodecError: When its values are looked at, and one is of a class that is not registered.
+    """
+
+    values = _Field("values")  # type: ignore[assignment]  # what a user may do with it is the same
+    next = _Field("next")  # type: ignore[assignment]
+    tasks = _Field("tasks")  # type: ignore[assignment]
+    interrupts = _Field("interrupts")  # type: ignore[assignment]
 
     def _all(self) -> tuple[Any, ...]:
-        return (self.values, *[*_items(self)][1:])
-
-    @property
-    def values(self) -> Any:  # type: ignore[override]  # a field that is read only is a property to users
-        """See ``StateSnapshot.values``.
-
-        Raises:
-            ValueCodecError: A value is of a class that is not registered.
-        """
-        held = self.__dict__
-        if "made" not in held:
-            read = held.get("read")
-            if read is not None:
-                held.setdefault("made", read())
-                held.pop("read", None)
-            elif "made" not in held:  # made in another way than by ``looked``
-                held["made"] = next(_items(self))
-        return held["made"]
+        return tuple([getattr(self, name) for name in _FIELDS])
 
     def __iter__(self) -> Iterator[Any]:
         return iter(self._all())
 
     def __getitem__(self, index: SupportsIndex | slice) -> Any:  # type: ignore[override]  # one for both
-        return self._all()[index]
+        if isinstance(index, slice):
+            return self._all()[index]
+        return getattr(self, _FIELDS[index])
 
     def __eq__(self, other: object) -> bool:
         return self._all() == (other._all() if isinstance(other, Looked) else other)
@@ -98,22 +129,21 @@ class Looked(StateSnapshot):
         return self.__reduce__()
 
     def _replace(self, **fields: Any) -> StateSnapshot:  # type: ignore[override]  # a namedtuple's
-        if "values" in fields or "made" in self.__dict__ or not fields.keys() <= {*_FIELDS}:
+        if (seen := self.__dict__.get("seen")) is None or not fields.keys() <= {*_FIELDS}:
             return StateSnapshot(*self._all())._replace(**fields)
         rest = [fields.get(name, item) for name, item in zip(_FIELDS, _items(self), strict=True)]
-        return looked(self.__dict__["read"], *rest[1:])
+        found = _make(Looked, rest)
+        made = {name: value for name, value in self.__dict__.items() if name != "seen"}
+        found.__dict__.update({"seen": seen, **made, **{n: v for n, v in fields.items() if n in _LATE}})
+        return found  # type: ignore[no-any-return]
 
 
+_LATE = frozenset(name for name in _FIELDS if isinstance(vars(Looked).get(name), _Field))
 Looked.__name__ = Looked.__qualname__ = StateSnapshot.__name__
 
 
-def looked(read: Callable[[], Any], *rest: Any) -> StateSnapshot:
-    """A snapshot.
-
-    Args:
-        read: Makes its values; called once.
-        rest: Its other fields, in order.
-    """
-    found = tuple.__new__(Looked, (None, *rest))
-    found.__dict__["read"] = read
-    return found
+def looked(seen: Seen, config: Any, metadata: Any, created_at: Any, parent_config: Any) -> StateSnapshot:
+    """A snapshot; ``seen`` makes the fields that are not given."""
+    found = _make(Looked, (None, (), config, metadata, created_at, parent_config, (), ()))
+    found.__dict__["seen"] = seen
+    return found  # type: ignore[no-any-return]
