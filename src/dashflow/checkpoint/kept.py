@@ -13,8 +13,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 from ormsgpack import unpackb
 
-from dashflow.checkpoint import events
-from dashflow.checkpoint.events import Unknown
+from dashflow.checkpoint.events import Unknown, is_current
 from dashflow.core.delta import Op, patch
 from dashflow.core.events import EVENTS, Event, RunStarted, StateEdited, StepCompleted
 from dashflow.core.kept import Kept
@@ -79,7 +78,8 @@ class Stored(Kept):
         form = self._settled()
         if count <= 0 or type(form) is not _Items:
             return self.value()[-count:]
-        wanted, found = [], 0
+        wanted: list[tuple[int, bytes]] = []
+        found = 0
         for piece in reversed(form.pieces):
             wanted.insert(0, piece)
             found += piece[0]
@@ -106,16 +106,18 @@ class Stored(Kept):
     def _settled(self) -> bytes | _Items:
         """Let the form be bytes."""
         form = self._form
-        if type(form) is _Tree:
-            form = encode(form.value)
-        elif type(form) is _Frame:
+        if isinstance(form, _Items):
+            return form
+        if isinstance(form, _Tree):
+            data = encode(form.value)
+        elif isinstance(form, _Frame):
             from dashflow.log.packing import unpacked
 
-            form = unpacked(form.data)
-        elif type(form) is _Items or body_of(form) is None:
-            return form
-        items = body_of(form)
-        self._form = settled = form if items is None else _Items([items])
+            data = unpacked(form.data)
+        else:
+            data = form
+        items = body_of(data)
+        self._form = settled = data if items is None else _Items([items])
         return settled
 
     def twin(self) -> Kept:
@@ -188,7 +190,7 @@ def kept_event(record: Record, classes: Classes) -> Event | None:
     nothing of channels in it.
     """
     data = record.data
-    if record.type not in _CHANGING or record.schema != events.SCHEMA or not is_alone(data):
+    if record.type not in _CHANGING or not is_current(record) or not is_alone(data):
         return None
     try:
         plain = unpackb(data, ext_hook=Raw)
@@ -200,7 +202,7 @@ def kept_event(record: Record, classes: Classes) -> Event | None:
         for name in _SAYING.intersection(plain):
             if name != "wrote" or record.type != StepCompleted.type or _says_values(plain[name]):
                 plain[name] = decode(encode(plain[name]), classes.registry, unknown=classes.unknown)
-        return msgspec.convert(plain, EVENTS[record.type])  # type: ignore[return-value]  # an event
+        return msgspec.convert(plain, EVENTS[record.type])
     except Exception:  # the usual way says what is wrong with it
         return None
 
@@ -211,7 +213,7 @@ _SAYING: Final = frozenset({"answer", "answers", "wrote"})
 
 def _says_values(wrote: Any) -> bool:
     """Whether what a task wrote is told by values of its own."""
-    for write in wrote[2] if wrote else ():
+    for write in wrote[2] if wrote else ():  # noqa: SIM110  # no generator for each event
         if len(write) == 2:
             return True
     return False

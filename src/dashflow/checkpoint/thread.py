@@ -143,8 +143,8 @@ class ThreadReader:
         return state
 
     def is_costly(self, stream: str, events: int, size: int) -> bool:
-        """Whether to fold so many events of so many bytes, which a run wrote, costs much more than to read what
-        they come to."""
+        """Whether to fold so many events of so many bytes, which a run wrote, costs much more than to read
+        what they come to."""
         cost, known = self._costs.get(stream, (0, 0))
         return cost + size + events * EVENT_BYTES >= max(LEAST_BYTES, FACTOR * known)
 
@@ -176,7 +176,8 @@ class ThreadReader:
 
     def own(self, state: ThreadState) -> ThreadState:
         """The same state with values of its own, so that whoever changes them in place harms nobody."""
-        own, fields = self.copied, {}
+        own = self.copied
+        fields: dict[str, Any] = {}
         if state.done:
             one = self._own_part
             fields["done"] = {
@@ -250,9 +251,7 @@ class ThreadReader:
         read = ((record, event or self.kept_event(record, stream)) for record, event in path)
         return self._after(state, read, stream)
 
-    def _after(
-        self, state: ThreadState, events: Iterable[tuple[Record, Event]], stream: str
-    ) -> ThreadState:
+    def _after(self, state: ThreadState, events: Iterable[tuple[Record, Event]], stream: str) -> ThreadState:
         """The state after more events. In between, nobody else has it: they change it in place."""
         values = state.values if isinstance(state.values, Values) else Values(state.values)
         state = msgspec.structs.replace(
@@ -375,9 +374,7 @@ class ThreadReader:
             return msgspec.structs.replace(state, home=record.stream)  # it has its name from there
         return state
 
-    def _lineage(
-        self, records: Sequence[Record], version: int, stream: str
-    ) -> tuple[int, list[_Read]]:
+    def _lineage(self, records: Sequence[Record], version: int, stream: str) -> tuple[int, list[_Read]]:
         """The records that lead to a version, oldest first, and the version that they go on from: a branch
         leaves out what it did not follow."""
         path: list[_Read] = []

@@ -92,7 +92,9 @@ def metadata_of(state: ThreadState) -> dict[str, Any]:
     if state.id:
         return dict(state.meta)
     metadata = {**state.meta, "source": state.source, "step": state.step, "parents": dict(state.parents)}
-    if state.deltas and (since := {name: list(one[1:]) for name, one in state.deltas.items() if not is_whole(one)}):
+    if state.deltas and (
+        since := {name: list(one[1:]) for name, one in state.deltas.items() if not is_whole(one)}
+    ):
         metadata["counters_since_delta_snapshot"] = since
     return metadata
 
@@ -341,4 +343,8 @@ def read_state(log: EventLog, thread: str, at: int | None = None) -> ThreadState
         state = reader.head(thread)
     else:
         state = reader.at(thread, min(at, reader.lines.version(stream_of(thread)))) if at > 0 else EMPTY
-    return msgspec.structs.replace(state, values=dict(state.values), wrote={k: [list(w) for w in writes] for k, writes in wrote_of(state).items()})
+    return msgspec.structs.replace(
+        state,
+        values=dict(state.values),
+        wrote={k: [list(w) for w in writes] for k, writes in wrote_of(state).items()},
+    )

@@ -34,7 +34,7 @@ class Asleep(dict[str, Channel]):
 
     def __missing__(self, name: str) -> Channel:
         values = self._values
-        value = values[name] if name in values else MISSING
+        value = values.get(name, MISSING)
         return self.setdefault(name, self._specs[name].from_checkpoint(value))
 
     def __contains__(self, name: object) -> bool:
@@ -50,15 +50,15 @@ class Asleep(dict[str, Channel]):
         """The channel, or the default."""
         return self[name] if name in self._specs else default
 
-    def items(self) -> ItemsView[str, Channel]:  # type: ignore[override]  # of a dict that is not this one
+    def items(self) -> ItemsView[str, Channel]:  # type: ignore[override]  # of another dict
         """All of them."""
         return {name: self[name] for name in self._specs}.items()
 
 
 def asleep(plan: GraphPlan, state: ThreadState) -> Live:
-    """The channels at a state, to be asked what runs next and what they hold. Nothing can be applied to them."""
+    """The channels at a state, to be asked what runs next and what they hold. Nothing is applied to them."""
     channels = Asleep(plan.channels, state.values)
-    live = Live(channels, state.versions, state.seen, None, state.step + 1)  # type: ignore[arg-type]  # not changed
+    live = Live(channels, state.versions, state.seen, None, state.step + 1)
     if TASKS in state.values and TASKS in channels and channels[TASKS].is_available():
         live.warm.add(TASKS)
     return live

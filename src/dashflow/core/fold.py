@@ -78,8 +78,8 @@ class ThreadState(msgspec.Struct, frozen=True):
         layout: Number of the imported checkpoint's layout; below 4, names of channels may be old ones.
         loose: Imported writes: [index, channel, value], by checkpoint id, then (task path, task id).
         parents: For a graph inside others: the checkpoints that those were at, by namespace.
-        wrote: What tasks of the step before the checkpoint wrote, by task key, as ``dashflow.core.written`` tells
-            it: for who looks at that step.
+        wrote: What tasks of the step before the checkpoint wrote, by task key, told as in
+            ``dashflow.core.written``: for who looks at that step.
         wrote_names: Nodes of those, by task key.
         deltas: Counters of delta channels, see ``dashflow.core.cadence``.
         later: Delta channels' values at the next checkpoint, where nothing else tells them: for who looks.

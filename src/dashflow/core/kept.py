@@ -1,4 +1,4 @@
-"""Channels' values as a folded thread has them: some kept in a form of which everybody gets a value of his own.
+"""Channels' values as a folded thread has them: some in a form of which everybody gets a value of his own.
 
 Pure. What that form is, the thread's reader knows; folding asks it to change, and never for the value.
 """
@@ -40,7 +40,7 @@ class Kept:
 
 
 class Values(dict[str, Any]):
-    """Channels' values by name. What is kept is made a value when somebody looks, and is the same from then on.
+    """Channels' values by name. What is kept is made a value when somebody looks, and then stays the same.
 
     A copy has none of the values that were made: whoever may change some takes a copy, and has his own.
     """
@@ -49,7 +49,7 @@ class Values(dict[str, Any]):
 
     def __init__(self, values: dict[str, Any] | None = None) -> None:
         if values is not None:
-            super().__init__(values if type(values) is dict else {n: part for n, part in _parts(values)})
+            super().__init__(values if type(values) is dict else dict(_parts(values)))
         self._made: dict[str, Any] = {}
 
     def part(self, name: str) -> Any:
@@ -89,11 +89,11 @@ class Values(dict[str, Any]):
         # Without this, ``dict(values)`` would take what is kept as it is.
         return super().__iter__()
 
-    def items(self) -> ItemsView[str, Any]:
+    def items(self) -> ItemsView[str, Any]:  # type: ignore[override]  # of another dict
         """Names and values."""
         return {name: self[name] for name in self}.items()
 
-    def values(self) -> ValuesView[Any]:
+    def values(self) -> ValuesView[Any]:  # type: ignore[override]  # as above
         """The values."""
         return {name: self[name] for name in self}.values()
 
@@ -107,7 +107,7 @@ class Values(dict[str, Any]):
     def __ne__(self, other: object) -> bool:
         return not self == other
 
-    __hash__ = None  # type: ignore[assignment]
+    __hash__ = None
 
     def __or__(self, other: Any) -> Any:
         return dict(self) | other
@@ -121,8 +121,8 @@ class Values(dict[str, Any]):
 
 class Owned(Values):
     """Those of a state that only its folder has, with everything in them: the next event may change them in
-    place. So a fold over a long history takes as long as its events, and not as the sum of all the states that
-    they made."""
+    place. So a fold over a long history takes as long as its events, and not as the sum of all the states
+    that they made."""
 
     __slots__ = ()
 

@@ -52,8 +52,8 @@ from dashflow.core.untracked import storable
 from dashflow.engine.handlers import HandlerTask, resumed
 from dashflow.engine.journal import Changes
 from dashflow.engine.mishaps import raised, refused, unappliable, unfit, unknown_class
-from dashflow.engine.stage import Stage
 from dashflow.engine.sight import live_of
+from dashflow.engine.stage import Stage
 from dashflow.engine.task import Scope
 from dashflow.errors import CorruptEventError, GraphInterrupt, ValueCodecError
 from dashflow.log.base import Record

@@ -1,7 +1,7 @@
 """What there is to see of a thread at one of its checkpoints, found out when somebody asks for it.
 
-Whoever opens a thread mostly wants to know one thing of it: what runs next, what it asks, or a value. Reads the
-state that the thread had when it was looked at, which nothing changes any more.
+Whoever opens a thread mostly wants to know one thing of it: what runs next, what it asks, or a value. Reads
+the state that the thread had when it was looked at, which nothing changes any more.
 """
 
 from __future__ import annotations
@@ -32,9 +32,7 @@ def live_of(plan: GraphPlan, state: ThreadState) -> Live:
     return live
 
 
-def due_at(
-    setting: Setting, state: ThreadState, *, changing: bool = True
-) -> tuple[ThreadState, list[Task]]:
+def due_at(setting: Setting, state: ThreadState, *, changing: bool = True) -> tuple[ThreadState, list[Task]]:
     """The state with what was put in by hand, and the tasks of the step after it; ``setting`` looks at it.
 
     Args:
@@ -62,8 +60,8 @@ class Sight:
     Args:
         setting: Of no run: lends its way of naming things.
         state: What is seen; its values are handed out.
-        latest: Show where the thread stands now: with the results of tasks that are done already, and only the
-            others as next. Else show the step as a record: as it began, with all its tasks.
+        latest: Show where the thread stands now: with the results of tasks that are done already, and only
+            the others as next. Else show the step as a record: as it began, with all its tasks.
     """
 
     __slots__ = ("_due", "_found", "_live", "_rows", "_setting", "_state", "_waiting", "latest")

@@ -1,8 +1,8 @@
-"""A ``StateSnapshot`` whose fields are made when somebody looks at them: to open a thread costs what is asked of
-it, however much it holds.
+"""A ``StateSnapshot`` whose fields are made when somebody looks at them: to open a thread costs what is asked
+of it, however much it holds.
 
-A tuple cannot wait for its items, so all that reads them here has them made first. What is shown is what the log
-held when the thread was looked at: whoever looks late sees nothing later.
+A tuple cannot wait for its items, so all that reads them here has them made first. What is shown is what the
+log held when the thread was looked at: whoever looks late sees nothing later.
 """
 
 from __future__ import annotations
@@ -60,10 +60,10 @@ class Looked(StateSnapshot):
         ValueCodecError: When its values are looked at, and one is of a class that is not registered.
     """
 
-    values = _Field("values")  # type: ignore[assignment]  # what a user may do with it is the same
-    next = _Field("next")  # type: ignore[assignment]
-    tasks = _Field("tasks")  # type: ignore[assignment]
-    interrupts = _Field("interrupts")  # type: ignore[assignment]
+    values = _Field("values")
+    next = _Field("next")
+    tasks = _Field("tasks")
+    interrupts = _Field("interrupts")
 
     def _all(self) -> tuple[Any, ...]:
         return tuple([getattr(self, name) for name in _FIELDS])
@@ -71,7 +71,7 @@ class Looked(StateSnapshot):
     def __iter__(self) -> Iterator[Any]:
         return iter(self._all())
 
-    def __getitem__(self, index: SupportsIndex | slice) -> Any:  # type: ignore[override]  # one for both
+    def __getitem__(self, index: SupportsIndex | slice) -> Any:
         if isinstance(index, slice):
             return self._all()[index]
         return getattr(self, _FIELDS[index])

@@ -234,18 +234,7 @@ def _making(kind: Any) -> _Make | None:
         getattr(field, "default_factory_takes_validated_data", False) for field in fields.values()
     ):
         return None
-    fresh: list[tuple[str, Callable[[], Any]]] = []
-    usual: dict[str, Any] = {}
-    for name, field in fields.items():
-        usual[name] = _EMPTY  # each has its place, whether it is told or not
-        if field.is_required():
-            continue
-        if field.default_factory is not None:
-            fresh.append((name, field.default_factory))
-        elif isinstance(field.default, _IMMUTABLE):
-            usual[name] = field.default
-        else:
-            fresh.append((name, field.get_default))
+    usual, fresh = _usual(fields)
     required = [name for name, field in fields.items() if field.is_required()]
     count, known, start = len(usual), usual.keys(), usual.copy
     allows, completes = kind.model_config.get("extra") == "allow", bool(kind.__pydantic_post_init__)
@@ -280,6 +269,24 @@ def _making(kind: Any) -> _Make | None:
         return instance
 
     return make
+
+
+def _usual(fields: dict[str, Any]) -> tuple[dict[str, Any], list[tuple[str, Callable[[], Any]]]]:
+    """A model's fields at their defaults, in order, so that each has its place; and what makes those defaults
+    that every instance has one of its own of."""
+    usual: dict[str, Any] = {}
+    fresh: list[tuple[str, Callable[[], Any]]] = []
+    for name, field in fields.items():
+        usual[name] = _EMPTY
+        if field.is_required():
+            continue
+        if field.default_factory is not None:
+            fresh.append((name, field.default_factory))
+        elif isinstance(field.default, _IMMUTABLE):
+            usual[name] = field.default
+        else:
+            fresh.append((name, field.get_default))
+    return usual, fresh
 
 
 _HELD = ("dict", "pydantic_fields_set", "pydantic_extra", "pydantic_private")

@@ -53,4 +53,3 @@ def list_of(count: int, bodies: list[bytes]) -> bytes:
     else:
         head = b"\xdd" + count.to_bytes(4, "big")
     return b"".join((head, *bodies))
-
