@@ -199,8 +199,8 @@ def kept_event(record: Record, classes: Classes) -> Event | None:
             for chan, value in put.items():
                 if type(value) not in _PLAIN:
                     put[chan] = Stored(_Tree(value), classes)
-        for name in _SAYING.intersection(plain):
-            if name != "wrote" or record.type != StepCompleted.type or _says_values(plain[name]):
+        if record.type != StepCompleted.type or _says_values(plain.get("wrote")):
+            for name in _SAYING.intersection(plain):
                 plain[name] = decode(encode(plain[name]), classes.registry, unknown=classes.unknown)
         return msgspec.convert(plain, EVENTS[record.type])
     except Exception:  # the usual way says what is wrong with it

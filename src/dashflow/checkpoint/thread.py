@@ -35,8 +35,9 @@ from dashflow.core.events import (
     HistoryForgotten,
     RunStarted,
     StateEdited,
+    StepCompleted,
 )
-from dashflow.core.fold import EMPTY, ThreadState, fold
+from dashflow.core.fold import EMPTY, ThreadState, fold, fold_steps
 from dashflow.core.kept import Kept, Owned, Values
 from dashflow.errors import CorruptEventError, LogError, StorageUnavailableError, ValueCodecError
 from dashflow.log.base import EventLog, Record
@@ -260,9 +261,28 @@ class ThreadReader:
             versions=dict(state.versions),
             seen={name: dict(known) for name, known in state.seen.items()},
         )
+        steps: list[tuple[StepCompleted, int, int]] = []
         for record, event in events:
-            state = self.folded(state, event, record, stream)
+            if type(event) is StepCompleted and not state.deltas and record.stream == stream:
+                steps.append((event, record.version, record.at))
+                continue
+            state = self.folded(self._through(state, steps, stream), event, record, stream)
+            steps.clear()
+        state = self._through(state, steps, stream)
         return msgspec.structs.replace(state, values=Values(state.values))
+
+    def _through(
+        self, state: ThreadState, steps: Sequence[tuple[StepCompleted, int, int]], stream: str
+    ) -> ThreadState:
+        """The state after steps that were completed in a row.
+
+        Raises:
+            CorruptEventError: One does not fit the state.
+        """
+        try:
+            return fold_steps(state, steps) if steps else state
+        except ValueError as error:
+            raise CorruptEventError(stream, steps[0][1], str(error)) from error
 
     def line(
         self, thread: str, version: int | None = None, ns: str = ""

@@ -6,7 +6,7 @@ applied to a copy of the parts they touch, so earlier states stay good (history 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -144,16 +144,9 @@ def _advance(state: ThreadState, change: Change, ran: list[Ran], **fields: Any) 
     """The next checkpoint: seen versions, then the changed channels with one new version."""
     seen = state.seen
     if ran:
-        owned, before = type(state.values) is Owned, state.versions
-        if not owned:
-            seen = dict(seen)
-        for name, triggers in map(_triggers, ran):
-            known = seen.get(name, {})
-            if not owned or name not in seen:
-                known = seen[name] = dict(known)
-            for trigger in triggers:
-                if trigger in before:
-                    known[trigger] = before[trigger]
+        if type(state.values) is not Owned:
+            seen = {name: dict(known) for name, known in seen.items()}
+        _see(seen, state.versions, ran)
     values, versions = _alter(state, change)
     if state.done or state.questions or state.answers or state.answer or state.errors or state.names:
         state = replace(state, done={}, questions={}, answers={}, answer=[], errors={}, handled={}, names={})
@@ -177,11 +170,29 @@ def _advance(state: ThreadState, change: Change, ran: list[Ran], **fields: Any) 
 _UNTOLD: dict[str, Any] = {"wrote": {}, "wrote_names": {}}
 
 
+def _see(seen: dict[str, dict[str, int]], versions: Mapping[str, int], ran: Sequence[Ran]) -> None:
+    """Let tasks that ran have seen what woke them."""
+    for one in ran:
+        name, triggers = _triggers(one)
+        known = seen.get(name)
+        if known is None:
+            known = seen[name] = {}
+        for trigger in triggers:
+            if trigger in versions:
+                known[trigger] = versions[trigger]
+
+
 def _alter(state: ThreadState, change: Change) -> tuple[dict[str, Any], dict[str, int]]:
     """Values and versions after a change; all changed channels get the same new version."""
     owned = type(state.values) is Owned
     values = state.values if owned else Values(state.values)
     versions = state.versions if owned else dict(state.versions)
+    _apply(values, versions, change, owned=owned)
+    return values, versions
+
+
+def _apply(values: Values, versions: dict[str, int], change: Change, *, owned: bool) -> None:
+    """Make a change, in place."""
     top = (max(versions.values()) if versions else 0) + 1
     there = dict.get
     for chan, value in change.put.items():
@@ -196,7 +207,6 @@ def _alter(state: ThreadState, change: Change) -> tuple[dict[str, Any], dict[str
         versions[chan] = top
     for chan in change.kept:
         versions[chan] = top
-    return values, versions
 
 
 def _counted(state: ThreadState, change: Change, writes: Iterable[list[tuple[str, Any]]]) -> ThreadState:
@@ -452,6 +462,29 @@ _TABLE: dict[type[Event], Callable[[ThreadState, Any, int, int], ThreadState]] =
     CheckpointsForgotten: _checkpoints_forgotten,
     HistoryForgotten: _history_forgotten,
 }
+
+
+def fold_steps(state: ThreadState, steps: Sequence[tuple[StepCompleted, int, int]]) -> ThreadState:
+    """``fold`` of completed steps one after the other, without a state for each.
+
+    Args:
+        state: The thread before them; ``Owned``, and of a graph without delta channels.
+        steps: The events, their versions and times.
+
+    Raises:
+        ValueError: As ``fold``.
+    """
+    *before, last = steps
+    if not before:
+        return fold(state, *last)
+    state = fold(state, *before[0])  # clears what the step was about, and what was imported
+    values, versions, seen = state.values, state.versions, state.seen
+    assert type(values) is Owned
+    for event, _, _ in before[1:]:
+        _see(seen, versions, event.ran)
+        _apply(values, versions, event.change, owned=True)
+    _, version, at = before[-1]
+    return fold(replace(state, checkpoint=version, at=at), *last)
 
 
 def fold(state: ThreadState, event: Event, version: int, at: int) -> ThreadState:

@@ -65,6 +65,12 @@ class Looked(StateSnapshot):
     tasks = _Field("tasks")
     interrupts = _Field("interrupts")
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise AttributeError("can't set attribute")
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError("can't delete attribute")
+
     def _all(self) -> tuple[Any, ...]:
         return tuple([getattr(self, name) for name in _FIELDS])
 
