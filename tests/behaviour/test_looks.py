@@ -1,4 +1,4 @@
-"""Looking at a thread costs what is asked of it: what is not asked for is not made, and what is, is made once.
+"""Looking at a thread costs what is asked of it: what is not asked for is not made, what is, is made once.
 
 Counted, not timed: how often values are made of what the log holds.
 """
@@ -173,7 +173,7 @@ def test_a_snapshot_is_a_tuple_in_every_way():
     assert type(whole.values) is dict
     assert whole == shown()
     assert shown() == whole == tuple(shown())
-    assert not shown() != whole
+    assert not shown() != whole  # noqa: SIM202  # the operator itself
     assert shown() != 3
     assert isinstance(shown(), StateSnapshot)
     assert len(shown()) == 8
@@ -187,8 +187,8 @@ def test_a_snapshot_is_a_tuple_in_every_way():
     assert whole.values in shown()
     assert shown().index(whole.config) == 2
     assert shown().count(()) == 3
-    assert shown() + (1,) == (*whole, 1)
-    assert (1,) + shown() == (1, *whole)
+    assert shown() + (1,) == (*whole, 1)  # noqa: RUF005  # as above
+    assert (1,) + shown() == (1, *whole)  # noqa: RUF005  # as above
     assert shown() * 2 == tuple(whole) * 2
     assert shown() <= whole
     assert shown() >= whole
@@ -245,4 +245,4 @@ def test_a_class_that_is_not_known_is_told_when_its_value_is_looked_at():
     shown = conversation(LogSaver(other), lambda state: {}, Thing).get_state(HERE)
     assert shown.next == ()
     with pytest.raises(ValueCodecError, match="Lacol"):
-        shown.values
+        _ = shown.values

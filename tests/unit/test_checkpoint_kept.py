@@ -85,7 +85,7 @@ def test_sets_change_as_they_do_as_values(before, come):
 
 @pytest.mark.parametrize("op", [["l", [9, 1, []]], ["d", {}, []], ["?"]])
 def test_a_change_that_does_not_fit_is_an_error(op):
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="fit"):
         from_stored(encode([1, 2]), CLASSES, frame=False).patched(op)
 
 
@@ -132,11 +132,10 @@ def test_values_are_a_dict_whose_items_are_made_once():
     st.dictionaries(st.sampled_from("abcd"), st.one_of(LISTS, ITEMS, st.sets(st.integers()))), st.booleans()
 )
 def test_a_state_comes_back_from_its_snapshot(values, whole):
+    parts = {name: kept.kept(value, CLASSES) for name, value in values.items()}
     state = ThreadState(
         version=7,
-        values=values
-        if whole
-        else Values({name: kept.kept(value, CLASSES) for name, value in values.items()}),
+        values=values if whole else Values(parts),
         wrote={"a": [["a"], ["b", 2]]},
         done={"t": [("a", 1)]},
     )

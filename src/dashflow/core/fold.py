@@ -191,7 +191,7 @@ def _alter(state: ThreadState, change: Change) -> tuple[dict[str, Any], dict[str
     return values, versions
 
 
-def _apply(values: Values, versions: dict[str, int], change: Change, *, owned: bool) -> None:
+def _apply(values: dict[str, Any], versions: dict[str, int], change: Change, *, owned: bool) -> None:
     """Make a change, in place."""
     top = (max(versions.values()) if versions else 0) + 1
     there = dict.get
