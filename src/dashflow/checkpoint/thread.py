@@ -154,7 +154,9 @@ class ThreadReader:
 
         Nothing needs it: whatever is in the way is left to who looks next.
         """
-        with suppress(LogError, ValueCodecError):
+        from dashflow._util.collector import resting
+
+        with suppress(LogError, ValueCodecError), resting():
             self.head(*thread_of(stream))
 
     def _spent(self, stream: str, read: Sequence[Record], state: ThreadState) -> None:
@@ -238,7 +240,11 @@ class ThreadReader:
         snapshot = self.lines.snapshot(stream, upto=version)
         if snapshot is not None:
             begun = from_snapshot(snapshot, self.classes)
-            records = self.lines.read(stream, after=snapshot.version, upto=version)
+            records = (
+                self.lines.read(stream, after=snapshot.version, upto=version)
+                if snapshot.version < version
+                else []
+            )
             start, path = self._lineage(records, version, stream)
             if begun is not None and start == snapshot.version:
                 return self._folded(begun, path, stream), records
