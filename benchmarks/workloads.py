@@ -192,8 +192,8 @@ def loop_recorded(lib: Library, where: str, durability: str) -> Figures:
 
 
 def looked_at(graph: Any, clock: Callable[[], float]) -> Figures:
-    """Reading a thread of 1,000 steps: the latest state, at first and again; and its whole history, all of each
-    checkpoint or only the values."""
+    """Reading a thread of 1,000 steps: the latest state, at first and again; and its whole history, only the
+    values of each checkpoint or all of it."""
     where = config(0)
     start = clock()
     expect(graph.get_state(where).values, {"n": STEPS})
