@@ -27,9 +27,9 @@ EVENT_BYTES: Final = 1_000
 LEAST_BYTES: Final = 131_072
 """Events that cost less to fold are folded again rather than snapshotted."""
 
-FACTOR: Final = 4
+FACTOR: Final = 2
 """A snapshot is taken when folding the events since the last one costs so many times reading it: so taking
-snapshots writes at most a quarter of that cost, however long the thread grows."""
+snapshots writes at most half of that cost, however long the thread grows."""
 
 _FIELDS = tuple(
     (field.name, field.default_factory() if field.default is msgspec.NODEFAULT else field.default)
