@@ -26,9 +26,11 @@ from langchain_core.messages import AIMessage, HumanMessage
 
 from dashflow.batch.core.codec import decode as decode_batch
 from dashflow.checkpoint.events import from_record
+from dashflow.checkpoint.kept import Classes, kept_event
 from dashflow.checkpoint.serde.jsonplus import JsonPlusSerializer
 from dashflow.checkpoint.snapshots import from_snapshot
 from dashflow.core.events import RunStarted, StepCompleted, TaskCompleted
+from dashflow.core.kept import Kept
 from dashflow.errors import LogError
 from dashflow.log.base import Record, Snapshot
 from dashflow.log.codec import Registry, decode, encode
@@ -60,6 +62,7 @@ EVENTS = [
     (StepCompleted.type, encode({"step": 1, "ran": ["a"], "change": {"ops": {"a": [1, 2, [3]]}}})),
     (TaskCompleted.type, encode({"key": "k", "name": "n", "writes": [["a", 1]]})),
 ]
+CLASSES = Classes(Registry(), "raise")
 SERDE = JsonPlusSerializer()
 TYPED = [SERDE.dumps_typed(value) for value in (*VALUES[1:3], VALUES[3][0], *VALUES[4][:2])]
 FRAME = packed(b"frame " * PACK_FROM) or b""
@@ -101,6 +104,19 @@ def read_event(kind: str) -> Callable[[bytes], Any]:
     return lambda data: from_record(record(kind, data), Registry())
 
 
+def read_kept(kind: str) -> Callable[[bytes], Any]:
+    """As who folds: values of channels stay bytes until somebody looks at them, which is now."""
+
+    def read(data: bytes) -> None:
+        event = kept_event(record(kind, data), CLASSES)
+        change = getattr(event, "change", None)
+        for value in () if change is None else change.put.values():
+            if isinstance(value, Kept):
+                value.value()
+
+    return read
+
+
 def read_typed(tag: str) -> Callable[[bytes], Any]:
     return lambda data: SERDE.loads_typed((tag, data))
 
@@ -114,7 +130,8 @@ DECODERS: list[tuple[list[bytes], Callable[[bytes], Any], tuple[type[Exception],
     (ENCODED, decode, (LogError,)),
     (ENCODED, lambda data: decode(data, unknown="opaque"), (LogError,)),
     *(([data], read_event(kind), (LogError,)) for kind, data in EVENTS),
-    ([STATE], lambda data: from_snapshot(Snapshot(3, data), Registry(), "raise"), ()),
+    *(([data], read_kept(kind), (LogError,)) for kind, data in EVENTS),
+    ([STATE], lambda data: from_snapshot(Snapshot(3, data), CLASSES), ()),
     ([data for tag, data in TYPED if tag == "msgpack"], read_typed("msgpack"), (ValueError,)),
     ([OTHERS], read_typed("json"), (ValueError,)),
     ([LINE], read_line, (BadLineError,)),

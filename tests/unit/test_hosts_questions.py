@@ -48,13 +48,37 @@ def test_who_asks_while_a_question_is_under_way_goes_with_the_next():
 
     async def main():
         host = AioHost()
-        flows = [asyncio.ensure_future(host.versions(log, [f"run-{n}", "none"])) for n in range(10)]
-        await asyncio.sleep(0)
+        flows = []
+        for count in (1, 4, 5):
+            for _ in range(count):
+                asked = [f"run-{len(flows)}", "none"]
+                flows.append(asyncio.ensure_future(host.versions(log, asked)))
+            for _ in range(5):
+                await asyncio.sleep(0)
         log.let.set()
         return await asyncio.gather(*flows)
 
     assert asyncio.run(main()) == [[number + 1, 0] for number in range(10)]
     assert [len(streams) for streams in log.asked] == [2, 18]
+
+
+def test_those_who_ask_a_log_at_hand_in_the_same_turn_go_together():
+    glances = []
+
+    class Near(MemoryLog):
+        def glance(self, streams):
+            glances.append(len(streams))
+            return super().glance(streams)
+
+    log = Near()
+    log.append(Append("run-3", new_events(2)))
+
+    async def main():
+        host = AioHost()
+        return await asyncio.gather(*(host.versions(log, [f"run-{n}", "none"]) for n in range(10)))
+
+    assert asyncio.run(main()) == [[2 * (number == 3), 0] for number in range(10)]
+    assert glances == [2, 18]
 
 
 def test_one_who_is_cancelled_takes_nobody_along():
@@ -92,11 +116,7 @@ def test_an_error_is_met_by_those_whose_it_is():
 def test_loops_that_are_over_leave_nothing():
     log = written()
     log.let.set()
-
-    async def main():
-        return await AioHost().versions(log, ["run-1"])
-
-    assert [asyncio.run(main()) for _ in range(3)] == [[2]] * 3
-    del log
+    for _ in range(3):
+        assert asyncio.run(AioHost.versions(None, log, ["run-1"])) == [2]
     gc.collect()
     assert not [loop for loop in _OPEN if loop.is_closed()]

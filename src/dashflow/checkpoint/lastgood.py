@@ -77,4 +77,4 @@ def _of_snapshot(reader: ThreadReader, stream: str) -> ThreadState | None:
         snapshot = reader.log.snapshot(stream)
     except CorruptLogError:
         return None
-    return None if snapshot is None else from_snapshot(snapshot, reader.registry, reader.unknown)
+    return None if snapshot is None else from_snapshot(snapshot, reader.classes)

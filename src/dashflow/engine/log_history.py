@@ -72,10 +72,17 @@ class LogHistory:
             asked.append(self.stops.stream)
         if inbox is not None:
             asked.append(inbox.stream)
+        if not reader.has_opened(asked[0]) and turn is None:
+            # It has to be read anyway, so that all is asked for there.
+            return await self.host.read(lambda: self._ask(asked, checkpoint, before, looking))
         there = dict(zip(asked, await self.host.versions(reader.log, asked), strict=True))
         if checkpoint is None and before is None and self._at_hand(there, inbox):
             return self._look(there, None, None, looking)
         return await self.host.read(lambda: self._look(there, checkpoint, before, looking))
+
+    def _ask(self, asked: Sequence[str], checkpoint: str | None, before: str | None, looking: bool) -> Place:
+        there = dict(zip(asked, self.reader.log.versions(asked), strict=True))
+        return self._look(there, checkpoint, before, looking)
 
     def _at_hand(self, there: Mapping[str, int], inbox: Inbox | None) -> bool:
         """Whether all that ``there`` says of is known here, so that the log need not be asked."""
@@ -133,11 +140,14 @@ class LogHistory:
     ) -> Sequence[ThreadState]:
         """See ``History.list``."""
 
+        from dashflow._util.collector import resting
+
         def every() -> list[ThreadState]:
-            found = checkpoints(
-                self.reader, self.thread, before=before, filter=matching, limit=limit, ns=self.ns
-            )
-            return [self.reader.own(state) for state in found]
+            with resting():  # a state per event is made, and needed
+                found = checkpoints(
+                    self.reader, self.thread, before=before, filter=matching, limit=limit, ns=self.ns
+                )
+                return [self.reader.own(state) for state in found]
 
         return await self.host.read(every)
 

@@ -230,9 +230,8 @@ class AioHost:
 
     async def versions(self, log: EventLog, streams: Sequence[str]) -> list[int]:
         """See ``Host.versions``."""
-        known = log.glance(streams)
-        if known is None and (questions := questions_to(log)) is not None:
-            known = await questions.versions(log, streams)
+        questions = questions_to(log)
+        known = None if questions is None else await questions.versions(log, streams)
         return await in_thread(lambda: log.versions(streams)) if known is None else known
 
     async def read(self, query: Callable[[], T]) -> T:

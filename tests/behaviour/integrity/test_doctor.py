@@ -138,7 +138,7 @@ def test_what_is_left_of_the_history_when_a_snapshot_holds_the_state(path, edit)
     reader = world.graph(log).checkpointer.reader
     from dashflow.checkpoint.snapshots import to_snapshot
 
-    log.keep_snapshot("run-t", to_snapshot(reader.head("t")))
+    log.keep_snapshot("run-t", to_snapshot(reader.head("t"), reader.classes))
     log.close()
     edit(f"UPDATE events SET data = x'00' WHERE version = 3 AND stream_id = {STREAM}")
     (finding,) = examine(str(path)).damage

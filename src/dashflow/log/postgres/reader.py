@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any
 from zlib import crc32
 
 from dashflow.errors import (
@@ -19,8 +19,6 @@ from dashflow.log.postgres.arrays import texts
 from dashflow.log.postgres.connections import Connections, Row
 from dashflow.log.postgres.places import numbered, of_blob, of_entry, of_event, of_snapshot
 from dashflow.log.ranges import missing_from
-
-_LAST: Final = 2**63 - 1
 
 
 class Reader:
@@ -47,28 +45,20 @@ class Reader:
         where = self._connections.where
         return [_record(row, where) for row in self.rows(query, *parameters)]
 
-    def version(self, stream: str) -> int:
-        """A stream's last version; 0 for an unknown one.
-
-        Raises:
-            CorruptStreamError: Its row and its events do not agree.
-        """
-        return self.versions([stream])[0]
-
-    def stream(self, stream: str, after: int, upto: int | None, limit: int | None) -> list[Record]:
+    def stretch(self, stream: str, after: int, upto: int, limit: int | None) -> list[Record]:
         """Events of a stream, without a gap.
 
         Raises:
             CorruptEventError: One of them is not what was written, or missing.
         """
-        rows = self.rows("read_stream", stream, after, _LAST if upto is None else upto, limit)
+        rows = self.rows("read_stream", stream, after, upto, limit)
         if not rows:
             return []
         where = self._connections.where
         version, forgotten = rows[0][-2:]
         first = max(after, forgotten)
         records = [_record(row[:-2], where) for row in rows if row[0] is not None]
-        missing = missing_from(records, first, version if upto is None else min(upto, version), limit)
+        missing = missing_from(records, first, min(upto, version), limit)
         if missing:
             raise CorruptEventError(stream, missing, "it is missing", where=where)
         return records
@@ -99,6 +89,9 @@ class Reader:
                 raise CorruptStreamError(self._connections.where, name, problem)
             known[name] = version
         return [known.get(stream, 0) for stream in streams]
+
+    def glance(self, streams: Sequence[str]) -> None:
+        """The server has to be asked: never without waiting."""
 
     def page(
         self, after: int, category: str | None, types: Sequence[str], correlation: str, limit: int

@@ -38,8 +38,6 @@ _MOST: Final = 8
 
 _REMEMBERED: Final = 50_000
 
-_LAST: Final = 2**63 - 1
-
 _LOST: Final = "the index of names has lost it"
 
 Row = tuple[Any, ...]
@@ -127,7 +125,7 @@ class Reader:
             raise CorruptStreamError(self._database.where, stream, _LOST)
         return None
 
-    def stream(self, stream: str, after: int, upto: int | None, limit: int) -> list[Record]:
+    def stretch(self, stream: str, after: int, upto: int, limit: int | None) -> list[Record]:
         """Events of a stream, without a gap.
 
         Raises:
@@ -136,11 +134,12 @@ class Reader:
         head = self.head(stream)
         while head is not None:
             first = max(after, head.forgotten)
-            last = head.version if upto is None else min(upto, head.version)
+            last = min(upto, head.version)
             if last <= first:
                 break
-            records = self.records("read_stream", head.number, after, _LAST if upto is None else upto, limit)
-            missing = missing_from(records, first, last, None if limit < 0 else limit)
+            most = -1 if limit is None else limit
+            records = self.records("read_stream", head.number, after, upto, most)
+            missing = missing_from(records, first, last, limit)
             if not missing:
                 return records
             before, head = head, self.head(stream)
@@ -234,7 +233,8 @@ class Reader:
                 raise faults.fault(self._database.where, error) from error
 
     def glance(self, streams: Sequence[str]) -> list[int] | None:
-        """The same, or None where somebody would have to be waited for."""
+        """The same, or None where somebody would have to be waited for: in WAL mode nobody is, but when the
+        file is being mended."""
         lock = self._glancing if self._database.path is not None else self._database.lock
         if not lock.acquire(blocking=False):
             return None
