@@ -16,7 +16,7 @@ from dashflow.errors import ValueCodecError
 from dashflow.log.base import Snapshot
 from dashflow.log.codec import Registry, decode, encode
 
-SCHEMA: Final = 1
+SCHEMA: Final = 2
 """Goes up whenever folding comes to something else than before: older snapshots are left alone then."""
 
 EVENT_BYTES: Final = 1_000
@@ -45,7 +45,7 @@ def plain_of(state: ThreadState) -> dict[str, Any]:
     told["values"] = dict(state.values)
     if state.questions:
         told["questions"] = {
-            key: [[q.id, q.value, q.schema, q.first] for q in asked] for key, asked in state.questions.items()
+            key: [list(msgspec.structs.astuple(q)) for q in asked] for key, asked in state.questions.items()
         }
     return told
 

@@ -61,6 +61,8 @@ class ThreadState(msgspec.Struct, frozen=True):
         questions: What tasks of the present step ask, by task key.
         answers: What was answered in the present step so far, by question id.
         answer: [value] for whichever task asks first.
+        bound: What answers given at the present step are bound to, by question id: [site, payload, expires],
+            see ``Question``.
         errors: Errors of tasks of the present step, by task key.
         handled: Those of them that a handler takes over from the task, which does not run again.
         run: Id of the last run; "" for none.
@@ -83,6 +85,8 @@ class ThreadState(msgspec.Struct, frozen=True):
         later: Delta channels' values at the next checkpoint, where nothing else tells them: for who looks.
         home: In a branch, the stream in which the checkpoint was made; "" when that is the branch itself.
         parent_home: The same of the checkpoint before it.
+        root: Names the input, fork or edit that led here, by the place of its checkpoint; "" in states that
+            older programs snapshotted.
     """
 
     version: int = 0
@@ -101,6 +105,7 @@ class ThreadState(msgspec.Struct, frozen=True):
     questions: dict[str, list[Question]] = {}
     answers: dict[str, Any] = {}
     answer: list[Any] = []
+    bound: dict[str, list[Any]] = {}
     errors: dict[str, Any] = {}
     handled: dict[str, Any] = {}
     run: str = ""
@@ -123,6 +128,7 @@ class ThreadState(msgspec.Struct, frozen=True):
     later: dict[str, Any] = {}
     home: str = ""
     parent_home: str = ""
+    root: str = ""
 
 
 EMPTY = ThreadState()
@@ -135,6 +141,11 @@ class Owned(dict[str, Any]):
 
 
 replace = msgspec.structs.replace
+
+
+def root_name(version: int, at: int) -> str:
+    """What names an input, fork or edit by its version and time; see ``ThreadState.root``."""
+    return f"{version:x}.{at:x}"
 
 
 def _triggers(ran: Ran) -> tuple[str, list[str]]:
@@ -156,7 +167,9 @@ def _advance(state: ThreadState, change: Change, ran: list[Ran], **fields: Any) 
                     known[trigger] = before[trigger]
     values, versions = _alter(state, change)
     if state.done or state.questions or state.answers or state.answer or state.errors or state.names:
-        state = replace(state, done={}, questions={}, answers={}, answer=[], errors={}, handled={}, names={})
+        state = replace(
+            state, done={}, questions={}, answers={}, answer=[], bound={}, errors={}, handled={}, names={}
+        )
     if state.id or state.parent_id or state.loose:
         state = replace(state, id="", parent_id=state.id, loose={}, layout=4)
     if state.wrote:
@@ -220,6 +233,7 @@ def _run_started(state: ThreadState, event: RunStarted, version: int, at: int) -
             at=at,
             step=event.step,
             source="fork" if event.kind == "fork" else "input",
+            root=root_name(version, at),
         )
         if state.deltas:
             state = _counted(state, event.change, ())
@@ -231,7 +245,7 @@ def _run_started(state: ThreadState, event: RunStarted, version: int, at: int) -
         if (left := [question for question in asked if question.id not in event.answers])
     }
     if event.replay:  # what was done and answered before is done and asked anew
-        state, questions = replace(state, answers={}, answer=[], done={}, handled={}), {}
+        state, questions = replace(state, answers={}, answer=[], bound={}, done={}, handled={}), {}
     return replace(
         state,
         version=version,
@@ -306,6 +320,7 @@ def _state_edited(state: ThreadState, event: StateEdited, version: int, at: int)
         parents=event.parents,
         run="",
         durability="async",
+        root=root_name(version, at),
     )
     state = _told(replace(state, parent_id=before_id, parent_home=before_home), event.wrote)
     if not state.deltas or fresh or event.copied:  # a thread's first value is whole
@@ -340,8 +355,14 @@ def _task_interrupted(state: ThreadState, event: TaskInterrupted, version: int, 
         questions={**state.questions, event.key: event.questions},
         answers=answers,
         answer=[] if event.answers or event.refused else state.answer,
+        bound={**state.bound, **bindings(event.questions)},
         names={**state.names, event.key: event.name},
     )
+
+
+def bindings(questions: Iterable[Question]) -> dict[str, list[Any]]:
+    """What answers to these questions are bound to, see ``ThreadState.bound``."""
+    return {q.id: [q.site, q.payload, q.expires] for q in questions if q.payload or q.expires}
 
 
 def _task_failed(state: ThreadState, event: TaskFailed, version: int, at: int) -> ThreadState:
@@ -395,6 +416,7 @@ def _checkpoint_imported(state: ThreadState, event: CheckpointImported, version:
         labels=told.labels,
         layout=told.layout,
         loose=state.loose,
+        root=root_name(version, at),
     )
 
 

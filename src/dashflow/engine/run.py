@@ -23,7 +23,7 @@ from dashflow.core.events import (
     RunStarted,
     StepCompleted,
 )
-from dashflow.core.fold import EMPTY, ThreadState
+from dashflow.core.fold import EMPTY, ThreadState, root_name
 from dashflow.core.plan import GraphPlan
 from dashflow.core.superstep import Task, apply, next_tasks, read, revive, stops_at
 from dashflow.core.written import tell
@@ -280,8 +280,10 @@ class GraphRun(Step):
             await pen.begin(started, live, accepted.writes)
             if self._stops is not None:
                 self._stops.looked(pen.at)
+            self.root = state.root
             if started.kind in ("input", "fork"):
                 self.made(started.kind, pen)
+                self.root = root_name(pen.version, pen.at) if history.diffs else ""
         if terms.resumes:
             self._see()
             if options.tracer is not None:
@@ -293,7 +295,12 @@ class GraphRun(Step):
             self._done, self._handled = state.done, state.handled
             self._results = results(state, self.checkpoint_id) if state.loose else {}
         spare = started.answer if travels else started.answer or state.answer
-        self.answers.give({**({} if travels else state.answers), **started.answers}, spare)
+        bound = state.bound
+        if started.answers and self._history is not None and not self._history.diffs:
+            from dashflow.engine.asking import bindings_of  # only foreign savers need it
+
+            bound = bindings_of(state)
+        self.answers.give({**({} if travels else state.answers), **started.answers}, spare, bound)
 
     def _started(self, state: ThreadState, replays: bool) -> RunStarted:
         """The run's first event, to be completed: what it says whatever is accepted."""
@@ -362,7 +369,12 @@ class GraphRun(Step):
         strict = self.outer is None and options.strict_resume and not place.superseded
         if self.outer is None:
             self.unseen = options.attempt > 0
-        return Terms(resumes, forks, strict, self.outer is not None, place.superseded, self.unseen), travels
+        inner = self.outer is not None
+        now = self.host.now() if state.questions and not inner else 0
+        terms = Terms(
+            resumes, forks, strict, inner, place.superseded, self.unseen, now, options.thread
+        )  # fmt: skip
+        return terms, travels
 
     def _goes_on(self, state: ThreadState) -> bool:
         """Whether the caller's run is the one that is recorded: it comes back to it."""

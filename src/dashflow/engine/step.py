@@ -6,7 +6,8 @@ decided here.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
+from itertools import chain
 from typing import Any
 
 from dashflow._util.drive import drive
@@ -20,7 +21,7 @@ from dashflow.engine.history import Pen
 from dashflow.engine.ports import Crew, Done, Overdue, Posted
 from dashflow.engine.setting import Setting
 from dashflow.engine.task import Scope, execute
-from dashflow.errors import GraphBubbleUp, GraphInterrupt, LogError, is_invalid_resume
+from dashflow.errors import GraphBubbleUp, GraphInterrupt, LogError, NodeCancelledError, is_invalid_resume
 from dashflow.types.interrupts import Interrupt
 
 
@@ -169,6 +170,40 @@ class Step(Setting):
             self._calls = Calls(self)
         return self._calls.start(scope, node, given)
 
+    def step(self, scope: Scope, node: Any, given: Any, asynchronous: bool) -> Any:
+        """Have the task of ``scope`` call a function once; see ``dashflow.engine.steps``."""
+        from dashflow.engine.steps import perform  # only those who have steps pay for them
+
+        return perform(self, scope, node, given, asynchronous)
+
+    def all_recorded(self) -> Iterable[Sequence[tuple[str, Any]]]:
+        """What all tasks wrote before a crash, failure or question."""
+        return chain(self._done.values(), self._results.values())
+
+    async def before_effect(self, task: Task) -> None:
+        """Nothing that is done for the world's eyes rests on what may get lost."""
+        pen = self._writing(task)
+        if pen is not None:
+            with self._mutex:
+                await pen.settled()
+
+    async def after_effect(self, task: Task) -> None:
+        """Record it; durable on return only under durability "sync"."""
+        if self._writing(task) is not None:
+            await self._record_writes(task, True)
+
+    def _writing(self, task: Task) -> Pen | None:
+        """The pen, if the run has one.
+
+        Raises:
+            NodeCancelledError: The run is over, or somebody else has it.
+        """
+        pen = self._pen
+        if pen is not None and not pen.open:
+            name = task.scope.caller.task.name
+            raise NodeCancelledError(name, f"Step {task.name!r} of {name!r} comes after the run's end")
+        return pen
+
     async def _settle_calls(self) -> None:
         """Wait for what tasks started and did not wait for; cancel it when the run is given up."""
         if self._calls is not None and self.stopping:
@@ -268,7 +303,8 @@ class Step(Setting):
         """Record questions; ``refused`` are those among them whose answers did not fit."""
         answers = self.answers
         questions = answers.questions(interrupts)
-        event = TaskInterrupted(task.key, task.name, questions, answers.taken(task.key), refused)
+        changed = answers.changed(refused) if refused else []
+        event = TaskInterrupted(task.key, task.name, questions, answers.taken(task.key), refused, changed)
         await self._write(pen, event, task)
 
     async def _cancelled(self, task: Task, error: BaseException) -> None:

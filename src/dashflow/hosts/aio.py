@@ -331,6 +331,18 @@ class AioHost:
         """See ``Host.gate``."""
         return asyncio.Semaphore(limit)
 
+    def blocks(self) -> bool:
+        """See ``Host.blocks``: only where no loop runs."""
+        return _running() is None
+
+    async def inside(self, work: Callable[[], Awaitable[T]]) -> T:
+        """See ``Host.inside``: on the loop."""
+        running = _running()
+        if running is self._loop:
+            return await work()
+        future: CallFuture[T] = self.spawn(work, blocking=False)
+        return future.result() if running is None else await future
+
     def mutex(self) -> AbstractContextManager[Any]:
         """See ``Host.mutex``: flow and calls are on one loop."""
         return nullcontext()

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ValidationError
 
 from dashflow._util.drive import drive
 from dashflow._util.reserved import CONF, CONFIG_KEY_READ
-from dashflow._util.scope import CURRENT
+from dashflow._util.scope import CURRENT, STEP_BRANCH
 from dashflow.errors import GraphBubbleUp, is_invalid_resume
 from dashflow.prebuilt.tool_call import (
     Answer,
@@ -207,6 +207,7 @@ class ToolNode(RunnableCallable):
         self, request: ToolCallRequest, config: RunnableConfig, form: InputForm, call: _Call, wrap: _Wrap
     ) -> Answer | list[Answer]:
         """What a request comes to, through the interceptor if there is one."""
+        STEP_BRANCH.set((CURRENT.get(), request.tool_call["id"] or ""))  # every call has a context of its own
         if self._wrap_tool_call is None and (self._awrap_tool_call is None or call is _call):
             return await self._execute(request, config, form, call)
         try:
