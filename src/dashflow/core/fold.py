@@ -362,7 +362,7 @@ def _task_interrupted(state: ThreadState, event: TaskInterrupted, version: int, 
 
 def bindings(questions: Iterable[Question]) -> dict[str, list[Any]]:
     """What answers to these questions are bound to, see ``ThreadState.bound``."""
-    return {q.id: [q.site, q.payload, q.expires] for q in questions if q.payload or q.expires}
+    return {q.id: [q.site, q.payload, q.expires] for q in questions if q.site or q.expires}
 
 
 def _task_failed(state: ThreadState, event: TaskFailed, version: int, at: int) -> ThreadState:

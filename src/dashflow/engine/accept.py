@@ -207,8 +207,9 @@ def _match(state: ThreadState, resume: Any, terms: Terms) -> tuple[dict[str, Any
         if terms.strict:
             _refuse_unknown(resume, [question.id for question in pending])
         answers = dict(resume)
+        open_ids = {question.id for question in pending}
         for question in pending:
-            if question.first in resume and question.id not in resume:
+            if question.first in answers and not open_ids & {question.first, *resume}:
                 answers[question.id] = answers.pop(question.first)
         return answers, []
     if len(pending) > 1:

@@ -6,7 +6,8 @@ graph.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from itertools import count
 from typing import Any
 
 from msgspec.structs import replace
@@ -34,6 +35,7 @@ class Answers:
         self._bound: Mapping[str, Sequence[Any]] = {}
         self._refused: dict[str, list[Interrupt[Any]]] = {}
         self._changed: set[str] = set()
+        self._numbers: dict[Any, Iterator[int]] = {}
 
     def give(
         self,
@@ -51,6 +53,8 @@ class Answers:
         """The step is complete: no task of it will ask again."""
         if self._given or self._spare:
             self._given, self._spare = {}, []
+        if self._numbers:
+            self._numbers = {}
 
     def find(self, question: str, key: str) -> Any:
         """The answer to a question that the task ``key`` asks; MISSING when there is none yet."""
@@ -82,6 +86,10 @@ class Answers:
         if question in self._bound or self._outer is None:
             return self._bound.get(question, ())
         return self._outer.binding(question)
+
+    def numbers(self, of: Hashable, first: int) -> int:
+        """The next number of a series that begins with ``first``; may be asked for by several threads."""
+        return next(self._numbers.setdefault(of, count(first)))
 
     def note(self, question: Question) -> None:
         """Remember what an interrupt does not tell of the question that it carries."""

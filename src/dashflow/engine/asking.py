@@ -11,6 +11,7 @@ import warnings
 from typing import TYPE_CHECKING, Any, Final
 
 from dashflow._util.ids import interrupt_id
+from dashflow._util.scope import STEP_BRANCH
 from dashflow._util.sentinel import MISSING
 from dashflow.core.events import Question
 from dashflow.core.fold import ThreadState
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 _UNKNOWN: Final = "?"
 """Stands for the site where only the value of a question is known."""
 
+_BESIDE: Final = "@"
+"""Between the name of a function and that of the one of several things beside each other that it asks for."""
+
 _PLAIN: Final = Terms()
 
 
@@ -38,16 +42,22 @@ def ask(scope: Scope, value: Any, response_schema: Any, terms: Terms | None) -> 
     """
     if scope.closed:
         raise NodeCancelledError(scope.task.name, f"Node {scope.task.name!r} asked after its time was over")
-    answers, key, number = scope.run.answers, scope.task.key, scope.asked
-    scope.asked += 1
-    question = _question(scope, value, terms or _PLAIN, number)
+    terms = terms or _PLAIN
+    owner, branch = STEP_BRANCH.get()
+    if branch and owner is scope:
+        terms = terms._replace(site=f"{terms.site}{_BESIDE}{branch}")
+        number = _number_beside(scope, branch)
+    else:
+        number, scope.asked = scope.asked, scope.asked + 1
+    answers, key = scope.run.answers, scope.task.key
+    question = _question(scope, value, terms, number)
     asked = Interrupt(value, question.id, response_schema=response_json_schema(response_schema))
     answer = answers.find(question.id, key)
     if answer is MISSING:
         answers.note(question)
         _warn_of_effects(scope)
         raise GraphInterrupt((asked,))
-    if what := _other(question, answers.binding(question.id), terms or _PLAIN):
+    if what := _other(question, answers.binding(question.id), terms):
         answers.note(question)
         answers.refuse(asked, key, changed=True)
         warnings.warn(ChangedQuestionWarning(scope.task.name, question.id, what), stacklevel=_outside())
@@ -67,6 +77,22 @@ def bindings_of(state: ThreadState) -> dict[str, list[Any]]:
         for asked in state.questions.values()
         for question in asked
     }
+
+
+def _number_beside(scope: Scope, branch: str) -> int:
+    """Number of the next question of one of several things that a task does beside each other: that which it
+    had before, whichever comes first this time, or a new one."""
+    answers, namespace = scope.run.answers, scope.namespace
+    before: list[int] = []
+    known = 0
+    while binding := answers.binding(interrupt_id(namespace, known)):
+        if binding[0].endswith(f"{_BESIDE}{branch}"):
+            before.append(known)
+        known += 1
+    asked = answers.numbers((namespace, branch, scope.attempt), 0)
+    number = before[asked] if asked < len(before) else answers.numbers((namespace, "", scope.attempt), known)
+    scope.asked = max(scope.asked, number + 1)
+    return number
 
 
 def _question(scope: Scope, value: Any, terms: Terms, number: int) -> Question:

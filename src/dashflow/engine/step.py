@@ -180,19 +180,19 @@ class Step(Setting):
         """What all tasks wrote before a crash, failure or question."""
         return chain(self._done.values(), self._results.values())
 
-    async def before_effect(self, task: Task) -> None:
+    async def before_effect(self, scope: Scope) -> None:
         """Nothing that is done for the world's eyes rests on what may get lost."""
-        pen = self._writing(task)
+        pen = self._writing(scope)
         if pen is not None:
             with self._mutex:
                 await pen.settled()
 
     async def after_effect(self, task: Task) -> None:
         """Record it; durable on return only under durability "sync"."""
-        if self._writing(task) is not None:
+        if self._writing(task.scope.caller) is not None:
             await self._record_writes(task, True)
 
-    def _writing(self, task: Task) -> Pen | None:
+    def _writing(self, scope: Scope) -> Pen | None:
         """The pen, if the run has one.
 
         Raises:
@@ -200,8 +200,8 @@ class Step(Setting):
         """
         pen = self._pen
         if pen is not None and not pen.open:
-            name = task.scope.caller.task.name
-            raise NodeCancelledError(name, f"Step {task.name!r} of {name!r} comes after the run's end")
+            name = scope.task.name
+            raise NodeCancelledError(name, f"A step of {name!r} comes after the run's end")
         return pen
 
     async def _settle_calls(self) -> None:

@@ -42,7 +42,7 @@ class Journaling(Surroundings, Protocol):
         """What all tasks wrote before that."""
         ...
 
-    async def before_effect(self, task: Task) -> None:
+    async def before_effect(self, scope: Scope) -> None:
         """Have everything that led to here on disk, as far as the run's durability allows."""
         ...
 
@@ -240,7 +240,7 @@ async def _live(run: Journaling, steps: Steps, place: Place) -> Any:
     scope: Scope = task.scope
     caller = scope.caller
     assert caller is not None
-    await host.inside(lambda: run.before_effect(task))
+    await _settle(run, caller)
     token = CURRENT.set(scope)
     try:
         value = await _call(run, task)
@@ -256,6 +256,15 @@ async def _live(run: Journaling, steps: Steps, place: Place) -> Any:
     await host.inside(lambda: run.after_effect(task))
     steps.keep(place)
     return value
+
+
+async def _settle(run: Journaling, scope: Scope) -> None:
+    """Have everything on disk that led to an effect of this task: in its run and in those around it."""
+    outer = run.outer
+    if outer is not None:
+        around: Any = outer.run
+        await _settle(around, outer)
+    await run.host.inside(lambda: run.before_effect(scope))
 
 
 async def _call(run: Journaling, task: Task) -> Any:
