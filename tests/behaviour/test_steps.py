@@ -199,6 +199,64 @@ def test_going_back_to_an_old_checkpoint_does_everything_anew(recorded, receiver
     assert len({*receiver.keys}) == 2
 
 
+# -- on disk ----
+
+
+def records(world):
+    """Types of what is in the log now, as another reader of it sees it."""
+    return [record.type for record in world.saver.log.read("run-t")]
+
+
+def test_with_sync_a_step_is_on_disk_before_the_node_goes_on(recorded) -> None:
+    seen = []
+
+    async def pay(state, do):
+        for _ in range(3):
+            await do("charge", lambda: 1)
+            seen.append(records(recorded).count("TaskCompleted"))
+        return {"n": 1}
+
+    graph = recorded.compile(recorded.graph([node(recorded, "pay", pay)]))
+    recorded.run(graph, {"n": 1}, durability="sync")
+    assert seen == [1, 2, 3]
+
+
+def test_with_async_a_step_is_on_disk_before_the_next_one_begins(recorded) -> None:
+    seen = []
+
+    async def pay(state, do):
+        for _ in range(3):
+            await do("charge", lambda: seen.append(records(recorded)[1:]))
+        return {"n": state["n"] + 1}
+
+    nodes = [node(recorded, name, pay) for name in ("a", "b")]
+    graph = recorded.compile(recorded.graph(nodes))
+    recorded.run(graph, {"n": 1}, durability="async")
+    first = [["StepCompleted", *["TaskCompleted"] * done] for done in range(3)]
+    assert seen == [*first, *([*first[2], "TaskCompleted", *more] for more in first)]
+
+
+@pytest.mark.feature("PERSIST-000")
+def test_with_sync_what_a_task_came_to_is_on_disk_before_what_follows_it_starts(recorded) -> None:
+    seen = []
+
+    def looks(name):
+        def run(state):
+            seen.append((name, sorted({*records(recorded)})))
+            return {"log": [name]}
+
+        return name, run
+
+    nodes = [looks(name) for name in ("a", "b", "c", "after")]
+    edges = [*(("__start__", name) for name in "abc"), *((name, "after") for name in "abc")]
+    graph = recorded.compile(recorded.graph(nodes, edges))
+    recorded.run(graph, {"n": 1}, durability="sync")
+    assert seen[-1] == ("after", ["RunStarted", "StepCompleted", "TaskCompleted"])
+    assert records(recorded) == [
+        "RunStarted", "StepCompleted", *["TaskCompleted"] * 3, "StepCompleted", "StepCompleted", "RunFinished"
+    ]  # fmt: skip
+
+
 # -- where ---------------------------------------------------------------------------------------------
 
 

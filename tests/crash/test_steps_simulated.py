@@ -148,10 +148,21 @@ def crash_everywhere(program: str, durability: str, seed: int, branches: int) ->
     return host.calls
 
 
-@pytest.mark.parametrize("durability", ["sync", "async", "exit"])
+IN_FLIGHT = {"chain": 1, "fan-out": 3, "questions": 2, "inside": 1, "loop": 1}
+"""How many steps of a program are done beside each other at most."""
+
+OFTEN = {("chain", "sync"), ("chain", "exit"), *((program, "async") for program in PROGRAMS)}
+"""What is tried in every test run; the rest with the full counts."""
+
+
 @pytest.mark.parametrize(
-    ("program", "branches"), [("chain", 1), ("fan-out", 3), ("questions", 2), ("inside", 1), ("loop", 1)]
+    ("program", "durability"),
+    [
+        pytest.param(program, durability, marks=() if (program, durability) in OFTEN else pytest.mark.soak)
+        for program in PROGRAMS
+        for durability in ("sync", "async", "exit")
+    ],
 )
-def test_an_effect_has_one_key_wherever_its_process_dies(program, branches, durability, soak) -> None:
-    for seed in range(200 if soak else 2 if durability == "async" else 1):
-        assert crash_everywhere(program, durability, seed, branches) > 5
+def test_an_effect_has_one_key_wherever_its_process_dies(program, durability, soak) -> None:
+    for seed in range(200 if soak else 1):
+        assert crash_everywhere(program, durability, seed, IN_FLIGHT[program]) > 5
