@@ -48,6 +48,7 @@ def events(world, kind):
 # -- what an answer is bound to ------------------------------------------------------------------------
 
 
+@pytest.mark.guarantee("answer-bound")
 def test_an_approval_of_another_amount_is_not_used_and_asked_for_again(recorded, shop) -> None:
     graph = recorded.compile(recorded.graph([shop.pay]))
     recorded.run(graph, {"n": 1})
@@ -93,6 +94,7 @@ def test_an_earlier_answer_of_the_node_is_checked_each_time(recorded) -> None:
     assert recorded.run(graph, Command(resume="Oslo"))["log"] == ["Oslo", "paid"]
 
 
+@pytest.mark.guarantee("answer-bound")
 def test_an_answer_to_another_function_is_not_used(recorded) -> None:
     def first(state):
         return {"log": [interrupt("sure?")]}
@@ -224,6 +226,7 @@ def test_an_answer_in_time_counts(recorded) -> None:
     assert recorded.run(graph, Command(resume="yes"))["log"] == ["yes"]
 
 
+@pytest.mark.guarantee("answer-in-time")
 def test_a_late_answer_is_refused_and_the_question_can_be_asked_again(recorded) -> None:
     graph = recorded.compile(recorded.graph([waits(0)]))
     recorded.run(graph, {"n": 1})
@@ -248,6 +251,7 @@ def test_a_question_that_is_asked_again_keeps_its_time(recorded) -> None:
     assert len(ends) == 1
 
 
+@pytest.mark.guarantee("answer-in-time")
 def test_after_its_time_a_question_has_its_default(recorded) -> None:
     graph = recorded.compile(recorded.graph([waits(0, default="no")]))
     recorded.run(graph, {"n": 1})

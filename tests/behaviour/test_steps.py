@@ -48,6 +48,7 @@ def asked(world, graph):
 # -- once --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.guarantee("step-once")
 def test_a_step_before_a_question_is_done_once(recorded, receiver) -> None:
     async def pay(state, do):
         first = await do("charge", receiver.charge, 1)
@@ -85,6 +86,7 @@ def test_a_step_before_a_failure_is_done_once(recorded, receiver) -> None:
     assert receiver.calls == [1]
 
 
+@pytest.mark.guarantee("step-once")
 def test_a_step_before_a_retry_is_done_once(recorded, receiver) -> None:
     attempts = []
 
@@ -237,6 +239,7 @@ def test_with_async_a_step_is_on_disk_before_the_next_one_begins(recorded) -> No
 
 
 @pytest.mark.feature("PERSIST-000")
+@pytest.mark.guarantee("sync-repeats-nothing-recorded")
 def test_with_sync_what_a_task_came_to_is_on_disk_before_what_follows_it_starts(recorded) -> None:
     seen = []
 

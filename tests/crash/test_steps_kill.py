@@ -125,6 +125,7 @@ def run(folder: Path, *words: str, lines: int = 0) -> str:
         pytest.param("inside", "sync", "async", 1, marks=pytest.mark.soak),
     ],
 )
+@pytest.mark.guarantee("step-in-flight")
 def test_a_killed_process_repeats_what_was_in_flight_under_its_key(
     tmp_path: Path, kind: str, host: str, durability: str, in_flight: int, soak: Any
 ) -> None:
@@ -147,6 +148,7 @@ def test_a_killed_process_repeats_what_was_in_flight_under_its_key(
     assert again <= kills * in_flight, "a receiver that does not"
 
 
+@pytest.mark.guarantee("step-once")
 def test_a_worker_that_takes_over_goes_on_after_the_last_step_under_the_same_keys(folder) -> None:
     (folder.path / "hold second").touch()
     process = folder.call("stepping", {"n": 1})

@@ -163,6 +163,7 @@ OFTEN = {("chain", "sync"), ("chain", "exit"), *((program, "async") for program 
         for durability in ("sync", "async", "exit")
     ],
 )
+@pytest.mark.guarantee("step-in-flight")
 def test_an_effect_has_one_key_wherever_its_process_dies(program, durability, soak) -> None:
     for seed in range(200 if soak else 1):
         assert crash_everywhere(program, durability, seed, IN_FLIGHT[program]) > 5

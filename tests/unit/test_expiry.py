@@ -1,4 +1,4 @@
-"""Which answers count once time has passed, and what an answer is bound to: given events, when somebody answers."""
+"""Which answers count once time has passed, and their bindings: given events, when somebody answers."""
 
 from typing import Any
 
@@ -6,8 +6,7 @@ import pytest
 
 from dashflow.core.events import Change, Question, RunStarted, StepCompleted, TaskInterrupted
 from dashflow.core.fold import EMPTY, ThreadState, fold
-from dashflow.engine.accept import pending_questions
-from dashflow.engine.expiry import in_time
+from dashflow.engine.expiry import in_time, pending_questions
 from dashflow.engine.fingerprint import fingerprint
 from dashflow.errors import InterruptExpiredError
 from dashflow.warnings import LateAnswerWarning

@@ -13,7 +13,7 @@ import msgspec
 
 from dashflow._util.reserved import BRANCH_TO, NULL_TASK_ID, RESUME, TASKS
 from dashflow.constants import END, START
-from dashflow.core.events import Change, Question, Ran, RunStarted
+from dashflow.core.events import Change, Ran, RunStarted
 from dashflow.core.fold import ThreadState
 from dashflow.core.plan import GraphPlan
 from dashflow.core.superstep import Live, Task, apply, next_tasks, pass_breakpoints
@@ -194,14 +194,10 @@ def _index(write: list[Any]) -> int:
     return index
 
 
-def pending_questions(state: ThreadState) -> list[Question]:
-    """The open questions, each once: a called task asks for its caller."""
-    asked = [q for key, questions in state.questions.items() if key not in state.done for q in questions]
-    return [*{question.id: question for question in asked}.values()]
-
-
 def _match(state: ThreadState, resume: Any, terms: Terms) -> tuple[dict[str, Any], list[Any]]:
     """Answers by question id; or the answer for whoever asks first."""
+    from dashflow.engine.expiry import pending_questions  # only those who answer need it
+
     pending = pending_questions(state)
     if _is_map(resume):
         if terms.strict:

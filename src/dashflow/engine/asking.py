@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 import warnings
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from dashflow._util.ids import interrupt_id
 from dashflow._util.scope import STEP_BRANCH
@@ -20,8 +20,8 @@ from dashflow.errors import GraphInterrupt, NodeCancelledError
 from dashflow.types.interrupts import Interrupt, Terms, response_json_schema, validate_response
 from dashflow.warnings import ChangedQuestionWarning, UnrecordedEffectWarning
 
-if TYPE_CHECKING:
-    from dashflow.engine.task import Scope
+Scope = Any
+"""The scope of the task (``dashflow.engine.task.Scope``)."""
 
 _UNKNOWN: Final = "?"
 """Stands for the site where only the value of a question is known."""
@@ -90,7 +90,9 @@ def _number_beside(scope: Scope, branch: str) -> int:
             before.append(known)
         known += 1
     asked = answers.numbers((namespace, branch, scope.attempt), 0)
-    number = before[asked] if asked < len(before) else answers.numbers((namespace, "", scope.attempt), known)
+    number: int = (
+        before[asked] if asked < len(before) else answers.numbers((namespace, "", scope.attempt), known)
+    )
     scope.asked = max(scope.asked, number + 1)
     return number
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from dashflow.core.superstep import Live
 
-if TYPE_CHECKING:
-    from dashflow.engine.task import Scope
+Scope = Any
+"""The scope of the task (``dashflow.engine.task.Scope``)."""
 
 
 class Route(Protocol):

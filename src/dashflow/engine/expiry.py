@@ -6,10 +6,16 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from dashflow.core.events import Question
 from dashflow.core.fold import ThreadState
-from dashflow.engine.accept import pending_questions
 from dashflow.errors import InterruptExpiredError
 from dashflow.warnings import LateAnswerWarning
+
+
+def pending_questions(state: ThreadState) -> list[Question]:
+    """The open questions, each once: a called task asks for its caller."""
+    asked = [q for key, questions in state.questions.items() if key not in state.done for q in questions]
+    return [*{question.id: question for question in asked}.values()]
 
 
 def in_time(

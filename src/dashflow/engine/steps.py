@@ -16,7 +16,7 @@ import msgspec
 from xxhash import xxh3_64_hexdigest
 
 from dashflow._util.drive import drive
-from dashflow._util.reserved import NS_SEP, PUSH, RETURN, STEP
+from dashflow._util.reserved import PUSH, RETURN, STEP
 from dashflow._util.scope import CURRENT, STEP_BRANCH
 from dashflow.core.plan import NodePlan
 from dashflow.core.superstep import Task
@@ -277,20 +277,6 @@ async def _call(run: Journaling, task: Task) -> Any:
 
 
 # -- names -----------------------------------------------------------------------------------------
-
-
-def lineage(scope: Scope) -> str:
-    """Where a task stands, told from what a crash does not change: the beginning of the run, the number of
-    the step, and keys of tasks. Checkpoints that were made since may not have got into the log."""
-    run, task = scope.run, scope.task
-    if scope.caller is not None:
-        return f"{lineage(scope.caller)}>{task.path[2]}"
-    place = f"{run.live.step}|{task.key}"
-    if run.outer is None:
-        return f"{run.options.thread}|{run.root or run.checkpoint_id}|{place}"
-    last = run.namespace.rpartition(NS_SEP)[2]
-    number = (int(last) if last.isdigit() else 0) - run.outer.begun_graphs
-    return f"{lineage(run.outer)}|{number}|{place}"
 
 
 def _script(records: Iterable[Writes], key: str) -> Iterable[tuple[int, str]]:

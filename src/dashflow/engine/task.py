@@ -37,7 +37,6 @@ from dashflow.types.policies import TimeoutPolicy
 if TYPE_CHECKING:
     from dashflow.engine.body import Body
     from dashflow.engine.span import Inside, Span
-    from dashflow.engine.steps import Steps
     from dashflow.types.interrupts import Terms
 
 
@@ -136,7 +135,7 @@ class Scope:
         self.closed = False
         self.inside: list[Inside] | None = None
         self.watch: Watch | None = None
-        self.steps: Steps | None = None
+        self.steps: Any = None
         self.noticed: list[str] | None = None
         self.extra: list[tuple[str, Any]] | None = None
         self._id = ""
@@ -311,7 +310,7 @@ class Scope:
     @property
     def idempotency_key(self) -> str:
         """Names what this task does: the same for every attempt at it, in whatever process."""
-        from dashflow.engine.steps import lineage  # only those who ask pay for it
+        from dashflow.engine.lineage import lineage  # only those who ask pay for it
 
         return digest(lineage(self))
 
