@@ -149,6 +149,17 @@ def test_the_order_of_keys_is_no_difference(recorded) -> None:
     assert recorded.run(graph, Command(resume="yes"))["log"] == ["yes"]
 
 
+def test_who_answers_and_changes_the_state_at_once_has_changed_what_is_asked(recorded) -> None:
+    def pay(state):
+        return {"log": [interrupt({"amount": state["n"]}), interrupt("sure?")]}
+
+    graph = recorded.compile(recorded.graph([pay]))
+    recorded.run(graph, {"n": 1})
+    recorded.run(graph, Command(resume="yes, but less", update={"n": 0}))
+    assert asked(recorded, graph) == ["sure?"]
+    assert recorded.run(graph, Command(resume="yes"))["log"] == ["yes, but less", "yes"]
+
+
 # -- several questions ---------------------------------------------------------------------------------
 
 

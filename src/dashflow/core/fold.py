@@ -221,7 +221,7 @@ def _run_started(state: ThreadState, event: RunStarted, version: int, at: int) -
         state = replace(state, deltas=joined(state.deltas, event.deltas), durability=event.durability)
     if event.change is not None and event.kind in ("resume", "continue"):
         values, versions = _alter(state, event.change)
-        state = replace(state, values=values, versions=versions)
+        state = replace(state, values=values, versions=versions, bound=loosened(state.bound, event.answers))
     elif event.change is not None:
         state = _advance(
             state,
@@ -245,7 +245,10 @@ def _run_started(state: ThreadState, event: RunStarted, version: int, at: int) -
         if (left := [question for question in asked if question.id not in event.answers])
     }
     if event.replay:  # what was done and answered before is done and asked anew
-        state, questions = replace(state, answers={}, answer=[], bound={}, done={}, handled={}), {}
+        state = replace(
+            state, answers={}, answer=[], bound={}, done={}, handled={}, root=root_name(version, at)
+        )
+        questions = {}
     return replace(
         state,
         version=version,
@@ -363,6 +366,13 @@ def _task_interrupted(state: ThreadState, event: TaskInterrupted, version: int, 
 def bindings(questions: Iterable[Question]) -> dict[str, list[Any]]:
     """What answers to these questions are bound to, see ``ThreadState.bound``."""
     return {q.id: [q.site, q.payload, q.expires] for q in questions if q.site or q.expires}
+
+
+def loosened(bound: dict[str, list[Any]], answers: Iterable[str]) -> dict[str, list[Any]]:
+    """The bindings when these answers come together with an update: whoever gives them has changed what is
+    asked."""
+    given = set(answers)
+    return {key: [one[0], "", one[2]] if key in given else one for key, one in bound.items()}
 
 
 def _task_failed(state: ThreadState, event: TaskFailed, version: int, at: int) -> ThreadState:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
-from dashflow._util.reserved import way_to
+from dashflow._util.reserved import RESUME, way_to
 from dashflow.checkpoint.imported_layout import upcast
 from dashflow.core.events import (
     Change,
@@ -23,12 +23,12 @@ from dashflow.core.events import (
     RunStarted,
     StepCompleted,
 )
-from dashflow.core.fold import EMPTY, ThreadState, root_name
+from dashflow.core.fold import EMPTY, ThreadState, loosened, root_name
 from dashflow.core.plan import GraphPlan
 from dashflow.core.superstep import Task, apply, next_tasks, read, revive, stops_at
 from dashflow.core.written import tell
 from dashflow.engine.accept import Terms, accept, told
-from dashflow.engine.history import History, Pen, Place
+from dashflow.engine.history import History, Pen, Place, Writes
 from dashflow.engine.imported import adopt, results
 from dashflow.engine.journal import Changes
 from dashflow.engine.parts import Parts
@@ -271,7 +271,7 @@ class GraphRun(Step):
         if state.checkpoint:
             self.origin = state
         if terms.resumes:
-            self._take_up(state, started, replays, travels)
+            self._take_up(state, started, accepted.writes, replays, travels)
         self._replays(state, place, travels)
         if history is not None:
             pen = self._pen = history.pen(self.plan, place, self.id, options.durability)
@@ -280,16 +280,18 @@ class GraphRun(Step):
             await pen.begin(started, live, accepted.writes)
             if self._stops is not None:
                 self._stops.looked(pen.at)
-            self.root = state.root
+            anew = started.replay or started.kind in ("input", "fork")
+            self.root = root_name(pen.version, pen.at) if anew and history.diffs else state.root
             if started.kind in ("input", "fork"):
                 self.made(started.kind, pen)
-                self.root = root_name(pen.version, pen.at) if history.diffs else ""
         if terms.resumes:
             self._see()
             if options.tracer is not None:
                 await options.tracer.resumed(self.checkpoint_id, self.namespace)
 
-    def _take_up(self, state: ThreadState, started: RunStarted, replays: bool, travels: bool) -> None:
+    def _take_up(
+        self, state: ThreadState, started: RunStarted, writes: Writes, replays: bool, travels: bool
+    ) -> None:
         """Go on with what was done and answered in the present step."""
         if not replays:
             self._done, self._handled = state.done, state.handled
@@ -300,6 +302,8 @@ class GraphRun(Step):
             from dashflow.engine.asking import bindings_of  # only foreign savers need it
 
             bound = bindings_of(state)
+        if bound and any(channel != RESUME for channel, _ in writes):
+            bound = loosened(bound, started.answers)
         self.answers.give({**({} if travels else state.answers), **started.answers}, spare, bound)
 
     def _started(self, state: ThreadState, replays: bool) -> RunStarted:
@@ -423,8 +427,8 @@ class GraphRun(Step):
                 await self._record_writes(task, True)
             await pen.record(StepCompleted(live.step, [told(t) for t in tasks], _UNKNOWN))
         self.made("loop", pen)
-        if self._done or self._handled or self._results:
-            self._done, self._handled, self._results = {}, {}, {}
+        if self._done or self._handled or self._results or self._made:
+            self._done, self._handled, self._results, self._made = {}, {}, {}, {}
         self.answers.clear()
 
     # -- ends -------------------------------------------------------------------------------

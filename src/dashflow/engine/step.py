@@ -36,12 +36,13 @@ class Step(Setting):
         self._done: dict[str, list[tuple[str, Any]]] = {}
         self._handled: dict[str, Any] = {}
         self._results: dict[str, list[tuple[str, Any]]] = {}
+        self._made: dict[str, list[tuple[str, Any]]] = {}
         self._calls: Calls | None = None
         self._attentive = self._attentive or self.options.step_timeout is not None
 
     def recorded(self, task: Task) -> list[tuple[str, Any]] | None:
         """What a called function's task wrote before a crash, failure or question."""
-        known = self._done.get(task.key)
+        known = self._done.get(task.key) or self._made.get(task.key)
         return self._results.get(task.scope.id) if known is None and self._results else known
 
     def show_partial(self, tasks: Sequence[Task]) -> None:
@@ -178,7 +179,12 @@ class Step(Setting):
 
     def all_recorded(self) -> Iterable[Sequence[tuple[str, Any]]]:
         """What all tasks wrote before a crash, failure or question."""
-        return chain(self._done.values(), self._results.values())
+        return chain(self._done.values(), self._results.values(), self._made.values())
+
+    def remember(self, task: Task, writes: Sequence[tuple[str, Any]]) -> None:
+        """Have what a task wrote found by those that come to it again in this step."""
+        if self._pen is not None:
+            self._made[task.key] = list(writes)
 
     async def before_effect(self, scope: Scope) -> None:
         """Nothing that is done for the world's eyes rests on what may get lost."""

@@ -22,7 +22,12 @@ from dashflow.core.plan import NodePlan
 from dashflow.core.superstep import Task
 from dashflow.engine.fingerprint import fingerprint
 from dashflow.engine.task import Scope, Surroundings
-from dashflow.errors import AmbiguousStepError, NodeCancelledError, NondeterministicStepError
+from dashflow.errors import (
+    AmbiguousStepError,
+    GraphBubbleUp,
+    NodeCancelledError,
+    NondeterministicStepError,
+)
 from dashflow.warnings import ChangedArgumentsWarning
 
 Writes = Sequence[tuple[str, Any]]
@@ -74,24 +79,18 @@ class Steps:
 
     Args:
         scope: The task's.
-        made: What was recorded in earlier attempts of this run, by key.
     """
 
-    __slots__ = ("_alone", "_counts", "_failed", "_made", "_next", "_scope", "_script", "_shaken")
+    __slots__ = ("_alone", "_counts", "_failed", "_next", "_scope", "_script", "_shaken")
 
-    def __init__(self, scope: Scope, made: dict[str, Writes] | None = None) -> None:
+    def __init__(self, scope: Scope) -> None:
         self._scope = scope
-        self._made = {} if made is None else made
         self._counts: dict[tuple[str, str], int] = {}
-        self._alone: set[tuple[str, str]] = set()
+        self._alone: dict[tuple[str, str], object] = {}
         self._failed: dict[tuple[str, str], list[Place]] = {}
         self._next = 0
         self._shaken = False
         self._script: dict[int, str] | None = None
-
-    def again(self, scope: Scope) -> Steps:
-        """Those of the next attempt."""
-        return Steps(scope, self._made)
 
     @property
     def failed(self) -> list[str]:
@@ -116,10 +115,12 @@ class Steps:
                 del self._failed[at][index]
                 return self._placed(node, given, branch, failed.number, failed.order, mark)
         aside = not branch and not _in_line(self._scope)
-        if at in self._alone or (aside and at in self._counts):
+        me = object()
+        # Several threads may be here: of those with one name, one gets it.
+        if at in self._counts if aside else at in self._alone:
             raise AmbiguousStepError(self._scope.task.name, node.name)
-        if aside:
-            self._alone.add(at)
+        if aside and self._alone.setdefault(at, me) is not me:
+            raise AmbiguousStepError(self._scope.task.name, node.name)
         number = self._counts.get(at, 0)
         self._counts[at] = number + 1
         order = UNORDERED
@@ -132,7 +133,8 @@ class Steps:
         scope = self._scope
         where = f"{number}.{xxh3_64_hexdigest(f'{branch}{chr(0)}{node.name}'.encode())}"
         task = Task(f"{scope.task.key}>{where}", node, (PUSH, scope.task.path, where, True), (PUSH,), given)
-        task.scope = Scope(scope.run, task, scope)
+        own = task.scope = Scope(scope.run, task, scope)
+        own.span, own.watch = scope.span, scope.watch  # it is a part of what the task does
         return Place(task, branch, number, order, mark)
 
     def _check(self, order: int, name: str) -> None:
@@ -140,7 +142,6 @@ class Steps:
         if script is None:
             run: Any = self._scope.run
             script = self._script = dict(_script(run.all_recorded(), self._scope.task.key))
-            script.update(_script(self._made.values(), self._scope.task.key))
         if (expected := script.get(order, name)) != name:
             raise NondeterministicStepError(self._scope.task.name, order, recorded=expected, called=name)
 
@@ -149,9 +150,7 @@ class Steps:
     def known(self, place: Place) -> Writes | None:
         """What was recorded of a step; None: nothing."""
         run: Any = self._scope.run
-        writes: Writes | None = self._made.get(place.task.key)
-        if writes is None:
-            writes = run.recorded(place.task)
+        writes: Writes | None = run.recorded(place.task)
         if writes is None:
             return None
         told = next((value for channel, value in writes if channel == STEP), None)
@@ -170,7 +169,8 @@ class Steps:
     def keep(self, place: Place) -> None:
         """A step is recorded: the next attempt of this run finds it."""
         if self._repeats:
-            self._made[place.task.key] = deepcopy(place.task.writes or ())
+            run: Any = self._scope.run
+            run.remember(place.task, deepcopy(place.task.writes or ()))
 
     def fail(self, place: Place) -> None:
         """A step failed. It may be tried again, and where it is not, what follows may be another time."""
@@ -180,7 +180,10 @@ class Steps:
     @property
     def _repeats(self) -> bool:
         """Whether there may be another attempt in this run, which must not find what this one altered."""
-        return bool(self._scope.task.node.policies.retry)
+        scope: Scope | None = self._scope
+        while scope is not None and not scope.task.node.policies.retry:
+            scope = scope.caller
+        return scope is not None
 
 
 def perform(run: Journaling, scope: Scope, node: NodePlan, given: Any, asynchronous: bool) -> Any:
@@ -241,21 +244,40 @@ async def _live(run: Journaling, steps: Steps, place: Place) -> Any:
     caller = scope.caller
     assert caller is not None
     await _settle(run, caller)
+    held = _Held(scope)
+    caller.hold(held)
     token = CURRENT.set(scope)
     try:
         value = await _call(run, task)
+    except GraphBubbleUp:
+        raise
     except BaseException as error:
         steps.fail(place)
         error.add_note(f"During step {task.name!r} of task {caller.task.name!r}")
         raise
     finally:
         CURRENT.reset(token)
+        if caller.inside is not None:
+            caller.inside.remove(held)
     if caller.closed:  # its result is refused; whoever tries again has the same key
         raise NodeCancelledError(caller.task.name)
     steps.done(place, value)
     await host.inside(lambda: run.after_effect(task))
     steps.keep(place)
     return value
+
+
+class _Held:
+    """A step, for its task: given up with it."""
+
+    __slots__ = ("_scope",)
+
+    def __init__(self, scope: Scope) -> None:
+        self._scope = scope
+
+    def give_up(self) -> None:
+        """Refuse what it still tries."""
+        self._scope.close()
 
 
 async def _settle(run: Journaling, scope: Scope) -> None:

@@ -257,7 +257,6 @@ class Scope:
         scope = self.task.scope = Scope(self.run, self.task, self.caller)
         scope.attempt, scope.begun, scope._id = self.attempt + 1, self.begun, self._id
         scope.graphs = scope.begun_graphs = self.graphs
-        scope.steps = None if self.steps is None else self.steps.again(scope)
         self.close()
         return scope
 
