@@ -160,6 +160,21 @@ def test_who_answers_and_changes_the_state_at_once_has_changed_what_is_asked(rec
     assert recorded.run(graph, Command(resume="yes"))["log"] == ["yes, but less", "yes"]
 
 
+def test_an_answer_at_an_old_checkpoint_is_bound_to_what_was_asked_there(recorded, shop) -> None:
+    graph = recorded.compile(recorded.graph([shop.pay]))
+    recorded.run(graph, {"n": 1})
+    recorded.run(graph, Command(resume="yes"))
+    before = next(state for state in recorded.history(graph) if state.next == ("pay",))
+    recorded.run(graph, Command(resume="once more"), before.config)
+    assert shop.paid == [("yes", 1), ("once more", 1)]
+    shop.amount = 2
+    with pytest.warns(ChangedQuestionWarning):
+        recorded.run(graph, Command(resume="no"), before.config)
+    assert asked(recorded, graph) == [{"do": "pay", "amount": 2}]
+    assert recorded.run(graph, Command(resume="no"))["log"] == ["no"]
+    assert shop.paid == [("yes", 1), ("once more", 1), ("no", 2)]
+
+
 # -- several questions ---------------------------------------------------------------------------------
 
 

@@ -13,6 +13,7 @@ import msgspec
 
 from dashflow._util.reserved import BRANCH_TO
 from dashflow._util.reserved import INTERRUPT as SHOWN
+from dashflow.core.bindings import bindings, loosened, of_first
 from dashflow.core.cadence import counted, joined, overwritten
 from dashflow.core.delta import patch
 from dashflow.core.events import (
@@ -62,7 +63,7 @@ class ThreadState(msgspec.Struct, frozen=True):
         answers: What was answered in the present step so far, by question id.
         answer: [value] for whichever task asks first.
         bound: What answers given at the present step are bound to, by question id: [site, payload, expires],
-            see ``Question``.
+            see ``dashflow.core.bindings``.
         errors: Errors of tasks of the present step, by task key.
         handled: Those of them that a handler takes over from the task, which does not run again.
         run: Id of the last run; "" for none.
@@ -244,9 +245,12 @@ def _run_started(state: ThreadState, event: RunStarted, version: int, at: int) -
         for key, asked in state.questions.items()
         if (left := [question for question in asked if question.id not in event.answers])
     }
+    if event.answer:
+        state = replace(state, bound={**state.bound, **of_first(state.questions)})
     if event.replay:  # what was done and answered before is done and asked anew
+        bound = of_first(state.questions) if event.answer else {}
         state = replace(
-            state, answers={}, answer=[], bound={}, done={}, handled={}, root=root_name(version, at)
+            state, answers={}, answer=[], bound=bound, done={}, handled={}, root=root_name(version, at)
         )
         questions = {}
     return replace(
@@ -361,18 +365,6 @@ def _task_interrupted(state: ThreadState, event: TaskInterrupted, version: int, 
         bound={**state.bound, **bindings(event.questions)},
         names={**state.names, event.key: event.name},
     )
-
-
-def bindings(questions: Iterable[Question]) -> dict[str, list[Any]]:
-    """What answers to these questions are bound to, see ``ThreadState.bound``."""
-    return {q.id: [q.site, q.payload, q.expires] for q in questions if q.site or q.expires}
-
-
-def loosened(bound: dict[str, list[Any]], answers: Iterable[str]) -> dict[str, list[Any]]:
-    """The bindings when these answers come together with an update: whoever gives them has changed what is
-    asked."""
-    given = set(answers)
-    return {key: [one[0], "", one[2]] if key in given else one for key, one in bound.items()}
 
 
 def _task_failed(state: ThreadState, event: TaskFailed, version: int, at: int) -> ThreadState:

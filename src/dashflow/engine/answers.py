@@ -13,6 +13,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from dashflow._util.sentinel import MISSING
+from dashflow.core.bindings import FIRST
 from dashflow.core.events import Question
 from dashflow.types.interrupts import Interrupt
 
@@ -68,6 +69,8 @@ class Answers:
             except IndexError:
                 found = MISSING
         if found is not MISSING:
+            if self._outer is None and FIRST in self._bound:
+                self._bound = {**self._bound, question: self._bound[FIRST]}
             self._given[question] = found
             self._taken.setdefault(key, {})[question] = found
         return found

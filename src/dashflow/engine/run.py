@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from dashflow._util.reserved import RESUME, way_to
 from dashflow.checkpoint.imported_layout import upcast
+from dashflow.core.bindings import loosened, of_first
 from dashflow.core.events import (
     Change,
     Event,
@@ -23,7 +24,7 @@ from dashflow.core.events import (
     RunStarted,
     StepCompleted,
 )
-from dashflow.core.fold import EMPTY, ThreadState, loosened, root_name
+from dashflow.core.fold import EMPTY, ThreadState, root_name
 from dashflow.core.plan import GraphPlan
 from dashflow.core.superstep import Task, apply, next_tasks, read, revive, stops_at
 from dashflow.core.written import tell
@@ -298,6 +299,8 @@ class GraphRun(Step):
             self._results = results(state, self.checkpoint_id) if state.loose else {}
         spare = started.answer if travels else started.answer or state.answer
         bound = state.bound
+        if started.answer:
+            bound = {**bound, **of_first(state.questions)}
         if started.answers and self._history is not None and not self._history.diffs:
             from dashflow.engine.asking import bindings_of  # only foreign savers need it
 
