@@ -12,6 +12,7 @@ from langchain_core.messages import AIMessage, ToolMessage
 from langchain_core.tools import tool
 
 from dashflow.checkpoint.memory import InMemorySaver
+from dashflow.checkpoint.sqlite.aio import AsyncSqliteSaver
 from dashflow.errors import AmbiguousStepError
 from dashflow.func import astep, entrypoint, idempotency_key, step, task
 from dashflow.graph import START, MessagesState, StateGraph, add_messages
@@ -123,6 +124,29 @@ async def test_gathered_steps_are_told_apart_by_the_order_of_their_calls(receive
     assert done["log"] == ["did 0", "did 1", "did 2", "did 3", "yes"]
     assert sorted(receiver.calls) == [0, 1, 2, 3]
     assert len({*receiver.keys}) == 4
+
+
+async def test_none_of_several_steps_begins_before_what_led_to_them_is_on_disk(receiver, tmp_path) -> None:
+    saver = AsyncSqliteSaver(str(tmp_path / "threads.db"))
+    seen = []
+
+    async def look():
+        seen.append([record.type for record in saver.log.read("run-t")][-1])
+
+    async def first(state):
+        return {"log": ["first"]}
+
+    async def second(state):
+        await asyncio.gather(*(step("look", look) for _ in range(5)))
+        return {"log": ["second"]}
+
+    builder = StateGraph(State).add_node("first", first).add_node("second", second).add_edge(START, "first")
+    graph = builder.add_edge("first", "second").compile(checkpointer=saver)
+    await graph.ainvoke({"n": 1}, CONFIG)
+    saver.log.close()
+    assert len(seen) == 5
+    assert set(seen) <= {"StepCompleted", "TaskCompleted"}, "the input alone is what led to the first node"
+    assert seen[0] == "StepCompleted"
 
 
 async def test_steps_of_several_tasks_need_names_of_their_own(receiver) -> None:
