@@ -18,7 +18,7 @@ from dashflow.func import astep, entrypoint, idempotency_key, step, task
 from dashflow.graph import START, MessagesState, StateGraph, add_messages
 from dashflow.prebuilt import ToolNode
 from dashflow.types import Command, RetryPolicy, interrupt
-from dashflow.warnings import ChangedQuestionWarning
+from dashflow.warnings import ChangedQuestionWarning, UnrecordedEffectWarning
 
 pytestmark = pytest.mark.feature("NEW-05")
 
@@ -323,6 +323,22 @@ def test_a_cancelled_task_is_no_result_and_runs_again() -> None:
     assert asyncio.run(flow.ainvoke(None, CONFIG)) == 1
 
 
+def test_a_question_after_a_task_that_failed_is_told() -> None:
+    @task
+    def charge():
+        raise TimeoutError
+
+    @entrypoint(checkpointer=InMemorySaver())
+    def flow(given):
+        try:
+            charge().result()
+        except TimeoutError:
+            return interrupt("was it paid?")
+
+    with pytest.warns(UnrecordedEffectWarning, match="task 'charge', which failed"):
+        flow.invoke("start", CONFIG)
+
+
 def test_steps_in_steps_are_done_once_each(receiver) -> None:
     broken = [True]
 
@@ -414,6 +430,24 @@ def test_in_a_saver_of_somebody_else_an_answer_is_bound_to_the_value_of_its_ques
         amount[0] = 3 if more else amount[0]
         assert graph.invoke(Command(resume="yes", update=update), config)["log"] == ["yes"]
         bound.clear()
+
+
+def test_in_a_saver_of_somebody_else_tools_are_answered_in_the_order_of_their_questions(receiver) -> None:
+    @tool
+    def ask(n: int) -> str:
+        """Ask."""
+        return f"{step('work', receiver.effect, n)}, {interrupt('fine?')}, {interrupt('really?')}"
+
+    builder = StateGraph(MessagesState).add_node("tools", ToolNode([ask])).add_edge(START, "tools")
+    graph = builder.compile(checkpointer=Theirs())
+    done = graph.invoke(
+        {"messages": [AIMessage("", tool_calls=[{"name": "ask", "args": {"n": 1}, "id": "1"}])]}, CONFIG
+    )
+    for answer in ("yes", "really"):
+        assert done["__interrupt__"]
+        done = graph.invoke(Command(resume=answer), CONFIG)
+    assert done["messages"][-1].content == "did 1, yes, really"
+    assert receiver.calls == [1]
 
 
 def test_in_a_saver_of_somebody_else_a_step_that_failed_has_its_key_again() -> None:

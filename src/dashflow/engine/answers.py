@@ -21,12 +21,17 @@ from dashflow.types.interrupts import Interrupt
 class Answers:
     """The answers that tasks of one run find.
 
+    Attributes:
+        by_order: Whether a task's questions are known by their order only: savers of others do not store
+            which of several things that a task does beside each other asked.
+
     Args:
         outer: Those of the run around; None for the outermost.
         outer_key: Key of the task there that this run is inside of.
     """
 
     def __init__(self, outer: Answers | None = None, outer_key: str = "") -> None:
+        self.by_order = False
         self._outer = outer
         self._outer_key = outer_key
         self._given: dict[str, Any] = {}

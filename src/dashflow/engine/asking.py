@@ -43,13 +43,13 @@ def ask(scope: Scope, value: Any, response_schema: Any, terms: Terms | None) -> 
     if scope.closed:
         raise NodeCancelledError(scope.task.name, f"Node {scope.task.name!r} asked after its time was over")
     terms = terms or _PLAIN
+    answers, key = scope.run.answers, scope.task.key
     owner, branch = STEP_BRANCH.get()
-    if branch and owner is scope:
+    if branch and owner is scope and not answers.by_order:
         terms = terms._replace(site=f"{terms.site}{_BESIDE}{branch}")
         number = _number_beside(scope, branch)
     else:
         number, scope.asked = scope.asked, scope.asked + 1
-    answers, key = scope.run.answers, scope.task.key
     question = _question(scope, value, terms, number)
     asked = Interrupt(value, question.id, response_schema=response_json_schema(response_schema))
     answer = answers.find(question.id, key)

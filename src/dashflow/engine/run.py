@@ -301,10 +301,10 @@ class GraphRun(Step):
         bound = state.bound
         if started.answer:
             bound = {**bound, **of_first(state.questions)}
-        if started.answers and self._history is not None and not self._history.diffs:
-            from dashflow.engine.asking import bindings_of  # only foreign savers need it
+        if self._history is not None and not self._history.diffs:
+            from dashflow.engine.asking import bindings_of  # only savers of others need it
 
-            bound = bindings_of(state)
+            bound, self.answers.by_order = bindings_of(state), True
         if bound and any(channel != RESUME for channel, _ in writes):
             bound = loosened(bound, started.answers)
         self.answers.give({**({} if travels else state.answers), **started.answers}, spare, bound)
