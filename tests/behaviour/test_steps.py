@@ -1,9 +1,11 @@
 """Steps: what a node does once, however often it runs; on every host and backend."""
 
+import threading
+
 import pytest
 
 from dashflow._util.drive import drive
-from dashflow.errors import NondeterministicStepError
+from dashflow.errors import NondeterministicStepError, ValueCodecError
 from dashflow.func import astep, idempotency_key, step
 from dashflow.types import Command, RetryPolicy, interrupt
 from dashflow.warnings import ChangedArgumentsWarning, UnrecordedEffectWarning
@@ -150,6 +152,16 @@ def test_a_step_that_the_node_tries_again_itself_is_still_the_same(recorded) -> 
     done = recorded.run(graph, Command(resume="yes"))
     assert done["log"] == ["paid 7", "paid 8", "yes"]
     assert (keys[0] == keys[1], keys[1] == keys[2], len(keys)) == (True, False, 3)
+
+
+def test_a_result_that_cannot_be_stored_is_told(recorded) -> None:
+    async def pay(state, do):
+        await do("charge", threading.Lock)
+
+    graph = recorded.compile(recorded.graph([node(recorded, "pay", pay)]))
+    with pytest.raises(ValueCodecError) as refused:
+        recorded.run(graph, {"n": 1})
+    assert "What step 'charge' of 'pay' returned is not recorded" in refused.value.__notes__
 
 
 def test_the_same_name_in_a_loop_is_another_step_each_time(recorded, receiver) -> None:

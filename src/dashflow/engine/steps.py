@@ -27,6 +27,7 @@ from dashflow.errors import (
     GraphBubbleUp,
     NodeCancelledError,
     NondeterministicStepError,
+    ValueCodecError,
 )
 from dashflow.warnings import ChangedArgumentsWarning
 
@@ -262,7 +263,11 @@ async def _live(run: Journaling, steps: Steps, place: Place) -> Any:
     if caller.closed:  # its result is refused; whoever tries again has the same key
         raise NodeCancelledError(caller.task.name)
     steps.done(place, value)
-    await host.inside(lambda: run.after_effect(task))
+    try:
+        await host.inside(lambda: run.after_effect(task))
+    except ValueCodecError as error:
+        error.add_note(f"What step {task.name!r} of {caller.task.name!r} returned is not recorded")
+        raise
     steps.keep(place)
     return value
 
