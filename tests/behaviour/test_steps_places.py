@@ -18,7 +18,7 @@ from dashflow.func import astep, entrypoint, idempotency_key, step, task
 from dashflow.graph import START, MessagesState, StateGraph, add_messages
 from dashflow.prebuilt import ToolNode
 from dashflow.types import Command, RetryPolicy, interrupt
-from dashflow.warnings import ChangedQuestionWarning, UnrecordedEffectWarning
+from dashflow.warnings import UnrecordedEffectWarning
 
 pytestmark = pytest.mark.feature("NEW-05")
 
@@ -358,6 +358,26 @@ def test_steps_in_steps_are_done_once_each(receiver) -> None:
     assert len({*receiver.keys}) == 2
 
 
+def test_a_graph_that_a_retried_node_calls_again_has_the_same_keys(receiver) -> None:
+    """It begins anew, as what it is called with may be another thing."""
+    inner = StateGraph(State).add_node("pay", lambda state: {"log": [step("charge", receiver.effect, 1)]})
+    inner = inner.add_edge(START, "pay").compile()
+    tries = []
+
+    def node(state):
+        found = [inner.invoke({"n": n})["log"] for n in (1, 2)]
+        tries.append(1)
+        if len(tries) == 1:
+            raise ConnectionError
+        return {"log": found}
+
+    policy = RetryPolicy(initial_interval=0, jitter=False)
+    assert one_node(node, retry_policy=policy).invoke({"n": 1}, CONFIG)["log"][1] == ["did 1"]
+    assert len(receiver.keys) == 4
+    assert len({*receiver.keys}) == 2
+    assert receiver.keys[:2] == receiver.keys[2:]
+
+
 def test_a_question_in_a_step_stops_it_like_a_task(receiver) -> None:
     def outer():
         return [interrupt("fine?"), receiver.effect("after", idempotency_key())]
@@ -387,84 +407,6 @@ async def test_a_model_in_a_step_streams_as_its_node_does() -> None:
     assert {told["langgraph_node"] for _, told in parts} == {"node"}
     done = await graph.ainvoke(Command(resume="yes"), CONFIG)
     assert done["log"] == ["two words", "yes"]
-
-
-# -- other people's savers ----------------------------------------------------------------------------------
-
-
-class Theirs(InMemorySaver):
-    """A saver of somebody else: it is driven by its own methods."""
-
-
-@pytest.mark.parametrize("durability", ["sync", "async"])
-def test_in_a_saver_of_somebody_else_steps_are_recorded_as_writes(receiver, durability) -> None:
-    amount = [1]
-
-    def node(state):
-        return {"log": [step("charge", receiver.effect, 1), interrupt(amount[0])]}
-
-    saver = Theirs()
-    one_node(node, saver).invoke({"n": 1}, CONFIG, durability=durability)
-    done = one_node(node, saver).invoke(Command(resume="yes"), CONFIG, durability=durability)
-    assert (done["log"], receiver.calls) == (["did 1", "yes"], [1])
-
-
-@pytest.mark.feature("NEW-09")
-def test_in_a_saver_of_somebody_else_an_answer_is_bound_to_the_value_of_its_question() -> None:
-    amount, bound = [1], {}
-
-    def node(state):
-        return {"log": [interrupt({"pay": amount[0] + state["n"]}, **bound)]}
-
-    graph = one_node(node, Theirs())
-    graph.invoke({"n": 0}, CONFIG)
-    amount[0] = 2
-    with pytest.warns(ChangedQuestionWarning):
-        asked = graph.invoke(Command(resume="yes"), CONFIG)["__interrupt__"]
-    assert asked[0].value == {"pay": 2}
-    assert graph.invoke(Command(resume="yes, that"), CONFIG)["log"] == ["yes, that"]
-    for number, (more, update) in enumerate((({"bound_to": "same"}, None), ({}, {"n": 5}))):
-        config = {"configurable": {"thread_id": f"more {number}"}}
-        bound.update(more)
-        graph.invoke({"n": 0}, config)
-        amount[0] = 3 if more else amount[0]
-        assert graph.invoke(Command(resume="yes", update=update), config)["log"] == ["yes"]
-        bound.clear()
-
-
-def test_in_a_saver_of_somebody_else_tools_are_answered_in_the_order_of_their_questions(receiver) -> None:
-    @tool
-    def ask(n: int) -> str:
-        """Ask."""
-        return f"{step('work', receiver.effect, n)}, {interrupt('fine?')}, {interrupt('really?')}"
-
-    builder = StateGraph(MessagesState).add_node("tools", ToolNode([ask])).add_edge(START, "tools")
-    graph = builder.compile(checkpointer=Theirs())
-    done = graph.invoke(
-        {"messages": [AIMessage("", tool_calls=[{"name": "ask", "args": {"n": 1}, "id": "1"}])]}, CONFIG
-    )
-    for answer in ("yes", "really"):
-        assert done["__interrupt__"]
-        done = graph.invoke(Command(resume=answer), CONFIG)
-    assert done["messages"][-1].content == "did 1, yes, really"
-    assert receiver.calls == [1]
-
-
-def test_in_a_saver_of_somebody_else_a_step_that_failed_has_its_key_again() -> None:
-    keys = []
-
-    def charge(idempotency_key):
-        keys.append(idempotency_key)
-        if len(keys) == 1:
-            raise TimeoutError
-        return "paid"
-
-    saver = Theirs()
-    graph = one_node(lambda state: {"log": [step("charge", charge)]}, saver)
-    with pytest.raises(TimeoutError):
-        graph.invoke({"n": 1}, CONFIG)
-    assert graph.invoke(None, CONFIG)["log"] == ["paid"]
-    assert len({*keys}) == 1
 
 
 # -- how people see them ------------------------------------------------------------------------------------
