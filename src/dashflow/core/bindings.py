@@ -1,4 +1,5 @@
-"""What answers are bound to: by question id, [site, payload, expires], see ``Question``. Pure.
+"""What answers are bound to: by question id, [site, payload, expires], see ``Question``; and keys of effects: to
+the input, fork or edit that led to them. Pure.
 
 Under the id ``FIRST`` it is that of an answer for whichever task asks first.
 """
@@ -33,3 +34,8 @@ def of_first(questions: Mapping[str, list[Question]]) -> Bindings:
     seen = {question.id: question for asked in questions.values() for question in asked}
     known = [*bindings(seen.values()).values()]
     return {FIRST: known[0]} if len(seen) == len(known) == 1 else {}
+
+
+def root_name(version: int, at: int) -> str:
+    """What names an input, fork or edit by its version and time; see ``ThreadState.root``."""
+    return f"{version:x}.{at:x}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from dashflow._util.reserved import NS_SEP
+from dashflow.core.bindings import root_name
 
 
 def lineage(scope: Any) -> str:
@@ -15,7 +16,8 @@ def lineage(scope: Any) -> str:
         return f"{lineage(scope.caller)}>{task.path[2]}"
     place = f"{run.live.step}|{task.key}"
     if run.outer is None:
-        return f"{run.options.thread}|{run.root or run.checkpoint_id}|{place}"
+        root = root_name(*run.root) if isinstance(run.root, tuple) else run.root
+        return f"{run.options.thread}|{root or run.checkpoint_id}|{place}"
     last = run.namespace.rpartition(NS_SEP)[2]
     number = (int(last) if last.isdigit() else 0) - run.outer.begun_graphs
     return f"{lineage(run.outer)}|{number}|{place}"

@@ -24,7 +24,7 @@ from dashflow.core.events import (
     RunStarted,
     StepCompleted,
 )
-from dashflow.core.fold import EMPTY, ThreadState, root_name
+from dashflow.core.fold import EMPTY, ThreadState
 from dashflow.core.plan import GraphPlan
 from dashflow.core.superstep import Task, apply, next_tasks, read, revive, stops_at
 from dashflow.core.written import tell
@@ -282,7 +282,7 @@ class GraphRun(Step):
             if self._stops is not None:
                 self._stops.looked(pen.at)
             anew = started.replay or started.kind in ("input", "fork")
-            self.root = root_name(pen.version, pen.at) if anew and history.diffs else state.root
+            self.root = (pen.version, pen.at) if anew and history.diffs else state.root
             if started.kind in ("input", "fork"):
                 self.made(started.kind, pen)
         if terms.resumes:
@@ -438,8 +438,14 @@ class GraphRun(Step):
 
     async def _look_for_stops(self, stops: Stops, at: int) -> None:
         """See whether somebody set or cleared breakpoints since the last look."""
-        stops.looked(at)
-        await self.host.read(stops.refresh)
+        due = stops.due(at)
+        versions = await self.host.versions(stops.log, [one.stream for one in due])
+        for one, version in zip(due, versions, strict=True):
+            if version > one.version:
+                one.until = 0  # its own runs read it, and meet what is wrong with it
+        if versions[0] > stops.version:
+            await self.host.read(stops.refresh)
+            stops.looked(at)
 
     def _breakpoint(self, nodes: Breakpoints, tasks: Sequence[Task], when: str) -> None:
         held = stops_at(self.plan, self.live, nodes, tasks) if nodes else []

@@ -49,7 +49,8 @@ class Setting:
         around: The checkpoints of the graphs around, by namespace.
         replay: The run's going back to an old checkpoint, if it does.
         resuming: Whether the step goes on from earlier work; None once the first step is complete.
-        root: Names the input, fork or edit that led here, see ``ThreadState.root``; "" if not known.
+        root: Names the input, fork or edit that led here, as ``ThreadState.root`` or by its version and time;
+            "" if not known.
         unseen: Whether the run was taken over from a dead owner: nobody looked at it since it stopped.
         origin: The state that the run went on from; None for none, and once it made a checkpoint.
     """
@@ -78,7 +79,7 @@ class Setting:
         self.replay: Replay | None = None
         self.resuming: bool | None = False
         self.unseen = False
-        self.root = ""
+        self.root: str | tuple[int, int] = ""
         self.lent = history
         self.audience: Audience | None = None
         self.stopping = False

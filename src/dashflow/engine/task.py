@@ -60,7 +60,7 @@ class Surroundings(Protocol):
     resuming: bool | None
     stopping: bool
     unseen: bool
-    root: str
+    root: str | tuple[int, int]
 
     @property
     def control(self) -> RunControl:
