@@ -37,7 +37,8 @@ from dashflow.core.events import (
     StateEdited,
     StepCompleted,
 )
-from dashflow.core.fold import EMPTY, ThreadState, fold, fold_steps
+from dashflow.core.fold import EMPTY, ThreadState, fold
+from dashflow.core.fold_steps import fold_steps
 from dashflow.core.kept import Kept, Owned, Values
 from dashflow.errors import CorruptEventError, LogError, StorageUnavailableError, ValueCodecError
 from dashflow.log.base import EventLog, Record
