@@ -144,13 +144,14 @@ class Journal:
         self._epoch = 0
         self._cause = b""
         self._here: Any = None
+        self._awaited: Ticket | None = None
         most = reader.ahead
         # Where records are gathered, half of what may be ahead is gathered and half is on its way.
         self._ahead = Ahead(most.steps // 2, most.bytes // 2) if self._gather else most
         self._tickets: deque[tuple[Ticket, int, int]] = deque()  # with how many records, of how many bytes
         self._records = self._bytes = self._held_bytes = 0
         self._held: list[NewEvent] = []
-        self._bytes = 0
+        self._written = 0  # bytes of all its events
         self.open = False
         self.reused: set[str] = set()
 
@@ -158,7 +159,7 @@ class Journal:
         self.at = self.host.now()
         new = to_new(event, self._ids.next(), self.at, self._run, self._cause, "")
         self.version += 1
-        self._bytes += len(new.data)
+        self._written += len(new.data)
         return new
 
     async def begin(self, event: RunStarted, live: Live, writes: Writes) -> None:
@@ -263,12 +264,16 @@ class Journal:
             if ticket.done:
                 ticket.wait()
             else:
+                self._awaited = ticket
                 await self.host.settle(ticket)
 
     async def settled(self) -> None:
         """Wait until everything recorded so far is durable (under durability "exit", only the end is)."""
         try:
             await self._settle(0)
+            awaited = self._awaited
+            if awaited is not None and not awaited.done:  # somebody else waits for it: so does this
+                await self.host.settle(awaited)
         except LogError as error:
             raise await self._lose(error) from None
 
@@ -299,7 +304,7 @@ class Journal:
 
     async def _wrap_up(self) -> None:
         """Let whoever opens the thread next find it open, if the run was long."""
-        reader, stream, size = self._reader, self.stream, self._bytes
+        reader, stream, size = self._reader, self.stream, self._written
         events = self.version - self._begun
         if reader.is_costly(stream, events, size):
             await self.host.read(lambda: reader.open_again(stream))
