@@ -460,11 +460,7 @@ def _checkpoints_forgotten(
     return replace(EMPTY if event.all else state, version=version)
 
 
-def _history_forgotten(state: ThreadState, event: HistoryForgotten, version: int, at: int) -> ThreadState:
-    return replace(state, version=version)
-
-
-def _event_set_aside(state: ThreadState, event: EventSetAside, version: int, at: int) -> ThreadState:
+def _passed_over(state: ThreadState, event: Event, version: int, at: int) -> ThreadState:
     return replace(state, version=version)
 
 
@@ -485,8 +481,8 @@ _TABLE: dict[type[Event], Callable[[ThreadState, Any, int, int], ThreadState]] =
     ValuesImported: _values_imported,
     WritesImported: _writes_imported,
     CheckpointsForgotten: _checkpoints_forgotten,
-    HistoryForgotten: _history_forgotten,
-    EventSetAside: _event_set_aside,
+    HistoryForgotten: _passed_over,
+    EventSetAside: _passed_over,
 }
 
 
