@@ -113,6 +113,7 @@ def mapped(config: dict[str, Any], parents: Mapping[str, str] | None) -> dict[st
 
 def as_tuple(reader: ThreadReader, stream: str, state: ThreadState) -> CheckpointTuple:
     """A folded state as LangGraph's ``CheckpointTuple``, with values of its own."""
+    state = reader.own(state)
     table = reader.imports.table(stream)
     thread, ns = thread_of(stream)
     identifier = name_of(stream, state)
@@ -144,7 +145,7 @@ def _shown(
         "v": FORMAT,
         "id": identifier,
         "ts": timestamp(state.at),
-        "channel_values": _values(reader.own(state)),
+        "channel_values": _values(state),
         "channel_versions": _labelled(stream, state, state.versions),
         "versions_seen": {
             INPUT: {},

@@ -38,7 +38,7 @@ from dashflow.core.events import (
     ValuesImported,
     WritesImported,
 )
-from dashflow.core.kept import Kept, Owned, Values
+from dashflow.core.kept import Kept, Owned, Values, part_of
 from dashflow.core.written import Told, resolve
 
 
@@ -221,9 +221,11 @@ def _run_started(state: ThreadState, event: RunStarted, version: int, at: int) -
     if event.deltas or state.deltas:
         state = replace(state, deltas=joined(state.deltas, event.deltas), durability=event.durability)
     if event.change is not None and event.kind in ("resume", "continue"):
-        wrote = {key: [list(write) for write in writes] for key, writes in wrote_of(state).items()}
+        if state.wrote:  # told by what channels hold, which they do not from now on
+            wrote = {key: [list(write) for write in writes] for key, writes in wrote_of(state).items()}
+            state = replace(state, wrote=wrote)
         values, versions = _alter(state, event.change)
-        state = replace(state, values=values, versions=versions, wrote=wrote)
+        state = replace(state, values=values, versions=versions)
     elif event.change is not None:
         state = _advance(
             state,
@@ -271,6 +273,23 @@ def wrote_of(state: ThreadState) -> dict[str, list[tuple[str, Any]]]:
     return {key: resolve(writes, state.values) for key, writes in state.wrote.items()}
 
 
+def wrote_kept(state: ThreadState) -> dict[str, list[tuple[str, Any]]]:
+    """``wrote_of``, with whole values of channels as they are kept: nobody may look at them."""
+    values = state.values
+    return {
+        key: [
+            (write[0], part_of(values, write[0])) if len(write) == 1 else resolve((write,), values)[0]
+            for write in writes
+        ]
+        for key, writes in state.wrote.items()
+    }
+
+
+def _values_told(state: ThreadState) -> list[list[tuple[str, Any]]]:
+    """The writes that are told by a value of their own; what replaces a whole value is among them."""
+    return [[(write[0], write[1]) for write in writes if len(write) == 2] for writes in state.wrote.values()]
+
+
 def _told(wrote: list[list[Any]]) -> dict[str, Any]:
     """Fields of a state that say what tasks wrote to get there."""
     if not wrote:
@@ -297,7 +316,7 @@ def _step_completed(state: ThreadState, event: StepCompleted, version: int, at: 
         **_told([event.wrote] if event.wrote else []),
     )
     if state.deltas:
-        state = _counted(state, event.change, [*done.values(), *wrote_of(state).values()])
+        state = _counted(state, event.change, [*done.values(), *_values_told(state)])
     return state
 
 
@@ -329,7 +348,7 @@ def _state_edited(state: ThreadState, event: StateEdited, version: int, at: int)
     state = replace(state, parent_id=before_id, parent_home=before_home)
     if not state.deltas or fresh or event.copied:  # a thread's first value is whole
         return state
-    return _counted(state, event.change, wrote_of(state).values())
+    return _counted(state, event.change, _values_told(state))
 
 
 def _branch_started(state: ThreadState, event: BranchStarted, version: int, at: int) -> ThreadState:
