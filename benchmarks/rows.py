@@ -220,10 +220,10 @@ def _long(size: Size) -> list[Row]:
         work = Work("long_thread", (("kind", kind), ("messages", size.messages)), once=True)
         label = f"thread of {size.messages:,} {what}, SQLite"
         found += [
-            Row(f"{label}: opened, new process", "-", work, "opened", unit=MS, most=50),
-            Row(f"{label}: and all of it read", "-", work, "first", unit=MS, most=50),
-            Row(f"{label}: opened again", "-", work, "opened_again", unit=MS, most=50),
-            Row(f"{label}: and all read again", "-", work, "again", unit=MS, most=50),
+            Row(f"{label}: opened, new process", "-", work, "opened", unit="ms cpu", most=50),
+            Row(f"{label}: and all of it read", "-", work, "first", unit="ms cpu", most=50),
+            Row(f"{label}: opened again", "-", work, "opened_again", unit="ms cpu", most=50),
+            Row(f"{label}: and all read again", "-", work, "again", unit="ms cpu", most=50),
             Row(f"{label}: file", "async", work, "megabytes", unit=MB),
         ]
     return found

@@ -196,6 +196,8 @@ class ThreadReader:
             }
         if state.answers:
             fields["answers"] = {key: own(value) for key, value in state.answers.items()}
+        if state.later:
+            fields["later"] = {name: self._own_value(value) for name, value in state.later.items()}
         if state.answer:
             fields["answer"] = own(state.answer)
         values = state.values
