@@ -1,8 +1,8 @@
 """A new process that opens a long thread: ``python -m benchmarks.opening PACKAGE FILE KIND MESSAGES``.
 
-Prints the milliseconds of processor time of the first look at the thread's latest state, from the opening of the file on,
-and of the second one: until it is told what runs next, and until all messages are there. What an import takes
-is a row of its own, so that is done before.
+Prints the milliseconds of processor time of the first look at the thread's latest state, from the opening of
+the file on, and of the second one: until it is told what runs next, and until all messages are there. What an
+import takes is a row of its own, so that is done before.
 """
 
 from __future__ import annotations
