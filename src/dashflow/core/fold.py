@@ -144,9 +144,9 @@ def _advance(state: ThreadState, change: Change, ran: list[Ran], **fields: Any) 
     """The next checkpoint: seen versions, then the changed channels with one new version."""
     seen = state.seen
     if ran:
-        if type(state.values) is not Owned:
-            seen = {name: dict(known) for name, known in seen.items()}
-        _see(seen, state.versions, ran)
+        owned = type(state.values) is Owned
+        seen = seen if owned else dict(seen)
+        _see(seen, state.versions, ran, owned=owned)
     values, versions = _alter(state, change)
     if state.done or state.questions or state.answers or state.answer or state.errors or state.names:
         state = replace(state, done={}, questions={}, answers={}, answer=[], errors={}, handled={}, names={})
@@ -170,13 +170,15 @@ def _advance(state: ThreadState, change: Change, ran: list[Ran], **fields: Any) 
 _UNTOLD: dict[str, Any] = {"wrote": {}, "wrote_names": {}}
 
 
-def _see(seen: dict[str, dict[str, int]], versions: Mapping[str, int], ran: Sequence[Ran]) -> None:
-    """Let tasks that ran have seen what woke them."""
+def _see(
+    seen: dict[str, dict[str, int]], versions: Mapping[str, int], ran: Sequence[Ran], *, owned: bool
+) -> None:
+    """Let tasks that ran have seen what woke them; ``owned``: nobody else has the dicts in ``seen``."""
     for one in ran:
         name, triggers = _triggers(one)
         known = seen.get(name)
-        if known is None:
-            known = seen[name] = {}
+        if known is None or not owned:
+            known = seen[name] = {**known} if known else {}
         for trigger in triggers:
             if trigger in versions:
                 known[trigger] = versions[trigger]
@@ -500,7 +502,7 @@ def fold_steps(state: ThreadState, steps: Sequence[tuple[StepCompleted, int, int
     values, versions, seen = state.values, state.versions, state.seen
     assert type(values) is Owned
     for event, _, _ in before[1:]:
-        _see(seen, versions, event.ran)
+        _see(seen, versions, event.ran, owned=True)
         _apply(values, versions, event.change, owned=True)
     _, version, at = before[-1]
     return fold(replace(state, checkpoint=version, at=at), *last)
