@@ -87,7 +87,7 @@ class Row:
     @property
     def more(self) -> bool:
         """Whether more is better: so many per second."""
-        return self.unit.endswith("/s")
+        return self.unit.endswith(("/s", "/s cpu"))
 
 
 def rows(size: Size) -> list[Row]:
@@ -105,6 +105,7 @@ def rows(size: Size) -> list[Row]:
         *_sharing(size),
         *_batches(size),
         *_starting(),
+        *_holding(),
     ]
 
 
@@ -317,6 +318,18 @@ def _starting() -> list[Row]:
         Row("import StateGraph: memory", "-", begin, "megabytes", unit=MB),
         Row("dashflow run, 1,000 files: time", "async", demo, "seconds", unit=S, most=30),
         Row("dashflow run, 1,000 files: peak memory", "async", demo, "megabytes", unit=MB, most=300),
+    ]
+
+
+def _holding() -> list[Row]:
+    """What threads take that are only there, and tokens on their way through graphs."""
+    idle = Work("idle_threads", (("threads", 10_000),), once=True)
+    running, tokens = Work("running_threads", (("threads", 1000),)), Work("tokens")
+    return [
+        Row("10,000 threads open, SQLite: memory of each", "exit", idle, "bytes", unit="B"),
+        Row("10,000 threads open, SQLite: one more run", "exit", idle, "run"),
+        Row("1,000 runs that wait: memory of each", "memory", running, "bytes", unit="B"),
+        Row("tokens through three nested graphs", "-", tokens, "rate", unit="tokens/s cpu"),
     ]
 
 

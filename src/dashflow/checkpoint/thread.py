@@ -43,7 +43,16 @@ from dashflow.errors import CorruptEventError, LogError, StorageUnavailableError
 from dashflow.log.base import EventLog, Record
 from dashflow.log.codec import Registry, decode, encode
 
-__all__ = ("CATEGORY", "KEPT_THREADS", "SUB_CATEGORY", "ThreadReader", "base_of", "stream_of", "thread_of")
+__all__ = (
+    "CATEGORY",
+    "KEPT_THREADS",
+    "SUB_CATEGORY",
+    "ThreadReader",
+    "base_of",
+    "is_plain",
+    "stream_of",
+    "thread_of",
+)
 
 if TYPE_CHECKING:
     from dashflow.checkpoint.breakpoints import Stops
@@ -116,14 +125,32 @@ class ThreadReader:
             if found is None:
                 from dashflow.checkpoint.breakpoints import Stops  # only where there are threads
 
-                found = self._stops[thread] = Stops(self.log, thread)
+                found = self._stops[thread] = Stops(self.log, thread, self._all_stops)
             return found
 
-    def head(self, thread: str, ns: str = "") -> ThreadState:
-        """The thread after its last event; ``EMPTY`` for an unknown one."""
+    def _all_stops(self) -> list[Stops]:
+        with self._lock:
+            return [stops for one in self._stops.valuerefs() if (stops := one()) is not None]
+
+    def has_opened(self, stream: str) -> bool:
+        """Whether a state of a stream is kept here, an earlier one perhaps."""
+        with self._lock:
+            return stream in self._heads
+
+    def known(self, stream: str, version: int) -> ThreadState | None:
+        """The state of a stream at its last version, if nothing has to be read for it."""
+        if version == 0:
+            return EMPTY
+        with self._lock:
+            known = self._heads.get(stream)
+        return known if known is not None and known.version == version else None
+
+    def head(self, thread: str, ns: str = "", version: int | None = None) -> ThreadState:
+        """The thread after its last event; ``EMPTY`` for an unknown one. ``version``: of that event, where it
+        is known already."""
         stream = stream_of(thread, ns)
         log = self.lines if MARK in stream else self.log
-        version = log.version(stream)
+        version = log.version(stream) if version is None else version
         with self._lock:
             known = self._heads.get(stream)
         if known is not None and known.version == version:
@@ -427,6 +454,16 @@ class ThreadReader:
             path.append((record, event))
         path.reverse()
         return version, path
+
+
+def is_plain(state: ThreadState) -> bool:
+    """Whether giving the state's values away costs next to nothing: nobody can change them in place."""
+    if state.done or state.questions or state.answers or state.answer:
+        return False
+    for part in dict.values(state.values):  # as they are kept: who gets them makes values of his own
+        if type(part) not in _SCALARS and not isinstance(part, Kept):
+            return False
+    return True
 
 
 def base_of(event: Event, version: int) -> int | None:
