@@ -43,8 +43,9 @@ from dashflow.checkpoint.thread import ThreadReader, stream_of, thread_of
 from dashflow.checkpoint.visible import visible
 from dashflow.constants import START
 from dashflow.core.cadence import is_whole
-from dashflow.core.fold import EMPTY, ThreadState, fold, wrote_of
+from dashflow.core.fold import EMPTY, ThreadState, fold
 from dashflow.core.ids import checkpoint_id
+from dashflow.core.written import wrote_of
 from dashflow.log.base import EventLog
 from dashflow.log.codec import Registry
 from dashflow.types.commands import Overwrite

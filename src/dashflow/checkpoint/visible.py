@@ -11,7 +11,8 @@ from typing import Any
 import msgspec
 
 from dashflow._util.reserved import BRANCH_TO, NS_END, TASKS
-from dashflow.core.fold import EMPTY, ThreadState, wrote_kept
+from dashflow.core.fold import EMPTY, ThreadState
+from dashflow.core.written import wrote_kept
 
 _replace = msgspec.structs.replace
 

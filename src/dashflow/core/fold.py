@@ -38,8 +38,8 @@ from dashflow.core.events import (
     ValuesImported,
     WritesImported,
 )
-from dashflow.core.kept import Kept, Owned, Values, part_of
-from dashflow.core.written import Told, resolve
+from dashflow.core.kept import Kept, Owned, Values
+from dashflow.core.written import Told, told_fields, values_told, wrote_of
 
 
 class ThreadState(msgspec.Struct, frozen=True):
@@ -270,38 +270,6 @@ def _run_started(state: ThreadState, event: RunStarted, version: int, at: int) -
     )
 
 
-def wrote_of(state: ThreadState) -> dict[str, list[tuple[str, Any]]]:
-    """What tasks of the step before a state's checkpoint wrote, by task key: (channel, value)."""
-    return {key: resolve(writes, state.values) for key, writes in state.wrote.items()}
-
-
-def wrote_kept(state: ThreadState) -> dict[str, list[tuple[str, Any]]]:
-    """``wrote_of``, with whole values of channels as they are kept: nobody may look at them."""
-    values = state.values
-    return {
-        key: [
-            (write[0], part_of(values, write[0])) if len(write) == 1 else resolve((write,), values)[0]
-            for write in writes
-        ]
-        for key, writes in state.wrote.items()
-    }
-
-
-def _values_told(state: ThreadState) -> list[list[tuple[str, Any]]]:
-    """The writes that are told by a value of their own; what replaces a whole value is among them."""
-    return [[(write[0], write[1]) for write in writes if len(write) == 2] for writes in state.wrote.values()]
-
-
-def _told(wrote: list[list[Any]]) -> dict[str, Any]:
-    """Fields of a state that say what tasks wrote to get there."""
-    if not wrote:
-        return {}
-    return {
-        "wrote": {key: writes for key, _, writes in wrote},
-        "wrote_names": {key: name or key for key, name, _ in wrote},
-    }
-
-
 def _step_completed(state: ThreadState, event: StepCompleted, version: int, at: int) -> ThreadState:
     done = state.done
     state = _advance(
@@ -315,10 +283,10 @@ def _step_completed(state: ThreadState, event: StepCompleted, version: int, at: 
         at=at,
         step=event.step,
         source="loop",
-        **_told([event.wrote] if event.wrote else []),
+        **told_fields([event.wrote] if event.wrote else []),
     )
     if state.deltas:
-        state = _counted(state, event.change, [*done.values(), *_values_told(state)])
+        state = _counted(state, event.change, [*done.values(), *values_told(state)])
     return state
 
 
@@ -345,12 +313,12 @@ def _state_edited(state: ThreadState, event: StateEdited, version: int, at: int)
         parents=event.parents,
         run="",
         durability="async",
-        **_told(event.wrote),
+        **told_fields(event.wrote),
     )
     state = replace(state, parent_id=before_id, parent_home=before_home)
     if not state.deltas or fresh or event.copied:  # a thread's first value is whole
         return state
-    return _counted(state, event.change, _values_told(state))
+    return _counted(state, event.change, values_told(state))
 
 
 def _branch_started(state: ThreadState, event: BranchStarted, version: int, at: int) -> ThreadState:

@@ -30,7 +30,7 @@ from dashflow.core.events import (
     TaskFailed,
     TaskInterrupted,
 )
-from dashflow.core.fold import EMPTY, ThreadState, wrote_of
+from dashflow.core.fold import EMPTY, ThreadState
 from dashflow.core.replay import (
     ANYWHERE,
     JOIN,
@@ -49,6 +49,7 @@ from dashflow.core.replay import (
 )
 from dashflow.core.superstep import Live, Task, apply, next_tasks
 from dashflow.core.untracked import storable
+from dashflow.core.written import wrote_of
 from dashflow.engine.handlers import HandlerTask, resumed
 from dashflow.engine.journal import Changes
 from dashflow.engine.mishaps import raised, refused, unappliable, unfit, unknown_class
