@@ -171,8 +171,8 @@ def test_looking_at_a_thread_makes_few_calls():
 
     look(tuple)()
     counts = [calls(look(read)) for read in (id, lambda shown: shown.values, lambda shown: shown.next, tuple)]
-    # Half of it is the caller's config, and where the thread is (seven for whether that is known without asking
-    # on a thread of its own); then, what is read.
+    # Half of it is the caller's config, and where the thread is (seven for whether that is known without
+    # asking on a thread of its own); then, what is read.
     for count, most in zip(counts, (112, 135, 159, 208), strict=True):
         assert count <= most
 
