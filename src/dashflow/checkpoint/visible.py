@@ -40,7 +40,9 @@ def visible(states: Sequence[ThreadState], ns: str = "") -> list[ThreadState]:
             best[place] = _joined(best[place], state)
     _tell_results(best, states)
     for place, state in best.items():
-        best[place] = _replace(state, seen=made[place].seen, run=made[place].run)
+        maker = made[place]
+        if state.seen is not maker.seen or state.run != maker.run:
+            best[place] = _replace(state, seen=maker.seen, run=maker.run)
 
     def shows(maker: ThreadState) -> bool:
         if maker.durability != "exit" or maker.id or maker.source in ("update", "merge") or not maker.run:
