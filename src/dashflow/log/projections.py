@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from threading import Lock
 from typing import Any, ClassVar, Final
 
@@ -76,12 +77,13 @@ class View:
         data = self._changed[key] if key in self._changed else self._stored(key, 1).get(key)
         return default if data is None else self._projection.load(data)
 
-    def items(self, prefix: str = "") -> dict[str, Any]:
-        """Values by key, for all keys that begin with ``prefix``, in order of keys."""
-        found: dict[str, bytes | None] = dict(self._stored(prefix, None))
+    def items(self, prefix: str = "", limit: int | None = None) -> dict[str, Any]:
+        """Values by key, for all keys that begin with ``prefix``, or the first ``limit``, in order of keys."""
+        found: dict[str, bytes | None] = dict(self._stored(prefix, None if self._changed else limit))
         found.update({key: data for key, data in self._changed.items() if key.startswith(prefix)})
         load = self._projection.load
-        return {key: load(data) for key, data in sorted(found.items()) if data is not None}
+        there = (key for key in sorted(found) if found[key] is not None)
+        return {key: load(found[key] or b"") for key in islice(there, limit)}
 
     def apply(self, changes: Mapping[str, Any]) -> None:
         """Take over what an event changed."""
@@ -168,9 +170,10 @@ class Projector:
         """The value of a key, as of ``position``."""
         return self._open().get(key, default)
 
-    def items(self, prefix: str = "") -> dict[str, Any]:
-        """Values by key, for all keys that begin with ``prefix``, as of ``position``."""
-        return self._open().items(prefix)
+    def items(self, prefix: str = "", limit: int | None = None) -> dict[str, Any]:
+        """Values by key, for all keys that begin with ``prefix``, or the first ``limit``, as of
+        ``position``."""
+        return self._open().items(prefix, limit)
 
     def current(self, prefix: str = "") -> dict[str, Any]:
         """``items`` as of now: the view is brought there, or, where nothing can be written, ``look``."""
