@@ -51,7 +51,7 @@ class StaleApprovalError(UsageError):
 
     def __init__(self, approval: str, seen: str, asked: str) -> None:
         super().__init__(
-            f"Approval {approval!r} asks about {asked[:12]} now, and the vote is on {seen[:12] or 'nothing'}. "
+            f"Approval {approval!r} asks about {asked[:12]} now, and the vote is on {seen[:12]}. "
             "Nothing was recorded: look at what is asked (`dashflow approvals show`), and vote on that.",
             approval=approval,
             seen=seen,
@@ -80,8 +80,8 @@ class ApprovalExpiredError(DashFlowError):
 
     def __init__(self, approval: str, subject: str) -> None:
         super().__init__(
-            f"Approval {approval!r} ({subject}) was not decided in time. Ask again under another name, or with "
-            "more time.",
+            f"Approval {approval!r} ({subject}) was not decided in time. Ask again under another name, or "
+            "with more time.",
             approval=approval,
             subject=subject,
         )

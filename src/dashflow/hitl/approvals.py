@@ -1,7 +1,7 @@
 """Approvals of a log: ask, vote, look. The one face that programs, nodes and the command line use.
 
-Decides nothing (``hitl.core`` does); names of people are taken as given: who a caller is, is for the program to
-know.
+Decides nothing (``hitl.core`` does). Names of people are taken as given: who a caller is, is for the program
+to know.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ from dashflow.hitl.overview import ALL, ApprovalOverview, Waiting, waiting_for
 from dashflow.log.base import EventLog, Record
 from dashflow.log.projections import Projector
 from dashflow.types.commands import Command
-
 
 _NOBODY = Origin()
 
@@ -110,14 +109,19 @@ class Approvals:
 
     async def acancel(self, approval: str, by: str = "", reason: str = "") -> ApprovalState:
         """``cancel`` for asyncio callers."""
-        return await self._adesk().tell(
-            approval, lambda now: CancelRequest(now=now, by=by, reason=reason)
-        )
+        return await self._adesk().tell(approval, lambda now: CancelRequest(now=now, by=by, reason=reason))
 
     # -- saying something -------------------------------------------------------------------------
 
     def vote(
-        self, approval: str, by: str, verdict: Verdict | str, *, seen: str, comment: str = "", answer: str = ""
+        self,
+        approval: str,
+        by: str,
+        verdict: Verdict | str,
+        *,
+        seen: str,
+        comment: str = "",
+        answer: str = "",
     ) -> ApprovalState:
         """Approve, reject or abstain; a later vote of the same person takes the place of the earlier one.
 
@@ -143,7 +147,14 @@ class Approvals:
         return drive(self._desk().tell(approval, _vote(by, verdict, seen, comment, answer)))
 
     async def avote(
-        self, approval: str, by: str, verdict: Verdict | str, *, seen: str, comment: str = "", answer: str = ""
+        self,
+        approval: str,
+        by: str,
+        verdict: Verdict | str,
+        *,
+        seen: str,
+        comment: str = "",
+        answer: str = "",
     ) -> ApprovalState:
         """``vote`` for asyncio callers."""
         return await self._adesk().tell(approval, _vote(by, verdict, seen, comment, answer))

@@ -1,7 +1,7 @@
 """``approval()``: a node that asks for an approval, and parks its run until it is decided.
 
-Maps on ``interrupt()``: the question is in the thread's log, the request and its votes in a stream beside it. The
-answer is only believed when that stream has the decision, on this very payload.
+Maps on ``interrupt()``: the question is in the thread's log, the request and its votes in a stream beside it.
+The answer is only believed when that stream has the decision, on this very payload.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ def approval(subject: str, payload: Any, terms: Terms, *, name: str = "", by: st
     """Ask for an approval inside of a node, and return what was decided.
 
     The first time the run stops here, as at an ``interrupt()``; a worker goes on with it once the approval is
-    decided, in whatever process. The node runs again from its top then, and this call returns. If it then asks
-    with another payload, that is asked anew: no decision is ever used for something that nobody saw.
+    decided, in whatever process. The node runs again from its top then, and this call returns. If it then
+    asks with another payload, that is asked anew: no decision is used for something that nobody saw.
 
     Args:
         subject: What is to be approved, in a line.
@@ -48,7 +48,7 @@ def approval(subject: str, payload: Any, terms: Terms, *, name: str = "", by: st
     asking = _Asking(subject, payload, terms, name, by)
     while True:
         try:
-            answer: Any = interrupt(asking.question(), response_schema=Decision)
+            answer = interrupt(asking.question(), response_schema=Decision)
         except GraphInterrupt as asked:
             if asking.log is not None:
                 from dashflow.hosts.sync import SyncHost
@@ -63,16 +63,14 @@ def approval(subject: str, payload: Any, terms: Terms, *, name: str = "", by: st
             return answer.checked()
 
 
-async def aapproval(
-    subject: str, payload: Any, terms: Terms, *, name: str = "", by: str = ""
-) -> Decision:
+async def aapproval(subject: str, payload: Any, terms: Terms, *, name: str = "", by: str = "") -> Decision:
     """``approval`` for ``async`` nodes: does not block the event loop while the request is recorded."""
     from dashflow.hosts.aio import AioHost
 
     asking = _Asking(subject, payload, terms, name, by)
     while True:
         try:
-            answer: Any = interrupt(asking.question(), response_schema=Decision)
+            answer = interrupt(asking.question(), response_schema=Decision)
         except GraphInterrupt as asked:
             if asking.log is not None:
                 await asking.record(Desk(AioHost(), asking.log), asked)
@@ -98,8 +96,8 @@ class _Asking:
             reader = getattr(history, "reader", None)
             if reader is None:
                 raise UsageError(
-                    "approval() needs one of DashFlow's savers, whose log keeps requests and votes. Compile the "
-                    "graph with InMemorySaver, SqliteSaver, PostgresSaver or LogSaver."
+                    "approval() needs one of DashFlow's savers, whose log keeps requests and votes. Compile "
+                    "the graph with InMemorySaver, SqliteSaver, PostgresSaver or LogSaver."
                 )
             self.log = reader.log
             self.thread = history.thread

@@ -85,11 +85,13 @@ class Journal:
     def _sealed(self, events: Sequence[Event]) -> list[NewEvent]:
         """The events in their envelopes, each naming the one that led to it."""
         cause, news = self._last, []
+        origin = fold_all(events, self.state).origin
+        belongs = origin.name if origin.kind == "plan" else self._approval
         for event in events:
             new = codec.encode(
                 event,
                 event_id=self._ids.next(event.at),
-                correlation_id=self._approval,
+                correlation_id=belongs,
                 causation_id=cause,
             )
             news.append(new)

@@ -154,16 +154,14 @@ class Notices:
         if event is None or then.round != now.round:
             return None
         what = _ABOUT[type(event)]
-        if isinstance(event, ApprovalDecided | ApprovalCancelled):
-            to = (then.asked_by,) if then.asked_by else ()
-        elif not now.open:
+        over = isinstance(event, ApprovalDecided | ApprovalCancelled)
+        if not (over or now.open):
             return None
-        else:
-            to = now.missing
+        asker = (then.asked_by,) if then.asked_by else ()
         return Notice(
             key=record.event_id.hex(),
             what=what,
-            to=to,
+            to=asker if over else now.missing,
             approval=then.id,
             subject=then.subject,
             hash=then.hash,

@@ -70,8 +70,9 @@ class ApprovalOverview(Projection):
     name: ClassVar[str] = "approvals"
     category: ClassVar[str | None] = codec.CATEGORY
     types: ClassVar[tuple[str, ...]] = tuple(sorted(codec.EVENT_TYPES))
+    frozen: ClassVar[bool] = True
     _encoder = msgspec.msgpack.Encoder(order="deterministic")
-    _decoder = msgspec.msgpack.Decoder(Row)
+    _decoder: ClassVar[msgspec.msgpack.Decoder[Row]] = msgspec.msgpack.Decoder(Row)
 
     def changes(self, record: Record, view: View) -> Mapping[str, Any]:
         """See ``Projection.changes``."""
@@ -83,7 +84,7 @@ class ApprovalOverview(Projection):
             event = replace(event, payload=None)
         after = replace(fold(before, event), answers={})
         old, new = _index(before), _index(after)
-        changes: dict[str, Any] = {gone: None for gone in old.keys() - new.keys()}
+        changes: dict[str, Any] = dict.fromkeys(old.keys() - new.keys())
         changes.update({there: row for there, row in new.items() if old.get(there) != row})
         changes[key] = Standing(after)
         return changes

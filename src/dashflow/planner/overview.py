@@ -25,6 +25,8 @@ class PlanOverview(Projection):
     name: ClassVar[str] = "plans"
     category: ClassVar[str | None] = codec.CATEGORY
     types: ClassVar[tuple[str, ...]] = tuple(sorted(codec.EVENT_TYPES))
+    frozen: ClassVar[bool] = True
+    version: ClassVar[int] = 2
     _decoder = msgspec.msgpack.Decoder(PlannerState)
 
     def changes(self, record: Record, view: View) -> Mapping[str, Any]:

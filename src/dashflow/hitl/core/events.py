@@ -127,8 +127,8 @@ class ApprovalDecided(ApprovalEvent, frozen=True, tag=True, kw_only=True, omit_d
         round: Of the request.
         hash: What was decided on.
         outcome: ``approved``, ``rejected`` or ``expired``.
-        reason: Which rule decided: ``quorum``, ``veto``, ``out of reach`` (too few are left who could approve)
-            or ``expiry``.
+        reason: Which rule decided: ``quorum``, ``veto``, ``out of reach`` (too few are left who could
+            approve) or ``expiry``.
         by: Whose votes did.
     """
 

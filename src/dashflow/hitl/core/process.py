@@ -1,7 +1,7 @@
 """``process(state, command) -> events``: what each command of an approval leads to, as a table. Pure.
 
-What was said already changes nothing; what may not be said raises a ``UsageError``. A request is decided once,
-in the same events as the vote or the time that decided it, and nothing after that changes its outcome.
+What was said already changes nothing; what may not be said raises a ``UsageError``. A request is decided
+once, in the same events as the vote or the time that decided it, and nothing after that changes its outcome.
 """
 
 from __future__ import annotations
@@ -121,6 +121,9 @@ def _vote_late(state: ApprovalState, command: Vote) -> list[Event]:
     told = mark("vote", command.by, command.verdict.value, command.seen)
     if _recorded(state, command.answer, told):
         return []
+    there = state.votes.get(command.by)
+    if there is not None and (there.verdict, state.hash) == (command.verdict, command.seen):
+        return []  # sent again, perhaps since the first time nobody heard that it had come
     raise _closed(state)
 
 
@@ -210,15 +213,11 @@ def _decided(
     reason: str,
     by: tuple[str, ...] = (),
 ) -> ApprovalDecided:
-    return ApprovalDecided(
-        at=now, round=state.round, hash=state.hash, outcome=outcome, reason=reason, by=by
-    )
+    return ApprovalDecided(at=now, round=state.round, hash=state.hash, outcome=outcome, reason=reason, by=by)
 
 
 def _cancel(state: ApprovalState, command: CancelRequest) -> list[Event]:
-    cancelled = ApprovalCancelled(
-        at=command.now, round=state.round, by=command.by, reason=command.reason
-    )
+    cancelled = ApprovalCancelled(at=command.now, round=state.round, by=command.by, reason=command.reason)
     return [cancelled]
 
 

@@ -1,4 +1,4 @@
-"""What is known about an approval: the state that ``fold`` builds from events. Frozen data; decides nothing."""
+"""What is known about an approval: the state that ``fold`` makes of events. Frozen data; decides nothing."""
 
 from __future__ import annotations
 
