@@ -11,7 +11,7 @@ from typing import Any
 
 from dashflow._util.drive import drive
 from dashflow.engine.ports import Host
-from dashflow.errors import ApprovalStateError
+from dashflow.errors import ApprovalStateError, UsageError
 from dashflow.hitl.core.commands import CancelRequest, Comment, TakeDecision, Vote, WithdrawVote
 from dashflow.hitl.core.events import Event, Origin
 from dashflow.hitl.core.state import ApprovalState, Status
@@ -268,7 +268,10 @@ class Approvals:
 
 
 def _vote(by: str, verdict: Verdict | str, seen: str, comment: str, answer: str) -> Any:
-    said = Verdict(verdict)
+    try:
+        said = Verdict(verdict)
+    except ValueError:
+        raise UsageError(f"{verdict!r} is no vote. Say {', '.join(Verdict)}.") from None
     return lambda now: Vote(now=now, by=by, verdict=said, seen=seen, comment=comment, answer=answer)
 
 

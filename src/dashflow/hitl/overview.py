@@ -13,6 +13,7 @@ from urllib.parse import quote
 import msgspec
 from msgspec.structs import replace
 
+from dashflow.errors import CorruptEventError, LogFormatError
 from dashflow.hitl.core import codec
 from dashflow.hitl.core.events import ApprovalRequested, Origin
 from dashflow.hitl.core.fold import fold
@@ -25,6 +26,7 @@ ALL: Final = "all/"
 WHO: Final = "who/"
 DUE: Final = "due/"
 TODO: Final = "todo/"
+BAD: Final = "bad/"
 
 
 class Standing(msgspec.Struct, frozen=True, tag=True):
@@ -61,11 +63,18 @@ class Undelivered(msgspec.Struct, frozen=True, tag=True):
     origin: Origin
 
 
-Row = Standing | Waiting | Timer | Undelivered
+class Unreadable(msgspec.Struct, frozen=True, tag=True):
+    """An approval of which an event cannot be read, and why: it is in no list, and holds up no other."""
+
+    approval: str
+    problem: str
+
+
+Row = Standing | Waiting | Timer | Undelivered | Unreadable
 
 
 class ApprovalOverview(Projection):
-    """Rows by ``all/ID``, ``who/PERSON/SINCE/ID``, ``due/TIME/ID`` and ``todo/ID``."""
+    """Rows by ``all/ID``, ``who/PERSON/SINCE/ID``, ``due/TIME/ID``, ``todo/ID``, and ``bad/ID``."""
 
     name: ClassVar[str] = "approvals"
     category: ClassVar[str | None] = codec.CATEGORY
@@ -76,10 +85,17 @@ class ApprovalOverview(Projection):
 
     def changes(self, record: Record, view: View) -> Mapping[str, Any]:
         """See ``Projection.changes``."""
-        key = ALL + codec.approval_of(record.stream)
+        name = codec.approval_of(record.stream)
+        key = ALL + name
         row = view.get(key)
         before = ApprovalState() if row is None else row.state
-        event = codec.decode(record)
+        if row is None and view.get(BAD + name) is not None:
+            return {}
+        try:
+            event = codec.decode(record)
+        except (CorruptEventError, LogFormatError) as error:
+            gone = {key: None, **dict.fromkeys(_index(before))}
+            return {**gone, BAD + name: Unreadable(name, str(error))}
         if isinstance(event, ApprovalRequested):
             event = replace(event, payload=None)
         after = replace(fold(before, event), answers={})

@@ -19,7 +19,7 @@ from dashflow.hitl.approvals import Approvals
 from dashflow.hitl.asking import QUESTION
 from dashflow.hitl.decision import decision_of
 from dashflow.hitl.notices import Notices, Notifier
-from dashflow.hitl.overview import DUE, TODO, Undelivered
+from dashflow.hitl.overview import BAD, DUE, TODO, Undelivered
 from dashflow.hosts.sync import SyncHost
 from dashflow.log.base import EventLog
 from dashflow.worker.report import Report
@@ -78,6 +78,8 @@ class ApprovalCare:
         overview.catch_up()
         while self._fire():
             overview.catch_up()
+        for row in overview.items(BAD).values():
+            self._leave(row.approval, row.problem)
         self._notify()
         return self._deliver(list(overview.items(TODO).values()))
 
@@ -95,13 +97,14 @@ class ApprovalCare:
             try:
                 self._approvals.tick(approval)
             except _DAMAGED as error:
-                self._leave(approval, error)
+                self._leave(approval, str(error))
         return bool(due)
 
-    def _leave(self, approval: str, error: LogError) -> None:
-        """An approval that cannot be read does not keep the others from being looked at."""
-        self._left.add(approval)
-        self._tell(Report("trouble", "approval", approval, text=str(error)))
+    def _leave(self, approval: str, problem: str) -> None:
+        """An approval that cannot be read does not keep the others from being looked at. Told of once."""
+        if approval not in self._left:
+            self._left.add(approval)
+            self._tell(Report("trouble", "approval", approval, text=problem))
 
     def _notify(self) -> None:
         if self._notices is None:
@@ -130,7 +133,7 @@ class ApprovalCare:
                 elif self._plans:
                     self._tell_plan(row)
             except _DAMAGED as error:
-                self._leave(row.approval, error)
+                self._leave(row.approval, str(error))
         found = [self._decided(thread, rows) for thread, rows in threads.items()]
         return [one for one in found if one is not None]
 
@@ -140,7 +143,7 @@ class ApprovalCare:
             state = self._reader.head(thread)
         except _DAMAGED as error:
             for row in rows:
-                self._leave(row.approval, error)
+                self._leave(row.approval, str(error))
             return None
         if state.status == "running":
             return None  # it has not come to its question yet, or goes on already
