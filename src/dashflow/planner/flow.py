@@ -111,15 +111,17 @@ class PlanFlow:
             LogError: the log failed or was lost to another owner; what was recorded stays.
         """
         await self._journal.load()
-        if self._is_over(self.state):
+        self._approvals.seen = self._journal.position  # what is decided after this is news
+        decided = await self._approvals.ask(self.state, self.state.held)
+        if self._is_over(self.state) and not decided:
             return self.state
         self._journal.observer = self._watch
-        dispatched = await self._commit(Recover(now=self._host.now()), claim=True)
-        self._approvals.seen = self._journal.position
+        dispatched = await self._commit(Recover(now=self._host.now()), *decided, claim=True)
+        await self._approvals.taken(decided)
         crew = self._host.crew(self.state.workers, attentive=True)
         try:
             self._start(crew, dispatched)
-            self._start(crew, await self._approve(self.state.held))
+            self._start(crew, await self._approve(dispatched))
             await self._work(crew)
         except BaseException:
             await self._stop(crew)
@@ -137,14 +139,20 @@ class PlanFlow:
             elif not self.state.tasks:
                 events = await self._plan()
             elif self.state.status is RunStatus.WAITING:
-                if not await self._put_questions():
-                    self._ask = None
-                events = await self._commit()
+                events = await self._wait_for_people()
             else:
                 raise PlanError(
                     f"Run {self.state.run!r} has nothing to do and is not at its end. Please report this."
                 )
             self._start(crew, events)
+
+    async def _wait_for_people(self) -> list[Event]:
+        """Nothing can go on: look for decisions, put the questions; with neither this is all."""
+        if self.state.agenda.held and (decided := await self._approvals.news()):
+            return await self._receive(decided)
+        if not await self._put_questions():
+            self._ask = None
+        return await self._commit()
 
     async def _heard(self, crew: Crew) -> list[Event]:
         """What the next thing that happens leads to; while people are asked, also what they decide."""
@@ -173,15 +181,12 @@ class PlanFlow:
 
         release = None if claim else leaves
         events = await self._journal.commit(*commands, go_on, claim=claim, release=release)
-        if not claim and any(isinstance(event, ApprovalAwaited) for event in events):
-            names = [event.task for event in events if isinstance(event, ApprovalAwaited)]
-            events += await self._approve([self.state.tasks[one] for one in names])
-        return events
+        return events if claim else [*events, *await self._approve(events)]
 
-    async def _approve(self, held: list[Task]) -> list[Event]:
-        """Ask for the approvals that tasks wait for; go on with what is decided already."""
-        decided = await self._approvals.ask(self.state, held)
-        return await self._receive(decided)
+    async def _approve(self, events: list[Event]) -> list[Event]:
+        """Ask for the approvals that tasks wait for since then; go on with what is decided already."""
+        held = [self.state.tasks[one.task] for one in events if isinstance(one, ApprovalAwaited)]
+        return await self._receive(await self._approvals.ask(self.state, held))
 
     async def _receive(self, decided: list[ReceiveApproval]) -> list[Event]:
         if not decided:

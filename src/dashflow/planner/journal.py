@@ -49,7 +49,7 @@ class Journal:
         state: Folded from every event read or written.
         owned: Whether this journal has claimed the run and not given it up.
         observer: Told every event that is read or written from now on.
-        position: Of the last event that this journal appended; 0 before.
+        position: Of the last event that was read or appended; 0 before.
     """
 
     def __init__(self, host: Host, log: EventLog, run: str, owner: str = "") -> None:
@@ -94,6 +94,7 @@ class Journal:
         records = await self._host.read(lambda: self._log.read(self._stream, after=after))
         if not records and not after:
             raise UnknownRunError(self._run, self._log.where)
+        self.position = records[-1].position if records else self.position
         return [self._adopt(record, codec.decode(record)) for record in records]
 
     async def commit(

@@ -15,14 +15,14 @@ import msgspec
 
 from dashflow._util.drive import drive
 from dashflow.engine.ports import Host
-from dashflow.errors import EmptyGoalError
+from dashflow.errors import EmptyGoalError, UnknownRunError
 from dashflow.hosts.sync import SyncHost
 from dashflow.log.base import EventLog, Record
 from dashflow.log.projections import Projector
 from dashflow.planner.approvals import PlanApprovals
 from dashflow.planner.core import codec
 from dashflow.planner.core.commands import AnswerClarification, Cancel, Command, Initialize, ReceiveApproval
-from dashflow.planner.core.events import Event, PlannerConfig
+from dashflow.planner.core.events import Event, PlannerConfig, PlanRequested
 from dashflow.planner.core.state import PlannerState, RunStatus
 from dashflow.planner.core.task import TaskStatus
 from dashflow.planner.executors.base import Executor
@@ -159,13 +159,12 @@ class PlanRuns:
             UsageError: the run's model cannot be used here.
             LogError: the log failed; what was recorded stays, and the run can be resumed.
         """
-        state = self.settle(run)
         flow = PlanFlow(
             self._host,
             self._log,
             run,
             routing=self._routing,
-            planning=self._planning or _planning(state.model),
+            planning=self._planning or _planning(self._model(run)),
             ask=ask,
             watch=watch,
         )
@@ -254,6 +253,14 @@ class PlanRuns:
         going = (RunStatus.PLANNING, RunStatus.RUNNING)
         found = [one for one in self.list() if one.status in going and not one.owner]
         return [one.run for one in sorted(found, key=lambda one: (one.created_at, one.run))]
+
+    def _model(self, run: str) -> str | None:
+        """The chat model that a run was asked to be planned by. Raises ``UnknownRunError``."""
+        records = self._log.read(codec.stream_of(run), limit=1)
+        if not records:
+            raise UnknownRunError(run, self._log.where)
+        first = codec.decode(records[0])
+        return first.model if isinstance(first, PlanRequested) else None
 
     def _tell(self, run: str, command: Command) -> PlannerState:
         journal = Journal(self._host, self._log, run)
