@@ -156,6 +156,7 @@ def test_calling_again_does_not_ask_again(shop) -> None:
     assert shop.asked == 3
 
 
+@pytest.mark.guarantee("approvals-bound")
 def test_what_changed_since_is_asked_anew(shop) -> None:
     """82,000 is not approved by who approved 1."""
     price = [1]
@@ -175,6 +176,7 @@ def test_what_changed_since_is_asked_anew(shop) -> None:
     assert kinds.count("ApprovalSuperseded") == 1
 
 
+@pytest.mark.guarantee("approvals-bound")
 def test_an_answer_that_nobody_decided_is_not_believed(shop) -> None:
     graph = shop.graph(ONE)
     shop.call(graph, {"amount": 7})

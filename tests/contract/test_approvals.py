@@ -111,6 +111,7 @@ class ApprovalsOnLogs(LogCase):
         together(8, ask)
         assert kinds(other, "a") == ["ApprovalRequested"]
 
+    @pytest.mark.guarantee("approvals-bound")
     def test_a_changed_payload_is_asked_anew_and_old_votes_are_refused(self, log: EventLog) -> None:
         approvals = Approvals(log)
         first = approvals.ask("pay", {"n": 1}, TWO, approval="a")
@@ -144,6 +145,7 @@ class ApprovalsOnLogs(LogCase):
         with pytest.raises(UnknownApprovalError):
             approvals.get("c")
 
+    @pytest.mark.guarantee("approvals-bound")
     def test_votes_of_many_processes_make_one_decision(self, log: EventLog, opened: Open) -> None:
         other = opened()
         people = [f"p{number}" for number in range(8)]
@@ -181,6 +183,7 @@ class ApprovalsOnLogs(LogCase):
         approvals.cancel("a", by="robot", reason="not needed")
         assert approvals.get("a").status is Status.CANCELLED
 
+    @pytest.mark.guarantee("approvals-timers-once")
     def test_timers_fire_once_though_many_look(self, log: EventLog, opened: Open) -> None:
         clock = Clock()
         terms = Terms(("ann",), remind_every=10, expires_after=35, escalations=(Escalation(25, ("max",)),))
@@ -238,6 +241,7 @@ class ApprovalsOnLogs(LogCase):
             approvals.vote("a", "ann", "approve", seen=asked.hash)
         assert kinds(approvals, "a") == ["ApprovalRequested", "ApprovalDecided"]
 
+    @pytest.mark.guarantee("approvals-timers-once")
     def test_after_downtime_timers_catch_up_in_order(self, log: EventLog) -> None:
         clock = Clock()
         steps = (Escalation(25, ("max",)),)
@@ -298,7 +302,9 @@ class ApprovalsOnLogs(LogCase):
         here.leave()
         approvals.ask("four", 1, TWO)
         assert there.deliver() == 1
-        assert Notices(clock, log, Mail(), "another").deliver() == 4  # a notifier of another name hears it all
+        assert (
+            Notices(clock, log, Mail(), "another").deliver() == 4
+        )  # a notifier of another name hears it all
 
     def test_what_is_void_or_decided_is_not_told_any_more(self, log: EventLog) -> None:
         clock, mail = Clock(), Mail()

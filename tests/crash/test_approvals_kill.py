@@ -148,12 +148,14 @@ def killed(folder: Folder, stage: str, number: int, after: str) -> bool:
 
 
 @pytest.mark.parametrize("stage", ["ask", "vote"])
+@pytest.mark.guarantee("approvals-asked-once")
 def test_a_process_is_killed_between(folder, stage) -> None:
     """Asked, and the thread does not know of it yet; or decided, and nobody has heard of it."""
     assert killed(folder, stage, 2, "after")
 
 
 @pytest.mark.parametrize(("stage", "number"), [("ask", 2), ("vote", 2), ("work", 3)])
+@pytest.mark.guarantee("approvals-asked-once")
 def test_a_process_is_killed_before(tmp_path, stage, number) -> None:
     """Accepted, and nobody was asked; one vote recorded; the run goes on."""
     assert killed(Folder(tmp_path), stage, number, "before")
@@ -162,6 +164,7 @@ def test_a_process_is_killed_before(tmp_path, stage, number) -> None:
 @pytest.mark.soak
 @pytest.mark.parametrize("after", ["before", "after"])
 @pytest.mark.parametrize("stage", ["ask", "vote", "work"])
+@pytest.mark.guarantee("approvals-asked-once")
 def test_a_process_is_killed_at_every_commit(tmp_path, stage, after) -> None:
     number = 1
     while True:
@@ -173,6 +176,7 @@ def test_a_process_is_killed_at_every_commit(tmp_path, stage, after) -> None:
     assert number > 2
 
 
+@pytest.mark.guarantee("approvals-timers-once")
 def test_timers_fire_once_though_workers_are_killed(folder, soak) -> None:
     """Workers that fire reminders as fast as they can, one after the other killed in the middle of it."""
     shop = Shop(folder)

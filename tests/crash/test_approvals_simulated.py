@@ -139,6 +139,7 @@ def calm(seed):
 
 @pytest.mark.parametrize("after", [False, True], ids=["before the call", "after the call"])
 @pytest.mark.parametrize("seed", range(2))
+@pytest.mark.guarantee("approvals-asked-once")
 def test_a_crash_at_every_port_call(seed, after, soak):
     for schedule in range(seed, seed + (200 if soak else 2), 2):
         asking, going_on = calm(schedule)
