@@ -4,18 +4,14 @@ import itertools
 from contextlib import suppress
 from typing import get_args
 
-import msgspec
 import pytest
 
 from dashflow.errors import (
     AnswerReusedError,
     ApprovalStateError,
-    CorruptEventError,
-    LogFormatError,
     NotEntitledError,
     StaleApprovalError,
     UsageError,
-    ValueCodecError,
 )
 from dashflow.hitl.core import codec
 from dashflow.hitl.core.commands import (
@@ -38,7 +34,6 @@ from dashflow.hitl.core.events import (
     ApprovalSuperseded,
     DecisionTaken,
     Event,
-    Origin,
     VoteCast,
     VoteWithdrawn,
 )
@@ -47,7 +42,6 @@ from dashflow.hitl.core.process import TABLE, process
 from dashflow.hitl.core.state import ApprovalState, Status
 from dashflow.hitl.core.terms import Escalation, OnExpiry, Terms, Verdict
 from dashflow.hitl.core.timers import upcoming
-from dashflow.log.base import Record
 
 pytestmark = pytest.mark.feature("HIL-005", "NEW-09")
 
@@ -471,55 +465,3 @@ def test_every_row_is_decided_or_refused(status, command):
     elif status not in (Status.NONE,) and not isinstance(command, Ask):
         assert not any(isinstance(event, VoteCast | ApprovalDecided | VoteWithdrawn) for event in events)
         assert matter.state.status is status
-
-
-# -- how they are stored ------------------------------------------------------------------------
-
-
-def all_events() -> list[Event]:
-    steps = (Escalation(5, ("zed",)),)
-    matter = asked(quorum=2, remind_every=3, escalations=steps, expires_after=30)
-    matter.vote("ann", comment="ok", answer="1")
-    matter.do(WithdrawVote(now=S, by="ann", comment="wait", answer="2"))
-    matter.do(Comment(now=S, by="robot", text="please", answer="3"))
-    matter.tick(6)
-    matter.vote("ann")
-    matter.vote("bob")
-    matter.do(TakeDecision(now=7 * S, round=1))
-    matter.ask(at=8, payload=[1, 2.5, None, {"x": b"\0"}], origin=Origin("graph", "t", "q", "g"))
-    matter.do(CancelRequest(now=9 * S, by="robot", reason="no"))
-    return matter.events
-
-
-def stored(event: Event, number: int) -> Record:
-    new = codec.encode(event, event_id=bytes(16), correlation_id="a")
-    envelope = {name: getattr(new, name) for name in ("type", "schema", "event_id", "at", "data")}
-    return Record(
-        position=number, stream="approval-a", version=number, category="approval", correlation_id="a",
-        causation_id=b"", epoch=0, fingerprint="", checksum=0, **envelope,
-    )  # fmt: skip
-
-
-def test_every_event_comes_back_as_it_was():
-    events = all_events()
-    assert {type(event) for event in events} == set(get_args(Event))
-    assert [codec.decode(stored(event, n)) for n, event in enumerate(events, 1)] == events
-    assert fold_all(codec.decode(stored(event, 1)) for event in events) == fold_all(events)
-
-
-def test_what_cannot_be_read_is_refused():
-    record = stored(all_events()[0], 1)
-    with pytest.raises(LogFormatError):
-        codec.decode(msgspec.structs.replace(record, schema=2))
-    with pytest.raises(LogFormatError):
-        codec.decode(msgspec.structs.replace(record, type="ApprovalSmoked"))
-    with pytest.raises(CorruptEventError):
-        codec.decode(msgspec.structs.replace(record, data=b"\x81\xa1"))
-
-
-def test_equal_data_has_an_equal_hash_and_what_is_no_data_is_refused():
-    assert codec.hash_of("s", {"b": (1, 2), "a": 1}) == codec.hash_of("s", {"a": 1, "b": [1, 2]})
-    assert codec.hash_of("s", {"a": 1}) != codec.hash_of("s", {"a": "1"})
-    assert codec.hash_of("s", 1) != codec.hash_of("t", 1)
-    with pytest.raises(ValueCodecError):
-        codec.hash_of("s", {"f": print})
