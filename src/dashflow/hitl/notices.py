@@ -80,6 +80,9 @@ class Notices:
         log: Where they are.
         notifier: Who is told.
         name: Of this notifier: others hear of everything themselves.
+
+    Attributes:
+        done: Whether there was nothing left to tell at the last look.
     """
 
     def __init__(self, host: Host, log: EventLog, notifier: Notifier, name: str = "default") -> None:
@@ -90,6 +93,7 @@ class Notices:
         self._stream = f"notifier-{name}"
         self._owner = ""
         self._epoch = 0
+        self.done = False
 
     def deliver(self) -> int:
         """Tell what has not been told, if nobody alive does so elsewhere; how many notices that were.
@@ -99,6 +103,7 @@ class Notices:
             Exception: What the notifier raised; that notice is given again.
         """
         log, told = self._log, 0
+        self.done = False
         while records := log.read_all(
             after=(position := log.view_position(self._view)),
             category=codec.CATEGORY,
@@ -118,6 +123,7 @@ class Notices:
                     self._owner = ""
                     return told
                 position = record.position
+        self.done = True
         return told
 
     def leave(self) -> None:

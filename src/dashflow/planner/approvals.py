@@ -56,8 +56,13 @@ class PlanApprovals:
                 decided.append(received(there, self._host.now()))
         return decided
 
-    async def news(self) -> list[ReceiveApproval]:
-        """What was decided since the last look."""
+    async def news(self, known: int) -> list[ReceiveApproval]:
+        """What was decided since the last look.
+
+        Args:
+            known: A position of the log that is there: what the plan itself did up to it is not passed over
+                again.
+        """
         decided = []
         while records := await self._host.read(
             lambda: self._log.read_all(
@@ -69,6 +74,7 @@ class PlanApprovals:
                 there = await self._desk.state(codec.approval_of(record.stream))
                 if there.over and there.origin.name == self._run:
                     decided.append(received(there, self._host.now()))
+        self.seen = max(self.seen, known)
         return decided
 
     async def taken(self, decided: Iterable[ReceiveApproval]) -> None:

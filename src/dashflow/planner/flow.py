@@ -148,7 +148,7 @@ class PlanFlow:
 
     async def _wait_for_people(self) -> list[Event]:
         """Nothing can go on: look for decisions, put the questions; with neither this is all."""
-        if self.state.agenda.held and (decided := await self._approvals.news()):
+        if self.state.agenda.held and (decided := await self._approvals.news(self._journal.position)):
             return await self._receive(decided)
         if not await self._put_questions():
             self._ask = None
@@ -159,7 +159,7 @@ class PlanFlow:
         try:
             return await self._take(await crew.next(_LOOK_AGAIN if self.state.agenda.held else None))
         except Overdue:
-            return await self._receive(await self._approvals.news())
+            return await self._receive(await self._approvals.news(self._journal.position))
 
     async def _stop(self, crew: Crew) -> None:
         self._stopped = True
@@ -206,7 +206,7 @@ class PlanFlow:
             return await self._commit()
         task, attempt = cast("tuple[str, int]", happened.key)
         report = _report(task, attempt, happened)
-        news = await self._approvals.news() if self.state.agenda.held else []
+        news = await self._approvals.news(self._journal.position) if self.state.agenda.held else []
         events = await self._commit(HandleExecutorEvent(now=self._host.now(), event=report), *news)
         await self._approvals.taken(news)
         return events

@@ -17,11 +17,12 @@ from dashflow.engine.ports import Host
 from dashflow.errors import CorruptEventError, LogError, LogFormatError, MissingBlobError, ValueCodecError
 from dashflow.hitl.approvals import Approvals
 from dashflow.hitl.asking import QUESTION
+from dashflow.hitl.core.codec import CATEGORY
 from dashflow.hitl.decision import decision_of
 from dashflow.hitl.notices import Notices, Notifier
 from dashflow.hitl.overview import BAD, DUE, TODO, Undelivered
 from dashflow.hosts.sync import SyncHost
-from dashflow.log.base import EventLog
+from dashflow.log.base import EventLog, Subscription
 from dashflow.worker.report import Report
 
 _PAGE: Final = 200
@@ -66,6 +67,8 @@ class ApprovalCare:
         self._tell = tell
         self._left: set[str] = set()
         self._told: set[str] = set()
+        self._news: Subscription | None = None
+        self._stale = True
         self._notices = None if notifier is None else Notices(self._host, log, notifier)
 
     def look(self) -> list[Decided]:
@@ -75,16 +78,24 @@ class ApprovalCare:
             LogError: The log cannot be used just now.
         """
         overview = self._approvals.overview
-        overview.catch_up()
+        new = self._look_for_news()
+        if self._stale:
+            overview.catch_up()
+            self._stale = False
         while self._fire():
             overview.catch_up()
+            new = self._look_for_news()
+            self._stale = False
         for row in overview.items(BAD).values():
             self._leave(row.approval, row.problem)
-        self._notify()
+        if self._notices is not None and (new or not self._notices.done):
+            self._notify(self._notices)
         return self._deliver(list(overview.items(TODO).values()))
 
     def leave(self) -> None:
         """This worker is gone: others may tell people."""
+        if self._news is not None:
+            self._news.close()
         if self._notices is not None:
             self._notices.leave()
 
@@ -106,11 +117,19 @@ class ApprovalCare:
             self._left.add(approval)
             self._tell(Report("trouble", "approval", approval, text=problem))
 
-    def _notify(self) -> None:
-        if self._notices is None:
-            return
+    def _look_for_news(self) -> bool:
+        """Whether anything happened to any approval since the last look. A view knows the position of its own
+        last event only: without this each look would pass over all that came after it."""
+        if self._news is None:
+            after = self._approvals.overview.position
+            self._news = self._log.subscribe(after=after, category=CATEGORY)
+        while self._news.poll(0):
+            self._stale = True
+        return self._stale
+
+    def _notify(self, notices: Notices) -> None:
         try:
-            self._notices.deliver()
+            notices.deliver()
         except LogError:
             raise
         except Exception as error:  # the notifier's own; it is given the same notice at the next look
