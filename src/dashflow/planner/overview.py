@@ -43,7 +43,7 @@ class PlanOverview(Projection):
             event = replace(event, summary="", dropped=())
         elif isinstance(event, TasksPlanned):
             event = replace(event, tasks=tuple(map(_outline, event.tasks)))
-        return {run: replace(fold(state, event), times={})}
+        return {run: fold(state, event)}
 
     def dump(self, value: Any) -> bytes:
         """See ``Projection.dump``."""
