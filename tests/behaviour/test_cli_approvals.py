@@ -151,7 +151,9 @@ def test_a_plan_that_waits_says_for_what_and_goes_on(desk):
         [sys.executable, "-m", "dashflow", "events", "--correlation", "r-1", "--db", desk.where, "--json"],
         capture_output=True, text=True, check=True, cwd=desk.path,
     )  # fmt: skip
-    told = [json.loads(line)["type"] for line in events.stdout.splitlines()]
+    lines = [json.loads(line) for line in events.stdout.splitlines()]
+    assert lines[-1]["data"]["outcome"] == "approved"
+    told = [line["type"] for line in lines]
     assert told[-3:] == ["ApprovalRequested", "VoteCast", "ApprovalDecided"]
 
 

@@ -119,6 +119,13 @@ def checked(
         raise ValueCodecError(new.type, f"of a wrong type: {error.data['problem']}") from error
 
 
+def state_data(state: PlannerState) -> dict[str, Any]:
+    """The state as plain data, without what is made of the rest."""
+    data: dict[str, Any] = msgspec.to_builtins(state, enc_hook=as_dict)
+    del data["known"]
+    return data
+
+
 def state_bytes(state: PlannerState) -> bytes:
     """The state as bytes: equal states are equal bytes."""
     return _STATES.encode(state)
