@@ -10,10 +10,12 @@ import pytest
 from dashflow.checkpoint.base import BaseCheckpointSaver
 from dashflow.checkpoint.memory import InMemorySaver
 from dashflow.checkpoint.saver import LogSaver
+from dashflow.checkpoint.serde.encrypted import EncryptedSerializer
 from dashflow.checkpoint.sqlite import SqliteSaver
 from dashflow.errors import (
     ApprovalCancelledError,
     ApprovalExpiredError,
+    CorruptEventError,
     UsageError,
     is_invalid_resume,
 )
@@ -362,3 +364,24 @@ def test_after_a_restart(tmp_path) -> None:
     with SqliteSaver.from_conn_string(path) as saver:
         Worker(builder.compile(), saver, tell=lambda report: None).run(once=True)
     assert paid == [7]
+
+
+def test_in_an_encrypted_log_only_who_has_the_key_sees_them(tmp_path) -> None:
+    key = b"0123456789abcdef"
+    log = open_log(str(tmp_path / "log.db"))
+    saver = LogSaver(log, serde=EncryptedSerializer.from_pycryptodome_aes(key=key))
+
+    def pay(state: State) -> State:
+        return {"outcome": approval("pay", {"secret": "swordfish"}, ONE, name="a").outcome}
+
+    graph = StateGraph(State).add_node("pay", pay).add_edge(START, "pay").compile(checkpointer=saver)
+    graph.invoke({}, CONFIG)
+    assert all(b"swordfish" not in record.data for record in log.read("approval-a"))
+    with pytest.raises(CorruptEventError):
+        Approvals(log).list()
+    approvals = Approvals(saver.log)
+    [waiting] = approvals.waiting("ann")
+    approvals.vote("a", "ann", "approve", seen=waiting.hash)
+    Worker(graph, saver, tell=lambda report: None).run(once=True)
+    assert graph.get_state(CONFIG).values["outcome"] == "approved"
+    log.close()

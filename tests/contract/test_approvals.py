@@ -12,6 +12,7 @@ from dashflow.checkpoint.saver import LogSaver
 from dashflow.errors import (
     AnswerReusedError,
     ApprovalStateError,
+    CorruptEventError,
     LogFormatError,
     NotEntitledError,
     StaleApprovalError,
@@ -324,7 +325,7 @@ class ApprovalsOnLogs(LogCase):
             approvals.ask("pay", 1, Terms(("ann",), expires_after=5), approval=name)
         if seen_before:
             approvals.overview.catch_up()
-        log.append(Append("approval-a", (NewEvent("VoteCast", b"?", bytes(15) + b"\1", at=1, schema=9),)))
+        log.append(Append("approval-a", (NewEvent("VoteCast", b"?", bytes(15) + b"\1", at=1),)))
         reports: list[Report] = []
         worker = ApprovalCare(
             log, LogSaver(log).reader, plans=False, notifier=None, tell=reports.append, host=clock
@@ -334,10 +335,20 @@ class ApprovalsOnLogs(LogCase):
         worker.look()
         assert approvals.get("b").status is Status.REJECTED
         assert [(report.what, report.name) for report in reports] == [("trouble", "a")]
-        assert "9" in reports[0].text
+        assert "approval-a" in reports[0].text
         assert [one.id for one in approvals.list()] == ["b"]
-        with pytest.raises(LogFormatError):
+        with pytest.raises(CorruptEventError):
             approvals.get("a")
+
+    def test_what_a_newer_program_wrote_is_left_to_it(self, log: EventLog) -> None:
+        clock = Clock()
+        approvals = Approvals(log, host=clock)
+        approvals.ask("pay", 1, Terms(("ann",), expires_after=5), approval="a")
+        log.append(Append("approval-a", (NewEvent("VoteCast", b"?", bytes(15) + b"\1", at=1, schema=9),)))
+        clock.at += 10
+        with pytest.raises(LogFormatError):
+            care(log, clock).look()
+        assert approvals.overview.position == 0
 
     async def test_for_asyncio_callers(self, log: EventLog) -> None:
         approvals = Approvals(log)

@@ -13,7 +13,8 @@ from urllib.parse import quote
 import msgspec
 from msgspec.structs import replace
 
-from dashflow.errors import CorruptEventError, LogFormatError
+from dashflow.checkpoint.sealed import is_sealed
+from dashflow.errors import CorruptEventError
 from dashflow.hitl.core import codec
 from dashflow.hitl.core.events import ApprovalRequested, Origin
 from dashflow.hitl.core.fold import fold
@@ -64,7 +65,10 @@ class Undelivered(msgspec.Struct, frozen=True, tag=True):
 
 
 class Unreadable(msgspec.Struct, frozen=True, tag=True):
-    """An approval of which an event cannot be read, and why: it is in no list, and holds up no other."""
+    """An approval of which an event is damaged, and why: it is in no list, and holds up no other.
+
+    An event that only a newer program can read is no damage: the view then waits for that program.
+    """
 
     approval: str
     problem: str
@@ -93,7 +97,9 @@ class ApprovalOverview(Projection):
             return {}
         try:
             event = codec.decode(record)
-        except (CorruptEventError, LogFormatError) as error:
+        except CorruptEventError as error:
+            if is_sealed(record):
+                raise  # it is sound, for those who have the key
             gone = {key: None, **dict.fromkeys(_index(before))}
             return {**gone, BAD + name: Unreadable(name, str(error))}
         if isinstance(event, ApprovalRequested):

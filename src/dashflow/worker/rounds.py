@@ -157,8 +157,15 @@ class Rounds:
     async def _look_beside(self) -> None:
         """What else there is in the log than runs of graphs: decisions on approvals, and plans."""
         if self._approvals is not None:
-            for decided in await self._host.read(self._approvals.look):
-                self._answer(decided)
+            try:
+                for decided in await self._host.read(self._approvals.look):
+                    self._answer(decided)
+            except LogClosedError:
+                raise
+            except LogError as error:  # of a newer program, or sealed: that is no reason to leave plans alone
+                if ("approvals", error.code) not in self._left:
+                    self._left.add(("approvals", error.code))
+                    self._tell(Report("trouble", "approval", text=str(error)))
         if self._plans is not None:
             for run in await self._host.read(self._plans.unfinished):
                 self._start(f"plan {run}", partial(self._plan, run), blocking=True)
