@@ -49,10 +49,8 @@ def _work(package: str, name: str) -> Callable[..., Any] | None:
         return floor.WORK.get(name)
     found = workloads.WORK.get(name) or scaling.WORK.get(name)
     if found is None and package == "dashflow":
-        from benchmarks import (
-            approval_workloads,
-            log_workloads,
-        )  # not before they are asked for: they load more
+        # Not before they are asked for: they load much more.
+        from benchmarks import approval_workloads, log_workloads
 
         return {**log_workloads.WORK, **approval_workloads.WORK}[name]
     return found
