@@ -37,6 +37,11 @@ Imports nothing of DashFlow, except that the deprecated ``NodeInterrupt`` is fou
     │   ├── ItemFailedError               an item of a batch came to no result
     │   ├── ApprovalExpiredError          nobody decided in time
     │   ├── ApprovalCancelledError        the request was cancelled
+    │   ├── StepError                     a step that cannot be found among those recorded of its node
+    │   │   ├── AmbiguousStepError        several of one name, in an order that is chance
+    │   │   └── NondeterministicStepError another one was recorded there
+    │   ├── AmbiguousAnswerError          (a RuntimeError) one answer, several open questions
+    │   ├── InterruptExpiredError         an answer after its question's time
     │   ├── ModelError                    a model could not be asked
     │   ├── StructuredOutputError         a model's answer that is no JSON of the schema, after repair
     │   └── LogError                      the event log
@@ -47,9 +52,12 @@ Imports nothing of DashFlow, except that the deprecated ``NodeInterrupt`` is fou
     │       ├── DuplicateEventError       an event's id is used by another event already
     │       ├── NotALogError              the file is no DashFlow log
     │       ├── LogFormatError            the log's format is newer than this program
-    │       ├── CorruptEventError         a stored event does not match its checksum
-    │       ├── CorruptBlobError          a stored large value does not match its checksum
-    │       ├── MissingBlobError          a large value that an event needs is not there
+    │       ├── CorruptLogError           what is stored is not what was written
+    │       │   ├── CorruptStreamError    a stream's row does not match its checksum
+    │       │   ├── CorruptEventError     a stored event does not match its checksum, or is missing
+    │       │   ├── CorruptBlobError      a stored large value does not match its checksum
+    │       │   ├── CorruptViewError      a view does not match its checksum
+    │       │   └── MissingBlobError      a large value that an event needs is not there
     │       ├── StorageUnavailableError   disk full, I/O error, server away
     │       ├── LogClosedError            used after close()
     │       └── ValueCodecError           a value that cannot be stored or revived
@@ -88,6 +96,13 @@ from dashflow.errors.approvals import (
 from dashflow.errors.base import (
     DashFlowError,
 )
+from dashflow.errors.effects import (
+    AmbiguousAnswerError,
+    AmbiguousStepError,
+    InterruptExpiredError,
+    NondeterministicStepError,
+    StepError,
+)
 from dashflow.errors.graph import (
     INVALID_RESUME,
     EmptyChannelError,
@@ -110,6 +125,9 @@ from dashflow.errors.graph import (
 from dashflow.errors.log import (
     CorruptBlobError,
     CorruptEventError,
+    CorruptLogError,
+    CorruptStreamError,
+    CorruptViewError,
     DamagedFileError,
     DifferentHistoryError,
     DuplicateEventError,
@@ -164,6 +182,8 @@ __all__ = (
     "INVALID_RESUME",
     "AliasInstallError",
     "AliasMissingError",
+    "AmbiguousAnswerError",
+    "AmbiguousStepError",
     "AnswerReusedError",
     "ApprovalCancelledError",
     "ApprovalExpiredError",
@@ -175,6 +195,9 @@ __all__ = (
     "BranchesUnsupportedError",
     "CorruptBlobError",
     "CorruptEventError",
+    "CorruptLogError",
+    "CorruptStreamError",
+    "CorruptViewError",
     "DamagedFileError",
     "DashFlowError",
     "DifferentHistoryError",
@@ -191,6 +214,7 @@ __all__ = (
     "GraphInterrupt",
     "GraphRecursionError",
     "ImportStoppedError",
+    "InterruptExpiredError",
     "InvalidUpdateError",
     "ItemFailedError",
     "ItemTimeoutError",
@@ -204,6 +228,7 @@ __all__ = (
     "NodeCancelledError",
     "NodeError",
     "NodeTimeoutError",
+    "NondeterministicStepError",
     "NotALogError",
     "NotAnExportError",
     "NotEntitledError",
@@ -215,6 +240,7 @@ __all__ = (
     "PlanError",
     "RunStateError",
     "StaleApprovalError",
+    "StepError",
     "StorageUnavailableError",
     "StructuredOutputError",
     "SupersededError",

@@ -1,7 +1,8 @@
 """``approval()``: a node that asks for an approval, and parks its run until it is decided.
 
 Maps on ``interrupt()``: the question is in the thread's log, the request and its votes in a stream beside it.
-The answer is only believed when that stream has the decision, on this very payload.
+The answer is only believed when that stream has the decision, on this very payload: the question itself is
+bound to nothing.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ def approval(subject: str, payload: Any, terms: Terms, *, name: str = "", by: st
     asking = _Asking(subject, payload, terms, name, by)
     while True:
         try:
-            answer = interrupt(asking.question(), response_schema=Decision)
+            answer = interrupt(asking.question(), response_schema=Decision, bound_to=None)
         except GraphInterrupt as asked:
             if asking.log is not None:
                 from dashflow.hosts.sync import SyncHost
@@ -70,7 +71,7 @@ async def aapproval(subject: str, payload: Any, terms: Terms, *, name: str = "",
     asking = _Asking(subject, payload, terms, name, by)
     while True:
         try:
-            answer = interrupt(asking.question(), response_schema=Decision)
+            answer = interrupt(asking.question(), response_schema=Decision, bound_to=None)
         except GraphInterrupt as asked:
             if asking.log is not None:
                 await asking.record(Desk(AioHost(), asking.log), asked)
