@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import click
 
+from dashflow.cli.approval_commands import approvals_group
 from dashflow.cli.batch_commands import batch_group
 from dashflow.cli.breakpoint_commands import breakpoint_group
 from dashflow.cli.completion import complete_graph_thread, complete_run, complete_thread, script
@@ -420,6 +421,7 @@ COMMANDS: tuple[click.Command, ...] = (
     worker,
     deadletters,
     requeue,
+    approvals_group,
     breakpoint_group,
     prune,
     delete,

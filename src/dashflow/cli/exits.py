@@ -40,7 +40,7 @@ class Exit(IntEnum):
     )
     WAITING = (
         3,
-        "The run waits for an answer.",
+        "The run waits for an answer, or for an approval.",
         "dashflow answer RUN TEXT --resume",
     )
     FAILED = (

@@ -22,11 +22,12 @@ from dashflow.errors import (
     OwnershipConflictError,
     VersionConflictError,
 )
-from dashflow.pregel.takeover import adopt, take_over
+from dashflow.pregel.takeover import adopt, answer, take_over
 from dashflow.runtime import RunControl
 from dashflow.worker.report import Report, What
 
 if TYPE_CHECKING:
+    from dashflow.worker.approvals import ApprovalCare, Decided
     from dashflow.worker.plans import PlanRecovery
 
 _STOPPED: Final = "the worker was stopped"
@@ -49,6 +50,7 @@ class Rounds:
         every: Seconds between two looks.
         tell: Told what happens, on whatever thread it happens.
         plans: Plan runs of the log; None: they are left alone.
+        approvals: Approvals of the log; None: nobody cares for them here.
     """
 
     def __init__(
@@ -62,6 +64,7 @@ class Rounds:
         every: float,
         tell: Callable[[Report], None],
         plans: PlanRecovery | None = None,
+        approvals: ApprovalCare | None = None,
     ) -> None:
         self._host = host
         self._recovery = recovery
@@ -70,6 +73,7 @@ class Rounds:
         self._every = every
         self._tell = tell
         self._plans = plans
+        self._approvals = approvals
         self._controls: dict[str, RunControl] = {}
         self._busy: set[str] = set()
         self._left: set[tuple[str, object]] = set()
@@ -99,6 +103,8 @@ class Rounds:
             with suppress(LogClosedError):
                 await self._recovery.put_back_left()
                 await self._recovery.leave()
+                if self._approvals is not None:
+                    await self._host.read(self._approvals.leave)
 
     async def _wait(self, crew: Crew) -> None:
         """Until the next look: take what ends meanwhile."""
@@ -141,14 +147,28 @@ class Rounds:
                 if (thread, error.code) not in self._left:
                     self._left.add((thread, error.code))
                     self._tell(Report("trouble", "graph", thread, text=str(error)))
-            if self._plans is not None:
-                for run in await self._host.read(self._plans.unfinished):
-                    self._start(f"plan {run}", partial(self._plan, run), blocking=True)
+            await self._look_beside()
         except LogClosedError:
             raise
         except LogError as error:  # the disk is full, the server away: later
             self._tell(Report("trouble", text=str(error)))
         return len(self._busy)
+
+    async def _look_beside(self) -> None:
+        """What else there is in the log than runs of graphs: decisions on approvals, and plans."""
+        if self._approvals is not None:
+            try:
+                for decided in await self._host.read(self._approvals.look):
+                    self._answer(decided)
+            except LogClosedError:
+                raise
+            except LogError as error:  # of a newer program, or sealed: that is no reason to leave plans alone
+                if ("approvals", error.code) not in self._left:
+                    self._left.add(("approvals", error.code))
+                    self._tell(Report("trouble", "approval", text=str(error)))
+        if self._plans is not None:
+            for run in await self._host.read(self._plans.unfinished):
+                self._start(f"plan {run}", partial(self._plan, run), blocking=True)
 
     async def _consider(self, orphan: Orphan) -> None:
         """Take an orphan on, bury it, give it back, or leave it."""
@@ -182,6 +202,17 @@ class Rounds:
         else:
             self._leave_alone(report, queued.ticket)
 
+    def _answer(self, decided: Decided) -> None:
+        """Go on with a run that waited for approvals, if its graph is here."""
+        state = decided.state
+        report = partial(Report, kind="graph", name=decided.thread, run=state.run, graph=state.graph)
+        if (state.graph or UNNAMED) in self._graphs:
+            go_on = partial(answer, thread=decided.thread, state=state, answers=decided.answers)
+            work = partial(self._one, decided.thread, go_on, report, word="answered")
+            self._begin(f"graph {decided.thread}", work)
+        else:
+            self._leave_alone(report, state.version)
+
     def _leave_alone(self, report: partial[Report], what: object) -> None:
         """Tell once of something that has no graph here."""
         told = report("left")
@@ -203,7 +234,9 @@ class Rounds:
 
     # -- working --------------------------------------------------------------------------------
 
-    async def _one(self, thread: str, go_on: Callable[..., Any], report: partial[Report]) -> None:
+    async def _one(
+        self, thread: str, go_on: Callable[..., Any], report: partial[Report], word: What = "taken over"
+    ) -> None:
         """Work on one run to its end, its pause or its failure."""
         if self._stopping:
             return
@@ -214,7 +247,7 @@ class Rounds:
                 self._host,
                 context=self._context,
                 control=control,
-                begun=lambda: self._tell(report("taken over")),
+                begun=lambda: self._tell(report(word)),
             )
             self._tell(report(await self._to_its_end(run, thread)))
         except _FASTER as error:
