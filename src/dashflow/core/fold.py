@@ -22,6 +22,7 @@ from dashflow.core.events import (
     CheckpointsForgotten,
     Event,
     HistoryForgotten,
+    Moved,
     Question,
     Ran,
     RunDeadLettered,
@@ -83,6 +84,12 @@ class ThreadState(msgspec.Struct, frozen=True):
         later: Delta channels' values at the next checkpoint, where nothing else tells them: for who looks.
         home: In a branch, the stream in which the checkpoint was made; "" when that is the branch itself.
         parent_home: The same of the checkpoint before it.
+        print: Digest of the shape of the graph that ran last; "" where nothing tells.
+        shape: That shape.
+        release: The version of it.
+        pinned: Whether the last run goes on with that version only.
+        former: Names of nodes and channels that are other ones since the present checkpoint, and what they
+            were there: ids of tasks are made of these.
     """
 
     version: int = 0
@@ -123,6 +130,11 @@ class ThreadState(msgspec.Struct, frozen=True):
     later: dict[str, Any] = {}
     home: str = ""
     parent_home: str = ""
+    print: str = ""
+    shape: str = ""
+    release: str = ""
+    pinned: bool = False
+    former: dict[str, str] = {}
 
 
 EMPTY = ThreadState()
@@ -163,6 +175,8 @@ def _advance(state: ThreadState, change: Change, ran: list[Ran], **fields: Any) 
         state = replace(state, wrote={}, wrote_names={})
     if state.home or state.parent_home:
         state = replace(state, home="", parent_home=state.home)
+    if state.former:
+        state = replace(state, former={})
     return replace(
         state,
         values=values,
@@ -203,7 +217,16 @@ def _counted(state: ThreadState, change: Change, writes: Iterable[list[tuple[str
     return replace(state, deltas=counted(state.deltas, changed, replaced, once=once))
 
 
+def move(state: ThreadState, event: Moved) -> ThreadState:
+    """The thread at another version of its graph: names, values, and what the old names were."""
+    from dashflow.core.moving import renamed  # threads that never moved need not load it
+
+    return renamed(state, event)
+
+
 def _run_started(state: ThreadState, event: RunStarted, version: int, at: int) -> ThreadState:
+    if event.moved is not None:
+        state = move(state, event.moved)
     if event.deltas or state.deltas:
         state = replace(state, deltas=joined(state.deltas, event.deltas), durability=event.durability)
     if event.change is not None and event.kind in ("resume", "continue"):
@@ -248,6 +271,10 @@ def _run_started(state: ThreadState, event: RunStarted, version: int, at: int) -
         errors=state.handled,
         replay=event.replay,
         parents=event.parents,
+        print=event.print,
+        shape=event.shape or (state.shape if event.print == state.print else ""),
+        release=event.release,
+        pinned=event.pinned,
     )
 
 
@@ -284,6 +311,10 @@ def _step_completed(state: ThreadState, event: StepCompleted, version: int, at: 
 
 
 def _state_edited(state: ThreadState, event: StateEdited, version: int, at: int) -> ThreadState:
+    if event.moved is not None:
+        state = move(state, event.moved)
+    if event.print:
+        state = replace(state, print=event.print, shape=event.shape, release=event.release)
     if event.deltas or state.deltas:
         state = replace(state, deltas=joined(state.deltas, event.deltas))
     fresh = not state.checkpoint

@@ -17,6 +17,7 @@ from dashflow.channels.delta import DeltaChannel
 from dashflow.channels.last_value import LastValue
 from dashflow.channels.untracked_value import UntrackedValue
 from dashflow.managed.base import Progress
+from dashflow.types.migrations import Release
 from dashflow.types.policies import CachePolicy, RetryPolicy, TimeoutPolicy, TracePolicy
 
 Channels = Mapping[str, BaseChannel[Any, Any, Any]]
@@ -26,6 +27,9 @@ Reader = Callable[[Channels, Progress], Any]
 
 UNNAMED = "LangGraph"
 """Name of a graph that was given none."""
+
+FIRST = Release()
+"""Of a graph whose author says nothing of versions."""
 
 
 class NodePolicies(msgspec.Struct, frozen=True):
@@ -112,12 +116,15 @@ class GraphPlan:
         stream: The key or keys that ``get_state`` shows.
         pure_reducers: Reducers that build a new value and leave the parts of the old one alone.
         follows: For each node, those that an edge leads to from it: to understand old checkpoints.
+        release: Which version of the graph it is.
 
     Attributes:
         recorded: The name as events have it: "" when it was given none.
     """
 
     __slots__ = (
+        "_print",
+        "_shape",
         "channels",
         "consuming",
         "delta_channels",
@@ -130,6 +137,7 @@ class GraphPlan:
         "nodes",
         "output",
         "recorded",
+        "release",
         "resources",
         "stream",
         "told",
@@ -152,8 +160,11 @@ class GraphPlan:
         stream: Sequence[str] | str,
         pure_reducers: Sequence[Callable[..., Any]] = (),
         follows: Mapping[str, Sequence[str]] | None = None,
+        release: Release = FIRST,
     ) -> None:
         self.name = name
+        self.release = release
+        self._print = self._shape = ""
         self.recorded = "" if name == UNNAMED else name
         self.nodes = dict(nodes)
         self.channels = dict(channels)
@@ -191,6 +202,24 @@ class GraphPlan:
             for n, c in self.channels.items()
             if type(c) is BinaryOperatorAggregate and any(c.operator is r for r in pure_reducers)
         )
+
+    @property
+    def print(self) -> str:
+        """Digest of the graph's shape, see ``dashflow.core.fingerprint``; made when it is first asked for."""
+        if not self._print:
+            from dashflow.core.fingerprint import digest_of
+
+            self._print = digest_of(self.shape)
+        return self._print
+
+    @property
+    def shape(self) -> str:
+        """The graph's shape as text."""
+        if not self._shape:
+            from dashflow.core.fingerprint import fingerprint_of
+
+            self._shape = fingerprint_of(self).text
+        return self._shape
 
     def input_writes(self, given: Any) -> list[tuple[str, Any]]:
         """The writes that an input comes to; keys that are no input channel are left out.

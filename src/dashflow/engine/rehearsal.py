@@ -30,10 +30,10 @@ from dashflow.core.events import (
     TaskFailed,
     TaskInterrupted,
 )
+from dashflow.core.fingerprint import JOIN
 from dashflow.core.fold import EMPTY, ThreadState
 from dashflow.core.replay import (
     ANYWHERE,
-    JOIN,
     Difference,
     Ways,
     compare_changes,

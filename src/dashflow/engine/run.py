@@ -53,6 +53,7 @@ from dashflow.types.commands import Command
 
 if TYPE_CHECKING:
     from dashflow.checkpoint.breakpoints import Stops
+    from dashflow.engine.changed import Meeting
     from dashflow.engine.turn import Turn
 
 _UNKNOWN = Change()
@@ -100,6 +101,7 @@ class GraphRun(Step):
         self.turn: Turn | None = None
         self.begun: Callable[[], None] | None = None
         self._changes: Changes | None = None
+        self._meeting: Meeting | None = None
         self._held: tuple[str, list[str]] = ("", [])
         self._shown = False
         self._stops = None if history is None else history.stops
@@ -258,7 +260,7 @@ class GraphRun(Step):
     async def _accept(self) -> None:
         """Find where to go on, accept the input, make that durable."""
         history, options, live = self._history, self.options, self.live
-        place = Place(EMPTY, 0) if history is None else await self._locate(history)
+        place = Place(EMPTY, 0) if history is None else await self._find(history)
         state = self._restore(place)
         terms, travels = self._terms(state, place)
         changes = self._changes = Changes(self.plan, state.values) if history and history.diffs else None
@@ -295,9 +297,21 @@ class GraphRun(Step):
         spare = started.answer if travels else started.answer or state.answer
         self.answers.give({**({} if travels else state.answers), **started.answers}, spare)
 
+    async def _find(self, history: History) -> Place:
+        """Where to go on; a thread that was left by another graph is brought to this one."""
+        place = await self._locate(history)
+        if not place.state.checkpoint or place.state.print == self.plan.print:
+            return place
+        from dashflow.engine.changed import Meeting  # graphs that never change need not load it
+
+        thread, ns = self.options.thread, self.namespace
+        self._meeting = Meeting(self.plan, thread, ns, place, recorded=history.diffs)
+        return self._meeting.place
+
     def _started(self, state: ThreadState, replays: bool) -> RunStarted:
         """The run's first event, to be completed: what it says whatever is accepted."""
-        options = self.options
+        options, plan = self.options, self.plan
+        print_ = plan.print if self._history is not None and self._history.diffs else ""
         return RunStarted(
             self.id,
             base=state.version,
@@ -305,11 +319,16 @@ class GraphRun(Step):
             meta=options.metadata,
             replay=replays,
             parents=self.around,
-            deltas=self.plan.deltas,
-            graph=self.plan.recorded,
+            deltas=plan.deltas,
+            graph=plan.recorded,
             attempt=options.attempt,
             options=options.asked if self.outer is None else {},
             ticket="" if self.turn is None else self.turn.ticket,
+            print=print_,
+            shape=plan.shape if print_ != state.print else "",
+            release=plan.release.version,
+            pinned=plan.release.pinned,
+            moved=None if self._meeting is None else self._meeting.moved,
         )
 
     def _restore(self, place: Place) -> ThreadState:
@@ -359,6 +378,8 @@ class GraphRun(Step):
         forks = resumes and travels and (state.source not in EDITS or place.superseded)
         if self.outer is None:
             self.resuming = resumes
+        if resumes and self._meeting is not None:
+            self._meeting.check(self.live, state, fresh=travels or place.superseded)
         strict = self.outer is None and options.strict_resume and not place.superseded
         if self.outer is None:
             self.unseen = options.attempt > 0

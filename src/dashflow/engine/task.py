@@ -4,7 +4,7 @@ Written once for all hosts. May not touch the log: what a task came to is record
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
@@ -48,6 +48,8 @@ class Surroundings(Protocol):
     plan: GraphPlan
     host: Host
     live: Live
+    former: Mapping[str, str]
+    identify: Callable[..., str]
     options: RunOptions
     namespace: str
     store: Any
@@ -71,8 +73,6 @@ class Surroundings(Protocol):
     def draining(self) -> str | None:
         """Why no other step is to begin."""
         ...
-
-    identify: Callable[..., str]
 
     @property
     def checkpoint_id(self) -> str:
@@ -200,7 +200,7 @@ class Scope:
     @property
     def namespace(self) -> str:
         """The task's checkpoint namespace: ``parent|node:task id``."""
-        own = f"{self.task.name}{NS_END}{self.id}"
+        own = f"{self.run.former.get(self.task.name, self.task.name)}{NS_END}{self.id}"
         return f"{self._around}{NS_SEP}{own}" if self._around else own
 
     @property

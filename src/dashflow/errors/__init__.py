@@ -6,6 +6,8 @@ Imports nothing of DashFlow, except that the deprecated ``NodeInterrupt`` is fou
 
     Exception
     ├── DashFlowError                     code, message, data
+    │   ├── IncompatibleGraphError        a thread cannot go on with this version of its graph
+    │   ├── StateValidationError          (a ValueError) a value of the state breaks a rule of its schema
     │   ├── UsageError                    the caller asked for something that cannot be
     │   │   ├── EmptyGoalError            a goal without words
     │   │   ├── WorkspaceError            folder missing, unreadable or without anything to look at
@@ -123,6 +125,11 @@ from dashflow.errors.plans import (
     PlanError,
     UnknownDependencyError,
 )
+from dashflow.errors.schemas import (
+    IncompatibleGraphError,
+    Obstacle,
+    StateValidationError,
+)
 from dashflow.errors.usage import (
     AliasInstallError,
     AliasMissingError,
@@ -171,6 +178,7 @@ __all__ = (
     "GraphInterrupt",
     "GraphRecursionError",
     "ImportStoppedError",
+    "IncompatibleGraphError",
     "InvalidUpdateError",
     "ItemFailedError",
     "ItemTimeoutError",
@@ -187,12 +195,14 @@ __all__ = (
     "NotALogError",
     "NotAnExportError",
     "NotLangGraphError",
+    "Obstacle",
     "OwnershipConflictError",
     "ParentCommand",
     "PlanAnswerError",
     "PlanCycleError",
     "PlanError",
     "RunStateError",
+    "StateValidationError",
     "StorageUnavailableError",
     "StructuredOutputError",
     "SupersededError",

@@ -25,6 +25,7 @@ from dashflow.pregel.action import check_callable, is_runnable
 from dashflow.pregel.signature import hints_of, input_schema_of
 from dashflow.types.breakpoints import Breakpoints
 from dashflow.types.checkpointer import Checkpointer
+from dashflow.types.migrations import Migration, Release
 from dashflow.types.policies import CachePolicy, TimeoutPolicy, TracePolicy
 from dashflow.typing import ContextT, InputT, OutputT, StateT
 from dashflow.warnings import (
@@ -392,6 +393,9 @@ class StateGraph(Generic[StateT, ContextT, InputT, OutputT]):
         debug: bool = False,
         name: str | None = None,
         transformers: Sequence[Callable[[tuple[str, ...]], Any]] | None = None,
+        version: str = "",
+        pinned: bool = False,
+        migrations: Sequence[Migration] = (),
     ) -> CompiledStateGraph[StateT, ContextT, InputT, OutputT]:
         """Make the graph runnable.
 
@@ -405,9 +409,12 @@ class StateGraph(Generic[StateT, ContextT, InputT, OutputT]):
             debug: Print the parts of every run.
             name: For traces and for use as a node.
             transformers: For ``stream_events``, see ``dashflow.stream``.
+            version: Your name for this version of the graph; it is recorded with every run.
+            pinned: Runs that begin with this version go on with it only.
+            migrations: How threads of earlier versions go on with this one, in the order of the versions.
 
         Raises:
-            ValueError: See ``validate``.
+            ValueError: See ``validate``; or a migration that cannot be followed.
             TypeError: ``checkpointer`` is no saver.
         """
         named = [
@@ -441,6 +448,7 @@ class StateGraph(Generic[StateT, ContextT, InputT, OutputT]):
             name=name or UNNAMED,
             stream_transformers=transformers,
         )
+        graph.release = Release(version, pinned, tuple(migrations)).check()
         self._attach(graph, nodes)
         return graph.validate()
 

@@ -11,13 +11,14 @@ from dashflow._util.scope import require_scope
 from dashflow._util.sentinel import MISSING
 from dashflow.channels.base import BaseChannel
 from dashflow.constants import TAG_HIDDEN
-from dashflow.core.plan import PLAIN, Channels, GraphPlan, NodePlan, NodePolicies, Reader
+from dashflow.core.plan import FIRST, PLAIN, Channels, GraphPlan, NodePlan, NodePolicies, Reader
 from dashflow.engine.cache import identity
 from dashflow.engine.task import Route
 from dashflow.managed.base import Progress, managed_value
 from dashflow.pregel.action import Action
 from dashflow.pregel.node import PregelNode
 from dashflow.pregel.write import ChannelWrite
+from dashflow.types.migrations import Release
 from dashflow.types.policies import CachePolicy, RetryPolicy
 
 PURE_REDUCERS: tuple[Callable[..., Any], ...] = (operator.add, operator.concat, operator.or_)
@@ -98,6 +99,7 @@ def plan_of(
     pure_reducers: Sequence[Callable[..., Any]] = PURE_REDUCERS,
     follows: Mapping[str, Sequence[str]] | None = None,
     handlers: Mapping[str, str] | None = None,
+    release: Release = FIRST,
 ) -> GraphPlan:
     """The plan of a graph that was validated.
 
@@ -114,6 +116,7 @@ def plan_of(
         follows: See ``GraphPlan``.
         handlers: For nodes that name no error handler themselves, the one that runs in their place; nobody
             handles the errors of handlers.
+        release: See ``GraphPlan``.
     """
     managed = {key: value for key, value in channels.items() if not isinstance(value, BaseChannel)}
     stored = {key: value for key, value in channels.items() if isinstance(value, BaseChannel)}
@@ -151,6 +154,7 @@ def plan_of(
         stream=shown,
         pure_reducers=pure_reducers,
         follows=follows,
+        release=release,
     )
 
 

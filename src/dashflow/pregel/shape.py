@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Self
 from dashflow._util.reserved import TASKS
 from dashflow.channels.base import BaseChannel
 from dashflow.channels.topic import Topic
-from dashflow.core.plan import UNNAMED, GraphPlan
+from dashflow.core.plan import FIRST, UNNAMED, GraphPlan
 from dashflow.engine.ports import Host
 from dashflow.engine.timeout import check_timeout
 from dashflow.pregel.layout import PURE_REDUCERS, plan_of
@@ -71,6 +71,7 @@ class GraphShape:
             "retry_policy",
             "cache_policy",
             "node_error_handler_map",
+            "release",
         }
     )
     """Attributes that the plan is made of."""
@@ -131,6 +132,7 @@ class GraphShape:
         self.state_mapper: Callable[[Any], Any] | None = None
         self._host: Host | None = None
         self.kinds: tuple[Any, ...] = ()
+        self.release = FIRST
         if auto_validate:
             self.validate()
 
@@ -149,6 +151,7 @@ class GraphShape:
             pure_reducers=self._pure_reducers,
             follows=self._follows(),
             handlers=self.node_error_handler_map,
+            release=self.release,
         )
 
     def _follows(self) -> dict[str, list[str]]:

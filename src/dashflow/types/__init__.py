@@ -12,6 +12,7 @@ from dashflow.types.breakpoints import Breakpoint, Breakpoints
 from dashflow.types.checkpointer import Checkpointer, ensure_valid_checkpointer
 from dashflow.types.commands import Command, Overwrite, Send, StateUpdate
 from dashflow.types.interrupts import Interrupt, interrupt
+from dashflow.types.migrations import Migration
 from dashflow.types.policies import (
     CachePolicy,
     RetryPolicy,
@@ -65,6 +66,7 @@ __all__ = (
     "Interrupt",
     "ItemChange",
     "MessagesStreamPart",
+    "Migration",
     "Overwrite",
     "PregelExecutableTask",
     "PregelTask",
