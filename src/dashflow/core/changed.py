@@ -42,6 +42,7 @@ _CLOSED = frozenset(kind.__name__ for kind, form in _OWN_FORM.items() if form is
 
 def values_at_stake(plan: GraphPlan, state: ThreadState) -> Iterator[Obstacle]:
     """Values that the graph would lose or misread."""
+    yield from _other_waits(plan, state)
     was = parsed(state.shape) if state.shape else None
     if was is None:
         return
@@ -53,6 +54,21 @@ def values_at_stake(plan: GraphPlan, state: ThreadState) -> Iterator[Obstacle]:
             yield from _lost(plan, was, name, value, fresh)
         else:
             yield from _misfit(plan, was, name, value)
+
+
+def _other_waits(plan: GraphPlan, state: ThreadState) -> Iterator[Obstacle]:
+    """Nodes that were woken and waited, or did not wait, for the end of the run, and now do otherwise."""
+    for name, value in state.values.items():
+        if name in plan.channels and name.startswith((BRANCH_TO, JOIN)):
+            form = _OWN_FORM.get(type(plan.channels[name]), object)
+            if not isinstance(value, form) or (form in (object, set) and isinstance(value, tuple)):
+                node = name.rpartition(":")[2]
+                yield Obstacle(
+                    "node",
+                    node,
+                    f"node {node!r} is to run next, and defer=... of it is another one now",
+                    "leave that as it was until the threads are through",
+                )
 
 
 def _lost(
@@ -183,8 +199,7 @@ def _unfinished(plan: GraphPlan, state: ThreadState, due: Mapping[str, str]) -> 
                     "key",
                     name,
                     f"node {state.names.get(key, key)!r} is done and wrote to {name!r}, which is gone",
-                    f"say Migration(keys={{{name!r}: its new name}}), or keep the key until the threads are "
-                    "through",
+                    f"say Migration(dropped=[{name!r}]), or Migration(keys={{{name!r}: its new name}})",
                 )
 
 

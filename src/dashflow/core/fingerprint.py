@@ -14,6 +14,7 @@ import msgspec
 
 from dashflow._util.ids import digest
 from dashflow._util.reserved import BRANCH_TO, TASKS
+from dashflow.channels.last_value import LastValueAfterFinish
 from dashflow.constants import START
 
 if TYPE_CHECKING:
@@ -38,7 +39,8 @@ class GraphFingerprint(msgspec.Struct, frozen=True, omit_defaults=True):
 
     Attributes:
         version: As its author calls it.
-        nodes: Per node what it is: ``code``, or ``graph`` and the digests of the graphs in it.
+        nodes: Per node what it is: ``code``, or ``graph`` and the digests of the graphs in it; and ``last``
+            when it waits for the end of the run.
         edges: Per node those that its edges lead to; several that are waited for are joined by ``+``. A ``?``
             stands for what only a function knows.
         channels: By name; without those that only say where a run goes.
@@ -65,7 +67,7 @@ def parsed(text: str) -> GraphFingerprint | None:
 
 def fingerprint_of(plan: GraphPlan) -> GraphFingerprint:
     """The shape of a graph."""
-    nodes = {name: _kind(node) for name, node in sorted(plan.nodes.items()) if name != START}
+    nodes = {name: _kind(plan, node) for name, node in sorted(plan.nodes.items()) if name != START}
     edges = {name: to for name, node in sorted(plan.nodes.items()) if (to := _edges(node))}
     channels = {name: shape_of(one) for name, one in sorted(plan.channels.items()) if not is_control(name)}
     return GraphFingerprint(plan.release.version, nodes, edges, channels)
@@ -81,10 +83,11 @@ def is_control(channel: str) -> bool:
     return channel.startswith((BRANCH_TO, JOIN)) or channel in (TASKS, START)
 
 
-def _kind(node: NodePlan) -> str:
+def _kind(plan: GraphPlan, node: NodePlan) -> str:
     graphs = getattr(node.source, "subgraphs", None) or ()
     prints = [getattr(getattr(one, "plan", None), "print", "") for one in graphs]
-    return " ".join(("graph", *prints)) if graphs else "code"
+    waits = isinstance(plan.channels.get(f"{BRANCH_TO}{node.name}"), LastValueAfterFinish)
+    return " ".join((*(("graph", *prints) if graphs else ("code",)), *(("last",) if waits else ())))
 
 
 def _edges(node: NodePlan) -> list[str]:

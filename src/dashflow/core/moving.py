@@ -104,7 +104,10 @@ def renamed(state: ThreadState, event: Moved) -> ThreadState:
             for node, known in state.seen.items()
         },
         updated=frozenset(map(to.channel, state.updated - dropped)),
-        done={to.task(key): to.writes(writes) for key, writes in state.done.items()},
+        done={
+            to.task(key): to.writes(write for write in writes if write[0] not in dropped)
+            for key, writes in state.done.items()
+        },
         questions={to.task(key): asked for key, asked in state.questions.items()},
         errors={to.task(key): error for key, error in state.errors.items()},
         handled={to.task(key): error for key, error in state.handled.items()},

@@ -10,15 +10,17 @@ from typing import Any
 
 import msgspec
 
-from dashflow._util.reserved import BRANCH_TO, TASKS
+from dashflow._util.reserved import BRANCH_TO, TASKS, stable
 from dashflow.core.changed import nodes_at_stake, values_at_stake
 from dashflow.core.events import Moved
 from dashflow.core.fingerprint import JOIN, changes, fingerprint_of, is_control, parsed
 from dashflow.core.fold import ThreadState
 from dashflow.core.moving import renamed
 from dashflow.core.plan import GraphPlan
-from dashflow.core.superstep import Live
-from dashflow.engine.history import Place
+from dashflow.core.superstep import Live, next_tasks, revive
+from dashflow.engine.history import History, Place
+from dashflow.engine.setting import Setting
+from dashflow.engine.task import Scope
 from dashflow.errors import IncompatibleGraphError, Obstacle
 from dashflow.types.commands import Send
 from dashflow.types.migrations import Migration
@@ -69,6 +71,30 @@ class Meeting:
         """
         self._raise(state, self._pin(state))
         self._raise(state, nodes_at_stake(self._plan, live, state, fresh=fresh))
+
+    async def look_inside(self, setting: Setting, history: History, state: ThreadState) -> None:
+        """``check`` for graphs inside the nodes that wait; of graphs inside these, each sees to its own.
+
+        Args:
+            setting: Names tasks.
+            history: The thread, in its namespace.
+            state: The thread, as it was brought here.
+        """
+        waiting = state.questions.keys() | state.errors.keys()
+        for task in next_tasks(self._plan, setting.live):
+            graphs = getattr(task.node.source, "subgraphs", None) or ()
+            if task.key not in waiting or len(graphs) != 1 or graphs[0].checkpointer is False:
+                continue
+            plan, ns = graphs[0].plan, Scope(setting, task).namespace
+            ns = stable(ns) if graphs[0].checkpointer is True else ns
+            place = await history.nested(ns, setting.host, plan).locate(None)
+            if place.state.checkpoint and place.state.print != plan.print:
+                inner = Meeting(plan, self._thread, ns, place, recorded=self._recorded)
+                state_there = inner.place.state
+                seen = {name: dict(versions) for name, versions in state_there.seen.items()}
+                live = Live({}, dict(state_there.versions), seen, None, state_there.step + 1)
+                revive(plan, state_there.values, live)
+                inner.check(live, state_there, fresh=False)
 
     def _pin(self, state: ThreadState) -> Iterable[Obstacle]:
         release = self._plan.release

@@ -263,6 +263,7 @@ class GraphRun(Step):
         place = Place(EMPTY, 0) if history is None else await self._find(history)
         state = self._restore(place)
         terms, travels = self._terms(state, place)
+        await self._check(state, terms, fresh=travels or place.superseded)
         changes = self._changes = Changes(self.plan, state.values) if history and history.diffs else None
         replays = travels or place.superseded
         base = self._started(state, replays)
@@ -307,6 +308,14 @@ class GraphRun(Step):
         thread, ns = self.options.thread, self.namespace
         self._meeting = Meeting(self.plan, thread, ns, place, recorded=history.diffs)
         return self._meeting.place
+
+    async def _check(self, state: ThreadState, terms: Terms, *, fresh: bool) -> None:
+        """A graph that is another one must know the work that waits in the thread, and inside of it."""
+        if self._meeting is None or not terms.resumes:
+            return
+        self._meeting.check(self.live, state, fresh=fresh)
+        if not fresh and self._history is not None:
+            await self._meeting.look_inside(self, self._history, state)
 
     def _started(self, state: ThreadState, replays: bool) -> RunStarted:
         """The run's first event, to be completed: what it says whatever is accepted."""
@@ -378,8 +387,6 @@ class GraphRun(Step):
         forks = resumes and travels and (state.source not in EDITS or place.superseded)
         if self.outer is None:
             self.resuming = resumes
-        if resumes and self._meeting is not None:
-            self._meeting.check(self.live, state, fresh=travels or place.superseded)
         strict = self.outer is None and options.strict_resume and not place.superseded
         if self.outer is None:
             self.unseen = options.attempt > 0
