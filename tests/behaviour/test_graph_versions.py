@@ -1,4 +1,4 @@
-"""Versions of a graph: what is recorded of them, migrations of threads in flight, pins, workers with several."""
+"""Versions of a graph: what is recorded of them, migrations of threads in flight, pins, workers."""
 
 import operator
 from typing import Annotated, Any, TypedDict

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, get_args, get_origin
+from typing import TYPE_CHECKING, Any, Protocol, get_args, get_origin
 
 import msgspec
 
@@ -19,7 +19,7 @@ from dashflow.constants import START
 
 if TYPE_CHECKING:
     from dashflow.channels.base import BaseChannel
-    from dashflow.core.plan import GraphPlan, NodePlan
+    from dashflow.types.migrations import Release
 
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 JOIN = "join:"
@@ -57,6 +57,14 @@ class GraphFingerprint(msgspec.Struct, frozen=True, omit_defaults=True):
         return msgspec.json.encode(self, order="deterministic").decode()
 
 
+class Shaped(Protocol):
+    """What a shape is made of: a ``dashflow.core.plan.GraphPlan``."""
+
+    release: Release
+    nodes: dict[str, Any]
+    channels: dict[str, BaseChannel[Any, Any, Any]]
+
+
 def parsed(text: str) -> GraphFingerprint | None:
     """The shape that was recorded; None for what cannot be read as one."""
     try:
@@ -65,7 +73,7 @@ def parsed(text: str) -> GraphFingerprint | None:
         return None
 
 
-def fingerprint_of(plan: GraphPlan) -> GraphFingerprint:
+def fingerprint_of(plan: Shaped) -> GraphFingerprint:
     """The shape of a graph."""
     nodes = {name: _kind(plan, node) for name, node in sorted(plan.nodes.items()) if name != START}
     edges = {name: to for name, node in sorted(plan.nodes.items()) if (to := _edges(node))}
@@ -83,14 +91,14 @@ def is_control(channel: str) -> bool:
     return channel.startswith((BRANCH_TO, JOIN)) or channel in (TASKS, START)
 
 
-def _kind(plan: GraphPlan, node: NodePlan) -> str:
+def _kind(plan: Shaped, node: Any) -> str:
     graphs = getattr(node.source, "subgraphs", None) or ()
     prints = [getattr(getattr(one, "plan", None), "print", "") for one in graphs]
     waits = isinstance(plan.channels.get(f"{BRANCH_TO}{node.name}"), LastValueAfterFinish)
     return " ".join((*(("graph", *prints) if graphs else ("code",)), *(("last",) if waits else ())))
 
 
-def _edges(node: NodePlan) -> list[str]:
+def _edges(node: Any) -> list[str]:
     known = getattr(node.body, "ways", None)
     if known is None:
         return sorted(trigger for trigger in node.triggers if not trigger.startswith(BRANCH_TO))

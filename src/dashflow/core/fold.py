@@ -221,7 +221,8 @@ def move(state: ThreadState, event: Moved) -> ThreadState:
     """The thread at another version of its graph: names, values, and what the old names were."""
     from dashflow.core.moving import renamed  # threads that never moved need not load it
 
-    return renamed(state, event)
+    moved: ThreadState = renamed(state, event)
+    return moved
 
 
 def _run_started(state: ThreadState, event: RunStarted, version: int, at: int) -> ThreadState:

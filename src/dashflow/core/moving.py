@@ -13,7 +13,6 @@ import msgspec
 from dashflow._util.reserved import BRANCH_TO, TASKS
 from dashflow.core.events import Moved
 from dashflow.core.fingerprint import JOIN
-from dashflow.core.fold import ThreadState
 from dashflow.types.commands import Send
 
 Writes = list[tuple[str, Any]]
@@ -80,8 +79,8 @@ class Renaming:
         return self.packet(value) if channel == TASKS else value
 
 
-def renamed(state: ThreadState, event: Moved) -> ThreadState:
-    """The state after a thread was moved."""
+def renamed(state: Any, event: Moved) -> Any:
+    """The state (``dashflow.core.fold.ThreadState``) after a thread was moved."""
     to = Renaming(event.nodes, event.keys)
     dropped = set(event.dropped)
     values = type(state.values)(
@@ -120,7 +119,7 @@ def renamed(state: ThreadState, event: Moved) -> ThreadState:
     )
 
 
-def _former(state: ThreadState, to: Renaming) -> dict[str, str]:
+def _former(state: Any, to: Renaming) -> dict[str, str]:
     """Old names by new ones; those of names that were renamed before are the oldest."""
     former: dict[str, str] = {}
     woken = (name.removeprefix(BRANCH_TO) for name in state.versions if name.startswith(BRANCH_TO))

@@ -14,8 +14,7 @@ from dashflow._util.reserved import BRANCH_TO, TASKS, stable
 from dashflow.core.changed import nodes_at_stake, values_at_stake
 from dashflow.core.events import Moved
 from dashflow.core.fingerprint import JOIN, changes, fingerprint_of, is_control, parsed
-from dashflow.core.fold import ThreadState
-from dashflow.core.moving import renamed
+from dashflow.core.fold import ThreadState, move
 from dashflow.core.plan import GraphPlan
 from dashflow.core.superstep import Live, next_tasks, revive
 from dashflow.engine.history import History, Place
@@ -82,7 +81,7 @@ class Meeting:
         """
         waiting = state.questions.keys() | state.errors.keys()
         for task in next_tasks(self._plan, setting.live):
-            graphs = getattr(task.node.source, "subgraphs", None) or ()
+            graphs: Any = getattr(task.node.source, "subgraphs", None) or ()
             if task.key not in waiting or len(graphs) != 1 or graphs[0].checkpointer is False:
                 continue
             plan, ns = graphs[0].plan, Scope(setting, task).namespace
@@ -130,15 +129,15 @@ class Meeting:
                 step, at = self._renames(one, state, everything=True), one.to or release.version
             else:
                 continue
-            state = renamed(state, step)
+            state = move(state, step)
             if one.since is not None:
                 put = self._values(one, before, state)
-                state = renamed(state, Moved(put=put))
+                state = move(state, Moved(put=put))
                 step = msgspec.structs.replace(step, put=put)
             total = _both(total, step)
         empty = not (total.nodes or total.keys or total.dropped or total.put)
         # Renamed at once, so that what was is told by the names that were there.
-        return (before, None) if empty else (renamed(before, total), total)
+        return (before, None) if empty else (move(before, total), total)
 
     def _renames(self, one: Migration, state: ThreadState, *, everything: bool = False) -> Moved:
         """Those of a migration's names that the thread has, and the graph has not."""
