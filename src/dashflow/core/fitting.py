@@ -22,11 +22,15 @@ from typing import (
     get_args,
     get_origin,
     get_type_hints,
-    is_typeddict,
 )
 
 _WRAPPED = (Required, NotRequired)
 _NUMBERS: dict[type, tuple[type, ...]] = {float: (int, float), complex: (int, float, complex)}
+
+
+def is_keyed(kind: Any) -> bool:
+    """Whether ``kind`` is a TypedDict, of the standard library's or of ``typing_extensions``."""
+    return isclass(kind) and issubclass(kind, dict) and hasattr(kind, "__required_keys__")
 
 
 def fits(value: Any, hint: Any) -> bool:
@@ -50,7 +54,7 @@ def fits(value: Any, hint: Any) -> bool:
 
 
 def _fits_class(value: Any, hint: Any) -> bool:
-    if is_typeddict(hint):
+    if is_keyed(hint):
         return isinstance(value, dict) and _fits_keys(value, hint)
     if not isclass(hint):
         return True

@@ -117,6 +117,7 @@ class GraphPlan:
         pure_reducers: Reducers that build a new value and leave the parts of the old one alone.
         follows: For each node, those that an edge leads to from it: to understand old checkpoints.
         release: Which version of the graph it is.
+        rules: What its schemas ask of values, see ``dashflow.core.validation``; None: nothing.
 
     Attributes:
         recorded: The name as events have it: "" when it was given none.
@@ -139,6 +140,7 @@ class GraphPlan:
         "recorded",
         "release",
         "resources",
+        "rules",
         "stream",
         "told",
         "triggered_by",
@@ -161,9 +163,11 @@ class GraphPlan:
         pure_reducers: Sequence[Callable[..., Any]] = (),
         follows: Mapping[str, Sequence[str]] | None = None,
         release: Release = FIRST,
+        rules: Any = None,
     ) -> None:
         self.name = name
         self.release = release
+        self.rules = rules
         self._print = self._shape = ""
         self.recorded = "" if name == UNNAMED else name
         self.nodes = dict(nodes)

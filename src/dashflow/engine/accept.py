@@ -89,6 +89,8 @@ def accept(
         if command.resume is not None:
             answers, answer = _match(state, command.resume, terms)
         writes = command_writes(command)
+        if plan.rules is not None:
+            plan.rules.given(live.channels, writes)
         if not writes and command.resume is None:
             raise EmptyInputError("Received empty Command input")
     if terms.resumes:
@@ -140,6 +142,8 @@ def _take_in(
         given = Command(update=given.update) if given.update else None
     if given is not None:
         writes += plan.input_writes(given)
+    if plan.rules is not None:
+        plan.rules.given(live.channels, writes)
     if not writes:
         if terms.optional:
             return Accepted(msgspec.structs.replace(base, kind="continue"), [])

@@ -209,6 +209,8 @@ class GraphRun(Step):
         """All tasks of a step are done: what they wrote is applied, recorded and shown."""
         live = self.live
         bumped = apply(self.plan, live, tasks)
+        if self.plan.rules is not None and len(tasks) > 1:  # each was looked at by itself
+            self.plan.rules.state(live.channels, " + ".join(sorted({t.name for t in tasks})), bumped)
         if self._parts.modes or self._fleeting or not self._shown:
             self._show(tasks)
         if self._pen is not None:
@@ -305,17 +307,17 @@ class GraphRun(Step):
             return place
         from dashflow.engine.changed import Meeting  # graphs that never change need not load it
 
-        thread, ns = self.options.thread, self.namespace
-        self._meeting = Meeting(self.plan, thread, ns, place, recorded=history.diffs)
+        self._meeting = Meeting(self.plan, self.options.thread, self.namespace, place, recorded=history.diffs)
         return self._meeting.place
 
     async def _check(self, state: ThreadState, terms: Terms, *, fresh: bool) -> None:
-        """A graph that is another one must know the work that waits in the thread, and inside of it."""
-        if self._meeting is None or not terms.resumes:
-            return
-        self._meeting.check(self.live, state, fresh=fresh)
-        if not fresh and self._history is not None:
-            await self._meeting.look_inside(self, self._history, state)
+        """What was stored must keep the rules; a graph that is another one must know what waits there."""
+        if self.plan.rules is not None and state.checkpoint:
+            self.plan.rules.load(self.live.channels, None if terms.resumes else self._given)
+        if self._meeting is not None and terms.resumes:
+            self._meeting.check(self.live, state, fresh=fresh)
+            if not fresh and self._history is not None:
+                await self._meeting.look_inside(self, self._history, state)
 
     def _started(self, state: ThreadState, replays: bool) -> RunStarted:
         """The run's first event, to be completed: what it says whatever is accepted."""

@@ -115,7 +115,10 @@ def snapshot(setting: Setting, state: ThreadState, *, latest: bool = False) -> S
 def _with_results(plan: GraphPlan, live: Live, state: ThreadState, due: Sequence[Task]) -> tuple[Live, bool]:
     """The channels with the writes of the tasks that are done; and whether those can be joined."""
     try:
-        apply(plan, live, [task for task in due if task.writes is not None])
+        done = [task for task in due if task.writes is not None]
+        bumped = apply(plan, live, done)
+        if plan.rules is not None:
+            plan.rules.state(live.channels, "", bumped)
     except Exception:  # such writes fail the run; who looks sees the state before them
         return live_of(plan, state), False
     return live, True
@@ -270,6 +273,8 @@ async def _as_task(
     if identifier is not None:
         scope.call_it(identifier)
     task.writes = own = node.body.writes(values)
+    if plan.rules is not None:
+        plan.rules.writes(setting.live.channels, "update_state", own)
     for route in node.body.routes:
         free = route.asynchronous and setting.host.asynchronous
         decision = route.decide(route.read(setting.live, own), values, scope, free)

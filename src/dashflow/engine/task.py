@@ -435,9 +435,9 @@ async def _attempt(
     except ParentCommand as upwards:  # from a graph inside this node: it is for us
         result = replace(upwards.args[0], graph=None)
     scope.result = result
-    writes = body.writes(result)
-    if scope.extra:
-        writes.extend(scope.extra)
+    writes = [*body.writes(result), *(scope.extra or ())]
+    if run.plan.rules is not None:
+        run.plan.rules.writes(run.live.channels, task.name, writes)
     for number, route in enumerate(body.routes):
         state = route.read(run.live, writes)
         free = route.asynchronous and host.asynchronous

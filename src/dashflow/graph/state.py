@@ -396,6 +396,7 @@ class StateGraph(Generic[StateT, ContextT, InputT, OutputT]):
         version: str = "",
         pinned: bool = False,
         migrations: Sequence[Migration] = (),
+        validate: bool = False,
     ) -> CompiledStateGraph[StateT, ContextT, InputT, OutputT]:
         """Make the graph runnable.
 
@@ -412,6 +413,8 @@ class StateGraph(Generic[StateT, ContextT, InputT, OutputT]):
             version: Your name for this version of the graph; it is recorded with every run.
             pinned: Runs that begin with this version go on with it only.
             migrations: How threads of earlier versions go on with this one, in the order of the versions.
+            validate: Check that inputs and updates are of the types that the state's schema has, too; the
+                rules that are written in ``Annotated`` are always checked.
 
         Raises:
             ValueError: See ``validate``; or a migration that cannot be followed.
@@ -449,6 +452,7 @@ class StateGraph(Generic[StateT, ContextT, InputT, OutputT]):
             stream_transformers=transformers,
         )
         graph.release = Release(version, pinned, tuple(migrations)).check()
+        graph.strict = validate
         self._attach(graph, nodes)
         return graph.validate()
 

@@ -100,6 +100,7 @@ def plan_of(
     follows: Mapping[str, Sequence[str]] | None = None,
     handlers: Mapping[str, str] | None = None,
     release: Release = FIRST,
+    rules: Any = None,
 ) -> GraphPlan:
     """The plan of a graph that was validated.
 
@@ -117,6 +118,7 @@ def plan_of(
         handlers: For nodes that name no error handler themselves, the one that runs in their place; nobody
             handles the errors of handlers.
         release: See ``GraphPlan``.
+        rules: The same.
     """
     managed = {key: value for key, value in channels.items() if not isinstance(value, BaseChannel)}
     stored = {key: value for key, value in channels.items() if isinstance(value, BaseChannel)}
@@ -155,6 +157,7 @@ def plan_of(
         pure_reducers=pure_reducers,
         follows=follows,
         release=release,
+        rules=rules,
     )
 
 

@@ -152,7 +152,12 @@ class GraphShape:
             follows=self._follows(),
             handlers=self.node_error_handler_map,
             release=self.release,
+            rules=self._rules(),
         )
+
+    def _rules(self) -> Any:
+        """What the state's schemas ask of values; None: nothing. Only ``StateGraph`` knows schemas."""
+        return None
 
     def _follows(self) -> dict[str, list[str]]:
         """For each node, those that an edge leads to from it; only ``StateGraph`` knows edges."""
