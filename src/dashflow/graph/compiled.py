@@ -73,6 +73,10 @@ class CompiledStateGraph(Pregel[StateT, ContextT, InputT, OutputT]):
         """JSON Schema of its output."""
         return self._json_schema(self.builder.output_schema, "Output")
 
+    def get_state_jsonschema(self, config: Any = None) -> dict[str, Any]:
+        """JSON Schema of its whole state."""
+        return self._json_schema(self.builder.state_schema, "State")
+
     def _json_schema(self, kind: Any, suffix: str) -> dict[str, Any]:
         from dashflow.pregel.schemas import state_json_schema
 

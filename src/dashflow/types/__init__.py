@@ -11,6 +11,7 @@ from dashflow.types.branches import (
 from dashflow.types.breakpoints import Breakpoint, Breakpoints
 from dashflow.types.checkpointer import Checkpointer, ensure_valid_checkpointer
 from dashflow.types.commands import Command, Overwrite, Send, StateUpdate
+from dashflow.types.fits import ThreadFit
 from dashflow.types.interrupts import Interrupt, interrupt
 from dashflow.types.migrations import Migration
 from dashflow.types.policies import (
@@ -82,6 +83,7 @@ __all__ = (
     "TaskResultPayload",
     "TasksStreamPart",
     "ThreadBranch",
+    "ThreadFit",
     "ThreadReplay",
     "TimeoutPolicy",
     "TracePolicy",
