@@ -146,6 +146,20 @@ class State(TypedDict, total=False):
     log: Annotated[list, operator.add]
 
 
+class More(State, total=False):
+    note: str
+
+
+class Text(TypedDict, total=False):
+    n: str
+    log: Annotated[list, operator.add]
+
+
+class Strict(TypedDict, total=False):
+    n: Annotated[int, annotated_types.Ge(5)]
+    log: list
+
+
 def asking(name: str, saver: Any, kind: Any = State, **options: Any) -> Any:
     builder = StateGraph(kind).add_node(name, lambda state: {"log": [interrupt("?")]}).add_edge(START, name)
     return builder.compile(checkpointer=saver, **options)
@@ -158,18 +172,15 @@ def test_a_dry_run_says_what_would_become_of_a_thread_and_does_nothing():
     first.invoke({"n": 1}, CONFIG)
     before = [record.event_id for record in saver.log.read_all()]
     assert first.check_thread(CONFIG).verdict == "same"
-    more = TypedDict("More", {"n": int, "log": Annotated[list, operator.add], "note": str}, total=False)
-    compatible = asking("ask", saver, more, version="2").check_thread(CONFIG)
+    compatible = asking("ask", saver, More, version="2").check_thread(CONFIG)
     assert (compatible.verdict, compatible.status, compatible.version) == ("compatible", "paused", "1")
     assert compatible.changed == ("version '1' is '2'", "key 'note' is new")
     step = Migration(since="1", nodes={"ask": "go"}, upcasts={"n": str})
-    text = TypedDict("Text", {"n": str, "log": Annotated[list, operator.add]}, total=False)
-    migrated = asking("go", saver, text, version="2", migrations=[step]).check_thread(CONFIG)
+    migrated = asking("go", saver, Text, version="2", migrations=[step]).check_thread(CONFIG)
     assert migrated.verdict == "migrated"
     assert migrated.migrated == ("node 'ask' becomes 'go'", "key 'n' gets another value")
     refused = asking("go", saver).check_thread(CONFIG)
     assert refused.verdict == "refused"
     assert "node 'ask' is to run next and is gone" in refused.problems[0]
-    strict = TypedDict("Strict", {"n": Annotated[int, annotated_types.Ge(5)], "log": list}, total=False)
-    assert "must be >= 5" in asking("ask", saver, strict).check_thread(CONFIG).problems[0]
+    assert "must be >= 5" in asking("ask", saver, Strict).check_thread(CONFIG).problems[0]
     assert [record.event_id for record in saver.log.read_all()] == before

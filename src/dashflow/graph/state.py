@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from datetime import timedelta
-from typing import Any, Generic, Self
+from typing import TYPE_CHECKING, Any, Generic, Self
 
 from dashflow._util.reserved import NS_END, NS_SEP
 from dashflow.channels.ephemeral_value import EphemeralValue
@@ -34,6 +34,9 @@ from dashflow.warnings import (
     renamed,
     warn_of_unknown,
 )
+
+if TYPE_CHECKING:
+    from dashflow.graph.typed import TypedNodes, UpdateT
 
 __all__ = ("CompiledStateGraph", "StateGraph")
 
@@ -199,6 +202,19 @@ class StateGraph(Generic[StateT, ContextT, InputT, OutputT]):
         if schema is not None:
             self.add_schema(schema)
         return self
+
+    def typed(self, update: type[UpdateT]) -> TypedNodes[StateT, UpdateT]:
+        """What adds nodes whose signatures a type checker holds against the state and this kind of update.
+
+        Args:
+            update: A TypedDict with those of the state's keys that nodes may return.
+
+        Raises:
+            ValueError, TypeError: See ``TypedNodes``.
+        """
+        from dashflow.graph.typed import TypedNodes  # most graphs are built without
+
+        return TypedNodes(self, update)
 
     def set_node_defaults(
         self,
