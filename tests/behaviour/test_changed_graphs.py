@@ -24,6 +24,7 @@ def test_the_table_has_what_it_promises():
 
 
 @EVERY
+@pytest.mark.guarantee("changed-graphs")
 def test_a_change_without_a_word_is_right_or_refused(row):
     saver = G.InMemorySaver()
     first_part(G, row, saver)
@@ -50,6 +51,7 @@ def test_a_change_without_a_word_is_right_or_refused(row):
 DECLARED = [row for row in ROWS if row.declared is not None]
 
 
+@pytest.mark.guarantee("changed-graphs")
 @pytest.mark.parametrize("row", DECLARED, ids=lambda row: row.name.replace(" ", "-"))
 def test_a_declared_change_goes_on(row):
     saver = G.InMemorySaver()

@@ -72,6 +72,7 @@ def refused(error: Any) -> tuple[str, str, Any, str]:
 
 
 @KINDS
+@pytest.mark.guarantee("rules")
 @pytest.mark.parametrize(
     ("update", "field_", "value", "rule"),
     [
@@ -165,6 +166,7 @@ class Loose(TypedDict, total=False):
     lines: Annotated[list[dict], operator.add]
 
 
+@pytest.mark.guarantee("rules")
 def test_what_was_stored_is_checked_when_it_is_loaded():
     saver = InMemorySaver()
     graph(lambda state: {"code": interrupt("?")}, kind=Loose, saver=saver).invoke({"n": -3}, CONFIG)

@@ -184,6 +184,7 @@ def test_programs_that_do_not_know_such_events_refuse_them(saver):
 # -- pins -------------------------------------------------------------------------------------------
 
 
+@pytest.mark.guarantee("pinned-runs")
 def test_a_pinned_run_goes_on_with_its_version_only(saver):
     one = asking("ask", saver=saver, version="1", pinned=True)
     one.invoke({"n": 1}, CONFIG)
@@ -196,6 +197,7 @@ def test_a_pinned_run_goes_on_with_its_version_only(saver):
     assert saver.reader.head("t").release == "2"
 
 
+@pytest.mark.guarantee("pinned-runs")
 def test_a_worker_goes_on_with_the_version_that_a_run_began_with():
     house = House()
     house.die("a", "b", "c", at="b", name="mine", version="1", pinned=True)
@@ -224,3 +226,21 @@ def test_a_worker_takes_each_version_once():
     graphs = [house.graph(house.alive, "a", name="mine", version="1") for _ in range(2)]
     with pytest.raises(UsageError, match="Two graphs named 'mine'"):
         house.worker(*graphs)
+
+
+# -- replays ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.feature("NEW-04")
+def test_a_replay_says_that_a_thread_would_be_migrated():
+    saver = InMemorySaver()
+    asking("ask", saver=saver, version="1").invoke({"n": 1}, CONFIG)
+    assert asking("approve", saver=saver).replay(CONFIG).verdict == "diverged"
+    now = asking("approve", saver=saver, version="2", migrations=[Migration(nodes={"ask": "approve"})])
+    told = now.replay(CONFIG)
+    assert (told.verdict, told.status) == ("migrated", "paused")
+    assert (
+        told.reason == "Its run was of version '1'; it would be brought here: node 'ask' becomes 'approve'."
+    )
+    now.invoke(Command(resume="yes"), CONFIG)
+    assert now.check_thread(CONFIG).verdict == "same"

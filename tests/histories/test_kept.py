@@ -24,12 +24,14 @@ def test_every_history_is_kept_and_there_are_enough():
 
 
 @EVERY
+@pytest.mark.guarantee("old-histories")
 @pytest.mark.feature("SCHEMA-005")
 def test_an_old_history_comes_to_the_same_states(name):
     assert told_of(name, brought(name)) == DIGESTS[name]
 
 
 @THREADS
+@pytest.mark.guarantee("old-histories")
 def test_an_old_history_goes_the_same_way(name):
     log = brought(name)
     (told,) = [one for one in replay_log(PROGRAMS[name].compile(LogSaver(log)), log) if one.thread_id == "t"]

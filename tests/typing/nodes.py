@@ -1,5 +1,4 @@
-# ruff: noqa: E501  # what mypy says is not to be broken
-"""Typed nodes as users write them; what mypy says of a line stands in a comment behind it. Never run."""
+"""Typed nodes as users write them; what mypy says of a line stands in a comment before it. Never run."""
 
 import operator
 from typing import Annotated, TypedDict
@@ -35,15 +34,18 @@ def nothing(state: State) -> None:
 
 
 def wrong_value(state: State) -> Update:
-    return {"n": "one"}  # E: Incompatible types (expression has type "str", TypedDict item "n" has type "int")
+    # says: Incompatible types (expression has type "str", TypedDict item "n" has type "int")
+    return {"n": "one"}
 
 
 def wrong_key(state: State) -> Update:
-    return {"m": 1}  # E: Extra key "m" for TypedDict "Update"
+    # says: Extra key "m" for TypedDict "Update"
+    return {"m": 1}
 
 
 def wrong_read(state: State) -> Update:
-    return {"n": state["m"]}  # E: TypedDict "State" has no key "m"
+    # says: TypedDict "State" has no key "m"
+    return {"n": state["m"]}
 
 
 class Other(TypedDict):
@@ -62,10 +64,14 @@ builder = StateGraph(State)
 nodes = builder.typed(Update)
 nodes.add("right", right).add("awaited", awaited).add("steering", steering).add("nothing", nothing)
 nodes.add("lambda", lambda state: {"n": state["n"] + 1})
-nodes.add("plain", lambda state: {"n": "one"})  # E: Argument 2 to "add" of "TypedNodes" has incompatible type "Callable[[State], dict[str, str]]"
-nodes.add("result", wrong_result)  # E: Argument 2 to "add" of "TypedNodes" has incompatible type "Callable[[State], Other]"
-nodes.add("state", other_state)  # E: Argument 2 to "add" of "TypedNodes" has incompatible type "Callable[[str], Update]"
-builder.typed(int)  # E: Value of type variable "UpdateT" of "typed" of "StateGraph" cannot be "int"
+# says: Argument 2 to "add" of "TypedNodes" has incompatible type "Callable[[State], dict[str, str]]"
+nodes.add("plain", lambda state: {"n": "one"})
+# says: Argument 2 to "add" of "TypedNodes" has incompatible type "Callable[[State], Other]"
+nodes.add("result", wrong_result)
+# says: Argument 2 to "add" of "TypedNodes" has incompatible type "Callable[[str], Update]"
+nodes.add("state", other_state)
+# says: Value of type variable "UpdateT" of "typed" of "StateGraph" cannot be "int"
+builder.typed(int)
 builder.add_edge(START, "right")
 graph = builder.compile()
 graph.invoke({"n": 1, "log": []})

@@ -18,7 +18,7 @@ ROOT = PROGRAM.parents[2]
 
 def expected() -> dict[int, str]:
     lines = PROGRAM.read_text(encoding="utf-8").splitlines()
-    return {number: line.split("# E: ")[1] for number, line in enumerate(lines, 1) if "# E: " in line}
+    return {number: line.split("# says: ")[1] for number, line in enumerate(lines, 2) if "# says: " in line}
 
 
 def test_mypy_finds_what_is_wrong_and_nothing_else(monkeypatch):
