@@ -14,6 +14,7 @@ from typing_extensions import TypedDict
 from dashflow.checkpoint.memory import InMemorySaver
 from dashflow.errors import StateValidationError
 from dashflow.graph import START, MessagesState, StateGraph
+from dashflow.runtime import Runtime
 from dashflow.types import Command, Overwrite, Send, interrupt
 
 pytestmark = [pytest.mark.feature("SCHEMA-001"), pytest.mark.feature("SCHEMA-002")]
@@ -229,3 +230,40 @@ def test_a_sent_task_is_checked_too():
     builder.add_conditional_edges(START, lambda state: [Send("work", {"n": 5})])
     with pytest.raises(StateValidationError, match=re.escape("Node 'work' has -5 for 'n'")):
         builder.compile().invoke({"n": 1})
+
+
+class Place(TypedDict, total=False):
+    currency: Annotated[str, annotated_types.Len(3, 3)]
+
+
+@dataclass
+class Region:
+    currency: Annotated[str, annotated_types.Len(3, 3)]
+
+
+@pytest.mark.parametrize("kind", [Place, Region])
+def test_a_context_keeps_the_rules_of_its_schema(kind):
+    def node(state: Loose, runtime: Runtime[Any]) -> dict[str, Any]:
+        return {"n": state["n"] + 1}
+
+    builder = StateGraph(Loose, context_schema=kind).add_node("a", node).add_edge(START, "a")
+    graph = builder.compile()
+    assert graph.invoke({"n": 1}, context={"currency": "EUR"})["n"] == 2
+    with pytest.raises(StateValidationError, match="The context has 'EURO' for 'currency'"):
+        graph.invoke({"n": 1}, context={"currency": "EURO"})
+
+
+def test_rules_of_a_private_schema_are_those_of_its_own_keys():
+    class Private(TypedDict, total=False):
+        n: Annotated[int, annotated_types.Ge(10)]
+        hint: Annotated[str, annotated_types.MinLen(3)]
+
+    def reads(state: Private) -> dict[str, Any]:
+        return {"n": 2}
+
+    builder = StateGraph(Loose).add_node("a", lambda state: {"n": 1, "hint": "abc"}).add_node("b", reads)
+    graph = builder.add_edge(START, "a").add_edge("a", "b").compile()
+    assert graph.invoke({"n": 0})["n"] == 2  # the state has no rule for it
+    builder = StateGraph(Loose).add_node("a", lambda state: {"hint": "a"}).add_node("b", reads)
+    with pytest.raises(StateValidationError, match="for 'hint'"):
+        builder.add_edge(START, "a").add_edge("a", "b").compile().invoke({"n": 0})

@@ -244,3 +244,19 @@ def test_a_replay_says_that_a_thread_would_be_migrated():
     )
     now.invoke(Command(resume="yes"), CONFIG)
     assert now.check_thread(CONFIG).verdict == "same"
+
+
+def test_a_graph_inside_a_renamed_node_goes_on_where_it_was():
+    saver = InMemorySaver()
+
+    def around(name: str, **options: Any) -> Any:
+        builder = StateGraph(State).add_node(name, asking("ask", saver=None)).add_edge(START, name)
+        return builder.compile(checkpointer=saver, **options)
+
+    around("shop").invoke({"n": 1}, CONFIG)
+    asked = around("shop").get_state(CONFIG).interrupts
+    now = around("store", migrations=[Migration(nodes={"shop": "store"})])
+    assert now.get_state(CONFIG).interrupts == asked
+    inside = now.get_state(CONFIG, subgraphs=True).tasks[0].state
+    assert inside.next == ("ask",)
+    assert now.invoke(Command(resume={asked[0].id: "yes"}), CONFIG)["log"] == [["ask", "yes", 1]]

@@ -55,7 +55,8 @@ class StateValidationError(DashFlowError, ValueError):
     """A value of the state breaks a rule that its schema has for it. Nothing of the update was taken.
 
     Attributes:
-        node: Who wrote it: a node, ``input``, ``update_state``, or ``load`` for what was stored.
+        node: Who wrote it: a node, ``input``, ``context``, ``update_state``, or ``load`` for what
+            was stored.
         field: Path of the field, as in ``order.items[2].price``.
         value: The value there.
         rule: The rule, as in ``>= 0``.
@@ -70,6 +71,7 @@ class StateValidationError(DashFlowError, ValueError):
             "input": "The input",
             "load": "The stored state",
             "update_state": "The update",
+            "context": "The context",
         }.get(node, f"Node {node!r}")
         super().__init__(
             f"{who} has {shown} for {field!r}, which must be {rule}. Nothing of it was taken.",

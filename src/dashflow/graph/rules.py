@@ -6,7 +6,7 @@ May not import pydantic: a model is known by its fields.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args
 
 from dashflow.graph.schema import Schema, is_model, is_struct
 
@@ -20,8 +20,17 @@ def has_rules(schemas: Mapping[Any, Schema]) -> bool:
 
 
 def _annotated(hint: Any) -> bool:
-    """Whether there is more in a type than its name: something that ``Annotated`` or its fields may say."""
-    return not (isinstance(hint, type) and hint.__module__ == "builtins") and hint is not Any
+    """Whether a type may say more than its name: by ``Annotated``, or by the fields of a class."""
+    metadata = getattr(hint, "__metadata__", None)
+    if metadata is not None:
+        return any(map(_is_rule, metadata)) or _annotated(hint.__origin__)
+    if args := get_args(hint):
+        return any(map(_annotated, args))
+    return isinstance(hint, type) and hint.__module__ != "builtins"
+
+
+def _is_rule(thing: Any) -> bool:
+    return type(thing).__module__.partition(".")[0] in ("annotated_types", "msgspec", "pydantic")
 
 
 def rules_of(builder: Any, updates: Any, *, strict: bool) -> Any:
@@ -34,13 +43,15 @@ def rules_of(builder: Any, updates: Any, *, strict: bool) -> Any:
     """
     from dashflow.core.validation import Rules  # graphs without rules need not load it
 
-    given = checks_of(builder.schemas[builder.input_schema], strict=strict)
-    checks: dict[str, Any] = {}
-    for kind, schema in builder.schemas.items():
-        if kind is not builder.input_schema or kind is builder.state_schema:
-            for key, check in checks_of(schema, strict=strict).items():
-                checks.setdefault(key, check)
-    alone = {} if builder.input_schema is builder.state_schema else given
+    state = builder.schemas[builder.state_schema]
+    checks = checks_of(state, strict=strict)
+    for schema in builder.schemas.values():  # of keys that only nodes share
+        if schema is not state and schema.type is not builder.input_schema:
+            found = checks_of(schema, strict=strict)
+            checks.update({key: check for key, check in found.items() if key not in state.channels})
+    alone = {}
+    if builder.input_schema is not builder.state_schema:
+        alone = checks_of(builder.schemas[builder.input_schema], strict=strict)
     if not checks and not alone:
         return None
     taken: Schema = builder.schemas[builder.input_schema]

@@ -155,6 +155,13 @@ class GraphShape:
             rules=self._rules(),
         )
 
+    @cached_property
+    def context_check(self) -> Any:
+        """What the context's schema asks of a context; None: nothing."""
+        from dashflow.core.constraints import check_of  # few graphs have a context with rules
+
+        return check_of(self.context_schema)
+
     def _rules(self) -> Any:
         """What the state's schemas ask of values; None: nothing. Only ``StateGraph`` knows schemas."""
         return None
