@@ -60,8 +60,8 @@ def _other_waits(plan: GraphPlan, state: ThreadState) -> Iterator[Obstacle]:
     """Nodes that were woken and waited, or did not wait, for the end of the run, and now do otherwise."""
     for name, value in state.values.items():
         if name in plan.channels and name.startswith((BRANCH_TO, JOIN)):
-            form = _OWN_FORM.get(type(plan.channels[name]), object)
-            if not isinstance(value, form) or (form in (object, set) and isinstance(value, tuple)):
+            waits = type(plan.channels[name]) in (LastValueAfterFinish, NamedBarrierValueAfterFinish)
+            if waits != _is_pair(value):
                 node = name.rpartition(":")[2]
                 yield Obstacle(
                     "node",
@@ -69,6 +69,11 @@ def _other_waits(plan: GraphPlan, state: ThreadState) -> Iterator[Obstacle]:
                     f"node {node!r} is to run next, and defer=... of it is another one now",
                     "leave that as it was until the threads are through",
                 )
+
+
+def _is_pair(value: Any) -> bool:
+    """Whether a value has beside it whether the end of the run was reached; a saver may keep it as a list."""
+    return isinstance(value, tuple | list) and len(value) == 2 and isinstance(value[1], bool)
 
 
 def _lost(
@@ -165,7 +170,7 @@ def _gone(plan: GraphPlan, state: ThreadState) -> Iterator[Obstacle]:
 
 
 def _waits(value: Any) -> bool:
-    return bool(value[0] if isinstance(value, tuple) else value)
+    return bool(value[0] if _is_pair(value) else value)
 
 
 def _node_gone(node: str, what: str) -> Obstacle:
