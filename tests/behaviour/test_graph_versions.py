@@ -1,5 +1,6 @@
 """Versions of a graph: what is recorded of them, migrations of threads in flight, pins, workers."""
 
+import asyncio
 import operator
 from typing import Annotated, Any, TypedDict
 
@@ -11,6 +12,7 @@ from dashflow.checkpoint.sqlite import SqliteSaver
 from dashflow.core.events import NEWEST, SCHEMA
 from dashflow.errors import IncompatibleGraphError, UsageError
 from dashflow.graph import START, StateGraph
+from dashflow.hosts.simulated import SimulatedCrash, SimulatedHost
 from dashflow.log.memory import MemoryLog
 from dashflow.log.portable import ExportFile, bring, write_file
 from dashflow.types import Command, Migration, interrupt
@@ -23,6 +25,11 @@ CONFIG = {"configurable": {"thread_id": "t"}}
 
 class State(TypedDict, total=False):
     n: int
+    log: Annotated[list, operator.add]
+
+
+class Text(TypedDict, total=False):
+    n: str
     log: Annotated[list, operator.add]
 
 
@@ -260,3 +267,49 @@ def test_a_graph_inside_a_renamed_node_goes_on_where_it_was():
     inside = now.get_state(CONFIG, subgraphs=True).tasks[0].state
     assert inside.next == ("ask",)
     assert now.invoke(Command(resume={asked[0].id: "yes"}), CONFIG)["log"] == [["ask", "yes", 1]]
+
+
+# -- hosts and crashes ------------------------------------------------------------------------------
+
+
+def test_a_migration_survives_a_crash_at_every_point():
+    step = Migration(since="1", nodes={"ask": "go"}, upcasts={"n": str})
+
+    def migrating(saver: Any) -> Any:
+        return asking("go", Text, saver=saver, version="2", migrations=[step])
+
+    crashes, number, done = 0, 0, False
+    while not done:
+        number += 1
+        for after in (False, True):
+            log = MemoryLog()
+            asking("ask", saver=LogSaver(log), version="1").invoke({"n": 1}, CONFIG)
+            dying = MemoryLog(log.store)
+            log.close()
+            host = SimulatedHost(seed=number, crash_at=number, crash_after=after)
+            try:
+                migrating(LogSaver(dying)).with_host(host).invoke(Command(resume="yes"), CONFIG)
+                done = True
+            except SimulatedCrash:
+                crashes += 1
+            dying.abandon()
+            graph = migrating(LogSaver(MemoryLog(log.store)))
+            state = graph.get_state(CONFIG)
+            assert state.values["n"] == "1"  # once, and not twice
+            if state.next:
+                graph.invoke(Command(resume="yes"), CONFIG)
+            assert graph.get_state(CONFIG).values == {"n": "1", "log": [["go", "yes", "1"]]}
+    assert crashes > 10
+
+
+def test_asyncio_callers_are_migrated_and_refused_too():
+    async def run() -> Any:
+        saver = InMemorySaver()
+        await asking("ask", saver=saver).ainvoke({"n": 1}, CONFIG)
+        with pytest.raises(IncompatibleGraphError):
+            await asking("go", saver=saver).ainvoke(Command(resume="yes"), CONFIG)
+        now = asking("go", saver=saver, migrations=[Migration(nodes={"ask": "go"})])
+        assert (await now.acheck_thread(CONFIG)).verdict == "migrated"
+        return await now.ainvoke(Command(resume="yes"), CONFIG)
+
+    assert asyncio.run(run())["log"] == [["go", "yes", 1]]
