@@ -18,8 +18,8 @@ def says(name: str, **more: Any) -> Callable[[Any], dict[str, Any]]:
     return lambda state: {"log": [name], **more}
 
 
-def asks(g: Any, name: str, question: str = "Pay?") -> Callable[[Any], dict[str, Any]]:
-    return lambda state: {"log": [f"{name}: {g.interrupt(question)}"]}
+def asks(g: Any, name: str, question: str = "Pay?", **writes: Any) -> Callable[[Any], dict[str, Any]]:
+    return lambda state: {"log": [f"{name}: {g.interrupt(question)}"], **writes}
 
 
 def fails(state: Any) -> dict[str, Any]:
@@ -65,7 +65,7 @@ def value_chain(g: Any, kind: Any, read: Callable[[Any], Any], **writes: Any) ->
     return chain(
         g,
         schema(amount=kind),
-        ask=lambda state: {"log": [f"ask: {g.interrupt('Pay?')}"], **writes},
+        ask=asks(g, "ask", **writes),
         pay=lambda state: {"log": [read(state)]},
     )
 

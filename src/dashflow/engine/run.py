@@ -28,13 +28,13 @@ from dashflow.core.plan import GraphPlan
 from dashflow.core.superstep import Task, apply, next_tasks, read, revive, stops_at
 from dashflow.core.written import tell
 from dashflow.engine.accept import Terms, accept, told
+from dashflow.engine.arrival import Arriving
 from dashflow.engine.history import History, Pen, Place
 from dashflow.engine.imported import adopt, results
 from dashflow.engine.journal import Changes
 from dashflow.engine.parts import Parts
 from dashflow.engine.ports import Host
 from dashflow.engine.replay import Replay
-from dashflow.engine.step import Step
 from dashflow.engine.task import Scope
 from dashflow.errors import (
     ErrorCode,
@@ -44,7 +44,6 @@ from dashflow.errors import (
     GraphRecursionError,
     LogError,
     ParentCommand,
-    VersionConflictError,
     create_error_message,
 )
 from dashflow.options import RunOptions
@@ -53,7 +52,6 @@ from dashflow.types.commands import Command
 
 if TYPE_CHECKING:
     from dashflow.checkpoint.breakpoints import Stops
-    from dashflow.engine.changed import Meeting
     from dashflow.engine.turn import Turn
 
 _UNKNOWN = Change()
@@ -61,7 +59,7 @@ EDITS = ("update", "fork", "merge")
 """Sources of checkpoints that a run is not the maker of."""
 
 
-class GraphRun(Step):
+class GraphRun(Arriving):
     """One run: from accepting its input to its end, pause or failure.
 
     ``turn`` is a new input's, on a thread that may be busy.
@@ -97,11 +95,9 @@ class GraphRun(Step):
     ) -> None:
         super().__init__(host, plan, options, parts, history, store, outer, namespace, cache=cache)
         self._given = given
-        self.expects: int | None = None
         self.turn: Turn | None = None
         self.begun: Callable[[], None] | None = None
         self._changes: Changes | None = None
-        self._meeting: Meeting | None = None
         self._held: tuple[str, list[str]] = ("", [])
         self._shown = False
         self._stops = None if history is None else history.stops
@@ -300,25 +296,6 @@ class GraphRun(Step):
         spare = started.answer if travels else started.answer or state.answer
         self.answers.give({**({} if travels else state.answers), **started.answers}, spare)
 
-    async def _find(self, history: History) -> Place:
-        """Where to go on; a thread that was left by another graph is brought to this one."""
-        place = await self._locate(history)
-        if not place.state.checkpoint or place.state.print == self.plan.print:
-            return place
-        from dashflow.engine.changed import Meeting  # graphs that never change need not load it
-
-        self._meeting = Meeting(self.plan, self.options.thread, self.namespace, place, recorded=history.diffs)
-        return self._meeting.place
-
-    async def _check(self, state: ThreadState, terms: Terms, *, fresh: bool) -> None:
-        """What was stored must keep the rules; a graph that is another one must know what waits there."""
-        if self.plan.rules is not None and state.checkpoint:
-            self.plan.rules.load(self.live.channels, None if terms.resumes else self._given)
-        if self._meeting is not None and terms.resumes:
-            self._meeting.check(self.live, state, fresh=fresh)
-            if not fresh and self._history is not None:
-                await self._meeting.look_inside(self, self._history, state)
-
     def _started(self, state: ThreadState, replays: bool) -> RunStarted:
         """The run's first event, to be completed: what it says whatever is accepted."""
         options, plan = self.options, self.plan
@@ -359,18 +336,6 @@ class GraphRun(Step):
             due = next_tasks(self.plan, live)
             state = adopt(state, self.checkpoint_id, due, lambda task: Scope(self, task))
         return state
-
-    async def _locate(self, history: History) -> Place:
-        replay, options = self.replay, self.options
-        checkpoint = options.checkpoint if self.outer is None else options.around.get(self.namespace)
-        if checkpoint is not None or replay is None:
-            place = await history.locate(checkpoint)
-            if self.expects is not None and place.end != self.expects:
-                raise VersionConflictError(self._named, self.expects, place.end)
-            return place
-        self.resuming = None  # it takes its input anew, so that what woke its nodes does so again
-        before = replay.checkpoint if replay.first_visit(self.namespace) else None
-        return await history.locate(None, before)
 
     def _terms(self, state: ThreadState, place: Place) -> tuple[Terms, bool]:
         """How the run begins; and whether it makes again what was done from an old checkpoint on."""
