@@ -47,19 +47,20 @@ def values_at_stake(plan: GraphPlan, state: ThreadState) -> Iterator[Obstacle]:
     if was is None:
         return
     fresh = [name for name in plan.channels if not is_control(name) and name not in was.channels]
-    for name, value in state.values.items():
+    for name in state.values:
         if is_control(name):
             continue
         if name not in plan.channels:
-            yield from _lost(plan, was, name, value, fresh)
+            yield from _lost(plan, was, name, fresh)
         else:
-            yield from _misfit(plan, was, name, value)
+            yield from _misfit(plan, was, name, state.values)
 
 
 def _other_waits(plan: GraphPlan, state: ThreadState) -> Iterator[Obstacle]:
     """Nodes that were woken and waited, or did not wait, for the end of the run, and now do otherwise."""
-    for name, value in state.values.items():
+    for name in state.values:
         if name in plan.channels and name.startswith((BRANCH_TO, JOIN)):
+            value = state.values[name]
             waits = type(plan.channels[name]) in (LastValueAfterFinish, NamedBarrierValueAfterFinish)
             if waits != _is_pair(value):
                 node = name.rpartition(":")[2]
@@ -76,9 +77,7 @@ def _is_pair(value: Any) -> bool:
     return isinstance(value, tuple | list) and len(value) == 2 and isinstance(value[1], bool)
 
 
-def _lost(
-    plan: GraphPlan, was: GraphFingerprint, name: str, value: Any, fresh: list[str]
-) -> Iterator[Obstacle]:
+def _lost(plan: GraphPlan, was: GraphFingerprint, name: str, fresh: list[str]) -> Iterator[Obstacle]:
     """A key that holds a value is gone; where one that may be the same under another name is new."""
     old = was.channels.get(name)
     for new in fresh:
@@ -94,11 +93,16 @@ def _lost(
             return
 
 
-def _misfit(plan: GraphPlan, was: GraphFingerprint, name: str, value: Any) -> Iterator[Obstacle]:
+def _misfit(
+    plan: GraphPlan, was: GraphFingerprint, name: str, values: Mapping[str, Any]
+) -> Iterator[Obstacle]:
     """A channel that is another one, and does not take what it holds."""
     channel, old = plan.channels[name], was.channels.get(name)
     now = shape_of(channel)
-    if old is None or old == now or _takes(channel, old, now, value):
+    if old is None or old == now:
+        return
+    value = values[name]
+    if _takes(channel, old, now, value):
         return
     before, after = (" ".join(filter(None, (s.kind, s.type, s.reducer))) for s in (old, now))
     yield Obstacle(
@@ -149,7 +153,10 @@ def nodes_at_stake(
 
 def _gone(plan: GraphPlan, state: ThreadState) -> Iterator[Obstacle]:
     """Nodes that were woken, and joins that wait."""
-    for name, value in state.values.items():
+    for name in state.values:
+        if not is_control(name):
+            continue
+        value = state.values[name]
         if name.startswith(BRANCH_TO):
             node = name.removeprefix(BRANCH_TO)
             seen = state.seen.get(node, {}).get(name, 0)

@@ -13,6 +13,8 @@ import msgspec
 from dashflow._util.reserved import BRANCH_TO, TASKS
 from dashflow.core.events import Moved
 from dashflow.core.fingerprint import JOIN
+from dashflow.core.kept import Values
+from dashflow.core.written import resolve
 from dashflow.types.commands import Send
 
 Writes = list[tuple[str, Any]]
@@ -83,13 +85,7 @@ def renamed(state: Any, event: Moved) -> Any:
     """The state (``dashflow.core.fold.ThreadState``) after a thread was moved."""
     to = Renaming(event.nodes, event.keys)
     dropped = set(event.dropped)
-    values = type(state.values)(
-        {
-            to.channel(name): to.value(name, value)
-            for name, value in state.values.items()
-            if name not in dropped
-        }
-    )
+    values = type(state.values)(_values(state.values, to, dropped))
     values.update(event.put)
     versions = {to.channel(name): number for name, number in state.versions.items() if name not in dropped}
     for name in event.put:
@@ -113,10 +109,24 @@ def renamed(state: Any, event: Moved) -> Any:
         names={to.task(key): to.node(name) for key, name in state.names.items()},
         deltas={to.channel(name): count for name, count in state.deltas.items() if name not in dropped},
         later={to.channel(name): value for name, value in state.later.items() if name not in dropped},
+        wrote={
+            key: [[to.channel(name), value] for name, value in resolve(writes, state.values)]
+            for key, writes in state.wrote.items()
+        },
         labels={to.channel(name): label for name, label in state.labels.items() if name not in dropped},
         options=_options(state.options, to),
         former=_former(state, to),
     )
+
+
+def _values(values: Any, to: Renaming, dropped: set[str]) -> dict[str, Any]:
+    """The values by their new names; what is kept stays kept."""
+    parts = values.parts() if isinstance(values, Values) else values.items()
+    return {
+        to.channel(name): to.value(name, values[name]) if name == TASKS or name.startswith(JOIN) else part
+        for name, part in parts
+        if name not in dropped
+    }
 
 
 def _former(state: Any, to: Renaming) -> dict[str, str]:

@@ -216,9 +216,9 @@ def _chained(one: Mapping[str, str], other: Mapping[str, str]) -> dict[str, str]
 def _nodes_in(state: ThreadState) -> set[str]:
     """Names of nodes that a thread speaks of."""
     found = {*state.seen, *state.names.values()}
-    for name, value in state.values.items():
-        if name == TASKS and isinstance(value, list | tuple):
-            found.update(one.node for one in value if isinstance(one, Send))
+    sent = state.values.get(TASKS)
+    if isinstance(sent, list | tuple):
+        found.update(one.node for one in sent if isinstance(one, Send))
     for name in state.versions:
         if name.startswith(BRANCH_TO):
             found.add(name.removeprefix(BRANCH_TO))

@@ -8,7 +8,7 @@ from dashflow.core.fold import ThreadState
 from dashflow.engine.changed import Meeting
 from dashflow.engine.history import History, Place
 from dashflow.engine.setting import Setting
-from dashflow.engine.state_api import live_of
+from dashflow.engine.sight import live_of
 from dashflow.errors import IncompatibleGraphError, StateValidationError
 from dashflow.types.fits import FitVerdict, ThreadFit
 
