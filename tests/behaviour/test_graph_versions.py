@@ -313,3 +313,18 @@ def test_asyncio_callers_are_migrated_and_refused_too():
         return await now.ainvoke(Command(resume="yes"), CONFIG)
 
     assert asyncio.run(run())["log"] == [["go", "yes", 1]]
+
+
+@pytest.mark.feature("NEW-04")
+def test_a_replay_begins_where_a_thread_was_brought_to_this_graph():
+    saver = InMemorySaver()
+    asking("ask", saver=saver, version="1").invoke({"n": 1}, CONFIG)
+    step = Migration(since="1", nodes={"ask": "go"}, upcasts={"n": str})
+    now = asking("go", Text, saver=saver, version="2", migrations=[step])
+    now.invoke(Command(resume="yes"), CONFIG)
+    now.invoke({"n": "2"}, CONFIG)
+    told = now.replay(CONFIG)
+    assert (told.verdict, told.status, told.divergence) == ("same", "paused", None)
+    assert told.unchecked == ("what it did at earlier versions of the graph, from which it was brought here",)
+    other = asking("went", Text, saver=saver, version="2")
+    assert other.replay(CONFIG).verdict == "diverged"
