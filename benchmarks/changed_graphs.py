@@ -47,7 +47,8 @@ def table() -> str:
     ]
     for row in ROWS:
         kind = row.outcome.removeprefix("refused: ")
-        mine = "goes on" if ours[row.name] == "right" else f"refused ({kind})"
+        refused = "" if ours[row.name] == "right" else f"refused ({kind})"
+        mine = refused or ("goes on" if row.outcome == "continues" else row.outcome)
         declared = "migrated" if row.declared is not None else ""
         lines.append(f"| {row.name} | {mine} | {declared} | {_told(theirs[row.name])} |")
     silent = sum(one.startswith("silently") for one in theirs.values())

@@ -10,6 +10,7 @@ import json
 import operator
 import sys
 import traceback
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -29,6 +30,7 @@ from tests.behaviour.changing import (
     around,
     ask_then_pay,
     asks,
+    asks_twice,
     build,
     chain,
     failing,
@@ -77,7 +79,7 @@ class Row:
         before: Builds the graph that it began with.
         after: Builds the graph that goes on.
         right: The keys that the thread's values must have at its end, as someone who wrote both graphs means.
-        outcome: What DashFlow does: ``continues``, or ``refused`` and why.
+        outcome: What DashFlow does: ``continues``, ``asks anew``, or ``refused`` and why.
         declared: What to give ``compile`` so that it continues; a function of ``Migration``.
         given: The input.
         options: For the first ``compile``.
@@ -415,6 +417,14 @@ ROWS = [
         "refused: node",
     ),
     Row(
+        "another question is put before the one that waits",
+        "asks",
+        ask_then_pay,
+        lambda g: ask_then_pay(g, ask=asks_twice(g)),
+        {"log": ["collect"]},
+        "asks anew",
+    ),
+    Row(
         "the waiting node is to run last from now on",
         "asks",
         ask_then_pay,
@@ -460,7 +470,8 @@ def outcomes(name: str) -> dict[str, str]:
         saver = g.InMemorySaver()
         first_part(g, row, saver)
         try:
-            values = second_part(g, row, saver)
+            with warnings.catch_warnings(action="ignore"):
+                values = second_part(g, row, saver)
         except Exception as error:
             where = traceback.extract_tb(error.__traceback__)[-1].name
             found[row.name] = f"raises {type(error).__name__}" + (" in a node" if where == "<lambda>" else "")

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from dashflow.core.bindings import root_name
 from dashflow.core.events import CheckpointImported, ValuesImported, WritesImported
 
 
@@ -34,6 +35,7 @@ def checkpoint_imported(state: Any, event: CheckpointImported, version: int, at:
         labels=told.labels,
         layout=told.layout,
         loose=state.loose,
+        root=root_name(version, at),
     )
 
 
