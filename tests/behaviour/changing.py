@@ -22,10 +22,9 @@ def asks(g: Any, name: str, question: str = "Pay?", **writes: Any) -> Callable[[
     return lambda state: {"log": [f"{name}: {g.interrupt(question)}"], **writes}
 
 
-def asks_twice(g: Any) -> Callable[[Any], dict[str, Any]]:
+def asks_else(g: Any) -> Callable[[Any], dict[str, Any]]:
     def asks(state: Any) -> dict[str, Any]:
-        first = g.interrupt("Delete everything?")
-        return {"log": [f"deleted: {first}", f"ask: {g.interrupt('Pay?')}"]}
+        return {"log": [f"deleted: {g.interrupt('Delete everything?')}"]}
 
     return asks
 

@@ -305,11 +305,14 @@ def _run_started(state: ThreadState, event: RunStarted, version: int, at: int) -
         errors=state.handled,
         replay=event.replay,
         parents=event.parents,
-        print=event.print,
-        shape=event.shape or (state.shape if event.print == state.print else ""),
-        release=event.release,
-        pinned=event.pinned,
+        **_graph_of(state, event),
     )
+
+
+def _graph_of(state: ThreadState, event: RunStarted) -> dict[str, Any]:
+    """Fields of a state that say which graph runs."""
+    shape = event.shape or (state.shape if event.print == state.print else "")
+    return {"print": event.print, "shape": shape, "release": event.release, "pinned": event.pinned}
 
 
 def wrote_of(state: ThreadState) -> dict[str, list[tuple[str, Any]]]:
