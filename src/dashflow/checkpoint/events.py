@@ -18,7 +18,6 @@ from dashflow.core.events import (
     RunStarted,
     StateEdited,
     StepCompleted,
-    schema_of,
 )
 from dashflow.errors import CorruptEventError, ValueCodecError
 from dashflow.log.base import NewEvent, Record
@@ -38,7 +37,7 @@ UPCASTS: Final[dict[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]]
 did not change there. Events are never edited: they are brought up to date whenever they are read."""
 
 _NUMBERED = (RunStarted, StateEdited)
-"""Events whose schema number depends on what they say."""
+"""Events that have a newer schema number when they move a thread to another graph, or pin its run."""
 
 _FIELDS: dict[type, tuple[tuple[str, Any], ...]] = {}
 """Names and defaults of the fields of our own structs met so far."""
@@ -97,6 +96,8 @@ def to_new(
     Raises:
         ValueCodecError: A value in it cannot be stored; the message names its key's path.
     """
+    told: Any = event
+    newer = type(event) in _NUMBERED and (told.moved is not None or told.pinned)
     data = encode(_told(event))
     blobs: dict[bytes, bytes] = {}
     if len(data) >= LEAST:
@@ -106,7 +107,7 @@ def to_new(
         data=data,
         event_id=event_id,
         at=at,
-        schema=schema_of(event) if type(event) in _NUMBERED else SCHEMA,
+        schema=NEWEST if newer else SCHEMA,
         correlation_id=run,
         causation_id=causation,
         fingerprint=fingerprint,

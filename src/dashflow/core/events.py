@@ -275,6 +275,7 @@ class StateEdited(msgspec.Struct, frozen=True, omit_defaults=True):
     """
 
     type: ClassVar[str] = "StateEdited"
+    pinned: ClassVar[bool] = False
     base: int
     step: int
     source: str
@@ -481,10 +482,3 @@ SCHEMA = 1
 NEWEST = 2
 """That of payloads which programs that only know ``SCHEMA`` would misunderstand, so that they refuse them:
 events that move a thread to another version of its graph, or pin it to one."""
-
-
-def schema_of(event: msgspec.Struct) -> int:
-    """The number that an event's payload needs."""
-    if not isinstance(event, RunStarted | StateEdited):
-        return SCHEMA
-    return NEWEST if event.moved is not None or getattr(event, "pinned", False) else SCHEMA

@@ -124,11 +124,14 @@ class GraphPlan:
 
     Attributes:
         recorded: The name as events have it: "" when it was given none.
+        shape: The graph's shape as text, see ``dashflow.core.fingerprint``.
+        print: Digest of that.
     """
 
+    shape: str
+    print: str
+
     __slots__ = (
-        "_print",
-        "_shape",
         "channels",
         "consuming",
         "delta_channels",
@@ -140,10 +143,12 @@ class GraphPlan:
         "name",
         "nodes",
         "output",
+        "print",
         "recorded",
         "release",
         "resources",
         "rules",
+        "shape",
         "stream",
         "told",
         "triggered_by",
@@ -171,7 +176,6 @@ class GraphPlan:
         self.name = name
         self.release = release
         self.rules = rules
-        self._print = self._shape = ""
         self.recorded = "" if name == UNNAMED else name
         self.nodes = dict(nodes)
         self.channels = dict(channels)
@@ -210,23 +214,15 @@ class GraphPlan:
             if type(c) is BinaryOperatorAggregate and any(c.operator is r for r in pure_reducers)
         )
 
-    @property
-    def print(self) -> str:
-        """Digest of the graph's shape, see ``dashflow.core.fingerprint``; made when it is first asked for."""
-        if not self._print:
-            from dashflow.core.fingerprint import digest_of
+    def __getattr__(self, name: str) -> Any:
+        """Make the shape and its digest when they are first asked for."""
+        if name not in ("print", "shape"):
+            raise AttributeError(name)
+        from dashflow.core.fingerprint import digest_of, fingerprint_of
 
-            self._print = digest_of(self.shape)
-        return self._print
-
-    @property
-    def shape(self) -> str:
-        """The graph's shape as text."""
-        if not self._shape:
-            from dashflow.core.fingerprint import fingerprint_of
-
-            self._shape = fingerprint_of(self).text
-        return self._shape
+        self.shape = fingerprint_of(self).text
+        self.print = digest_of(self.shape)
+        return getattr(self, name)
 
     def input_writes(self, given: Any) -> list[tuple[str, Any]]:
         """The writes that an input comes to; keys that are no input channel are left out.

@@ -30,7 +30,16 @@ class Arriving(Step):
 
     async def _find(self, history: History) -> Place:
         """Where to go on; a thread that was left by another graph is brought to this one."""
-        place = await self._locate(history)
+        replay, options = self.replay, self.options
+        checkpoint = options.checkpoint if self.outer is None else options.around.get(self.namespace)
+        if checkpoint is not None or replay is None:
+            place = await history.locate(checkpoint)
+            if self.expects is not None and place.end != self.expects:
+                raise VersionConflictError(self._named, self.expects, place.end)
+        else:
+            self.resuming = None  # it takes its input anew, so that what woke its nodes does so again
+            before = replay.checkpoint if replay.first_visit(self.namespace) else None
+            place = await history.locate(None, before)
         if not place.state.checkpoint or place.state.print == self.plan.print:
             return place
         from dashflow.engine.changed import Meeting  # graphs that never change need not load it
@@ -46,15 +55,3 @@ class Arriving(Step):
             self._meeting.check(self.live, state, fresh=fresh)
             if not fresh and self._history is not None:
                 await self._meeting.look_inside(self, self._history, state)
-
-    async def _locate(self, history: History) -> Place:
-        replay, options = self.replay, self.options
-        checkpoint = options.checkpoint if self.outer is None else options.around.get(self.namespace)
-        if checkpoint is not None or replay is None:
-            place = await history.locate(checkpoint)
-            if self.expects is not None and place.end != self.expects:
-                raise VersionConflictError(self._named, self.expects, place.end)
-            return place
-        self.resuming = None  # it takes its input anew, so that what woke its nodes does so again
-        before = replay.checkpoint if replay.first_visit(self.namespace) else None
-        return await history.locate(None, before)
