@@ -22,6 +22,7 @@ from dashflow.core.events import (
     CheckpointImported,
     CheckpointsForgotten,
     Event,
+    EventSetAside,
     HistoryForgotten,
     Moved,
     Question,
@@ -458,6 +459,10 @@ def _history_forgotten(state: ThreadState, event: HistoryForgotten, version: int
     return replace(state, version=version)
 
 
+def _event_set_aside(state: ThreadState, event: EventSetAside, version: int, at: int) -> ThreadState:
+    return replace(state, version=version)
+
+
 _TABLE: dict[type[Event], Callable[[ThreadState, Any, int, int], ThreadState]] = {
     RunStarted: _run_started,
     StepCompleted: _step_completed,
@@ -476,6 +481,7 @@ _TABLE: dict[type[Event], Callable[[ThreadState, Any, int, int], ThreadState]] =
     WritesImported: writes_imported,
     CheckpointsForgotten: _checkpoints_forgotten,
     HistoryForgotten: _history_forgotten,
+    EventSetAside: _event_set_aside,
 }
 
 
