@@ -16,6 +16,7 @@ from dashflow.cli.moving_commands import COMMANDS as MOVING
 from dashflow.cli.options import common_options, settings_of
 from dashflow.cli.replay_commands import replay
 from dashflow.cli.retention_commands import delete, prune
+from dashflow.cli.schema_commands import schema_group
 
 SHELLS = ("bash", "zsh", "fish")
 
@@ -427,6 +428,7 @@ COMMANDS: tuple[click.Command, ...] = (
     delete,
     branch,
     replay,
+    schema_group,
     batch_group,
     *MOVING,
     doctor,

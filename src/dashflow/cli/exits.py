@@ -78,6 +78,8 @@ def exit_of(error: BaseException) -> Exit:
         (errors.LogError, Exit.LOG),
         (errors.UsageError, Exit.USAGE),
         (errors.PlanError, Exit.FAILED),
+        (errors.IncompatibleGraphError, Exit.USAGE),
+        (errors.StateValidationError, Exit.USAGE),
     )
     for kind, code in by_error:
         if isinstance(error, kind):

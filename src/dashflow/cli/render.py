@@ -96,6 +96,10 @@ def _renderer(kind: type) -> Callable[[Any, str, bool], RenderableType]:
 
     if kind is ReplayView:
         return lambda view, form, unicode: Text("\n".join(lines_of(view)))
+    from dashflow.cli.schema_views import FitView, fit_lines
+
+    if kind is FitView:
+        return lambda view, form, unicode: Text("\n".join(fit_lines(view)))
     from dashflow.cli.doctor_views import DoctorView, lines
 
     if kind is DoctorView:

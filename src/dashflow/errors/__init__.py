@@ -6,6 +6,8 @@ Imports nothing of DashFlow, except that the deprecated ``NodeInterrupt`` is fou
 
     Exception
     ├── DashFlowError                     code, message, data
+    │   ├── IncompatibleGraphError        a thread cannot go on with this version of its graph
+    │   ├── StateValidationError          (a ValueError) a value of the state breaks a rule of its schema
     │   ├── UsageError                    the caller asked for something that cannot be
     │   │   ├── EmptyGoalError            a goal without words
     │   │   ├── WorkspaceError            folder missing, unreadable or without anything to look at
@@ -157,6 +159,11 @@ from dashflow.errors.plans import (
     PlanError,
     UnknownDependencyError,
 )
+from dashflow.errors.schemas import (
+    IncompatibleGraphError,
+    Obstacle,
+    StateValidationError,
+)
 from dashflow.errors.usage import (
     AliasInstallError,
     AliasMissingError,
@@ -214,6 +221,7 @@ __all__ = (
     "GraphInterrupt",
     "GraphRecursionError",
     "ImportStoppedError",
+    "IncompatibleGraphError",
     "InterruptExpiredError",
     "InvalidUpdateError",
     "ItemFailedError",
@@ -233,6 +241,7 @@ __all__ = (
     "NotAnExportError",
     "NotEntitledError",
     "NotLangGraphError",
+    "Obstacle",
     "OwnershipConflictError",
     "ParentCommand",
     "PlanAnswerError",
@@ -240,6 +249,7 @@ __all__ = (
     "PlanError",
     "RunStateError",
     "StaleApprovalError",
+    "StateValidationError",
     "StepError",
     "StorageUnavailableError",
     "StructuredOutputError",

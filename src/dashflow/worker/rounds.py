@@ -5,7 +5,7 @@ Awaits the host port only. Which run may be taken over is decided by the log: wh
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import aclosing, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -17,6 +17,7 @@ from dashflow.engine.recovery import Orphan, Recovery, Stray
 from dashflow.errors import (
     FencedError,
     GraphDrained,
+    IncompatibleGraphError,
     LogClosedError,
     LogError,
     OwnershipConflictError,
@@ -25,6 +26,7 @@ from dashflow.errors import (
 from dashflow.pregel.takeover import adopt, answer, take_over
 from dashflow.runtime import RunControl
 from dashflow.worker.report import Report, What
+from dashflow.worker.versions import Versions
 
 if TYPE_CHECKING:
     from dashflow.worker.approvals import ApprovalCare, Decided
@@ -44,7 +46,7 @@ class Rounds:
     Args:
         host: The world.
         recovery: The log's orphans.
-        graphs: The graphs it has, by name.
+        graphs: The graphs it has.
         context: Handed to nodes as ``runtime.context``.
         concurrency: How many runs it works on at a time.
         every: Seconds between two looks.
@@ -57,7 +59,7 @@ class Rounds:
         self,
         host: Host,
         recovery: Recovery,
-        graphs: Mapping[str, Any],
+        graphs: Versions,
         *,
         context: Any,
         concurrency: int,
@@ -77,6 +79,7 @@ class Rounds:
         self._controls: dict[str, RunControl] = {}
         self._busy: set[str] = set()
         self._left: set[tuple[str, object]] = set()
+        self._refused: set[tuple[str, object]] = set()
         self._stopping = False
         self.crew: Crew = host.crew(concurrency, attentive=True)
 
@@ -182,13 +185,16 @@ class Rounds:
             verdict = await self._recovery.verdict(orphan)
             if verdict == "release":
                 await self._recovery.release(orphan)
-            elif (state.graph or UNNAMED) not in self._graphs:
-                self._leave_alone(report, state.version)
+            elif (graph := self._graphs.for_thread(state)) is None:
+                self._leave_alone(report, state.version, state.release if state.pinned else "")
+            elif (orphan.thread, state.version) in self._refused:
+                return
             elif verdict == "bury":
                 letter = await self._recovery.bury(orphan)
                 self._tell(report("dead letter", text=letter.reason))
             else:
-                self._begin(key, partial(self._one, orphan.thread, partial(take_over, orphan=orphan), report))
+                work = partial(take_over, graph, self._host, orphan)
+                self._begin(key, partial(self._one, orphan.thread, work, report, state.version))
         except _FASTER:
             return  # another worker had the same idea
 
@@ -197,8 +203,12 @@ class Rounds:
         queued = stray.queued
         report = partial(Report, kind="graph", name=stray.thread, run=queued.run, graph=queued.graph)
         if (queued.graph or UNNAMED) in self._graphs:
-            work = partial(self._one, stray.thread, partial(adopt, stray=stray), report)
-            self._begin(f"graph {stray.thread}", work)
+            graph = self._graphs.present(queued.graph or UNNAMED)
+            if (stray.thread, queued.ticket) not in self._refused:
+                work = partial(adopt, graph, self._host, stray)
+                self._begin(
+                    f"graph {stray.thread}", partial(self._one, stray.thread, work, report, queued.ticket)
+                )
         else:
             self._leave_alone(report, queued.ticket)
 
@@ -206,20 +216,22 @@ class Rounds:
         """Go on with a run that waited for approvals, if its graph is here."""
         state = decided.state
         report = partial(Report, kind="graph", name=decided.thread, run=state.run, graph=state.graph)
-        if (state.graph or UNNAMED) in self._graphs:
-            go_on = partial(answer, thread=decided.thread, state=state, answers=decided.answers)
-            work = partial(self._one, decided.thread, go_on, report, word="answered")
+        graph = self._graphs.for_thread(state)
+        if graph is None:
+            self._leave_alone(report, state.version, state.release if state.pinned else "")
+        elif (decided.thread, state.version) not in self._refused:
+            go_on = partial(answer, graph, self._host, decided.thread, state, decided.answers)
+            work = partial(self._one, decided.thread, go_on, report, state.version, word="answered")
             self._begin(f"graph {decided.thread}", work)
-        else:
-            self._leave_alone(report, state.version)
 
-    def _leave_alone(self, report: partial[Report], what: object) -> None:
-        """Tell once of something that has no graph here."""
+    def _leave_alone(self, report: partial[Report], what: object, pinned: str = "") -> None:
+        """Tell once of something that has no graph here, or not the version that it is pinned to."""
         told = report("left")
         if (told.name, what) not in self._left:
             self._left.add((told.name, what))
             wanted = repr(told.graph) if told.graph else "without a name"
-            self._tell(report("left", text=f"no graph {wanted} here"))
+            which = f" of version {pinned!r}, to which the run is pinned," if pinned else ""
+            self._tell(report("left", text=f"no graph {wanted}{which} here"))
 
     def _begin(self, key: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         if self._host.asynchronous:
@@ -235,16 +247,19 @@ class Rounds:
     # -- working --------------------------------------------------------------------------------
 
     async def _one(
-        self, thread: str, go_on: Callable[..., Any], report: partial[Report], word: What = "taken over"
+        self,
+        thread: str,
+        go_on: Callable[..., Any],
+        report: partial[Report],
+        at: object,
+        word: What = "taken over",
     ) -> None:
-        """Work on one run to its end, its pause or its failure."""
+        """Work on one run to its end, its pause or its failure; ``at`` is where its thread is."""
         if self._stopping:
             return
         control = self._controls[thread] = RunControl()
         try:
             run = go_on(
-                self._graphs[report("taken over").graph or UNNAMED],
-                self._host,
                 context=self._context,
                 control=control,
                 begun=lambda: self._tell(report(word)),
@@ -255,6 +270,9 @@ class Rounds:
                 self._tell(report("lost", text=str(error)))
         except LogError as error:
             self._tell(report("trouble", text=str(error)))
+        except IncompatibleGraphError as error:  # a process with another version goes on with it
+            self._refused.add((thread, at))
+            self._tell(report("left", text=str(error)))
         except Exception as error:
             self._tell(report("failed", text=f"{type(error).__name__}: {error}"))
         finally:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Self
 
 from dashflow._util.drive import drive
 from dashflow.checkpoint.saver import LogSaver
-from dashflow.core.plan import UNNAMED
 from dashflow.engine.ports import Host
 from dashflow.engine.recovery import MAX_ATTEMPTS, Recovery
 from dashflow.errors import UsageError
@@ -17,6 +16,7 @@ from dashflow.hosts.sync import SyncHost
 from dashflow.pregel.main import Pregel
 from dashflow.worker.report import Report
 from dashflow.worker.rounds import Rounds
+from dashflow.worker.versions import Versions
 
 if TYPE_CHECKING:
     import asyncio
@@ -34,7 +34,9 @@ class Worker:
     stopped.
 
     Args:
-        graphs: The graphs whose runs it takes; each needs a name of its own (``compile(name=...)``).
+        graphs: The graphs whose runs it takes; each needs a name of its own (``compile(name=...)``), or is
+            another version of one (``compile(name=..., version=...)``), the present one last: a thread goes
+            on with the version that it ran on, if that is here.
         saver: Where the threads are: one of DashFlow's savers, or an event log. None: the graphs' own saver.
         concurrency: How many runs it works on at a time.
         every: Seconds between two looks at the log.
@@ -48,7 +50,7 @@ class Worker:
             ``dashflow.worker``.
 
     Raises:
-        UsageError: No graph and no plans, two graphs of one name, or no log to look at.
+        UsageError: No graph and no plans, two graphs of one name and version, or no log to look at.
     """
 
     def __init__(
@@ -71,7 +73,7 @@ class Worker:
             if number < 1:
                 raise UsageError(f"{what} must be at least 1, not {number}.")
         self.saver = _saver(saver, listed)
-        self.graphs = _named([graph.with_checkpointer(self.saver) for graph in listed])
+        self.graphs = Versions([graph.with_checkpointer(self.saver) for graph in listed])
         self._settings = {"context": context, "concurrency": concurrency, "every": every}
         self._max_attempts = max_attempts
         self._plans = plans
@@ -201,17 +203,6 @@ def _saver(given: Any, graphs: Sequence[Graph]) -> LogSaver:
             "of other savers go on when they are called again."
         )
     return saver  # type: ignore[no-any-return]  # its own class says so
-
-
-def _named(graphs: Sequence[Graph]) -> dict[str, Graph]:
-    """Graphs by their names."""
-    named: dict[str, Graph] = {}
-    for graph in graphs:
-        if graph.name in named:
-            what = "without a name" if graph.name == UNNAMED else f"named {graph.name!r}"
-            raise UsageError(f"Two graphs {what}: give each one its own, compile(name=...).")
-        named[graph.name] = graph
-    return named
 
 
 def _log(report: Report) -> None:
