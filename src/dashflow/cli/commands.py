@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import click
 
+from dashflow.cli.approval_commands import approvals_group
 from dashflow.cli.batch_commands import batch_group
 from dashflow.cli.breakpoint_commands import breakpoint_group
 from dashflow.cli.completion import complete_graph_thread, complete_run, complete_thread, script
@@ -15,6 +16,7 @@ from dashflow.cli.moving_commands import COMMANDS as MOVING
 from dashflow.cli.options import common_options, settings_of
 from dashflow.cli.replay_commands import replay
 from dashflow.cli.retention_commands import delete, prune
+from dashflow.cli.schema_commands import schema_group
 
 SHELLS = ("bash", "zsh", "fish")
 
@@ -420,11 +422,13 @@ COMMANDS: tuple[click.Command, ...] = (
     worker,
     deadletters,
     requeue,
+    approvals_group,
     breakpoint_group,
     prune,
     delete,
     branch,
     replay,
+    schema_group,
     batch_group,
     *MOVING,
     doctor,

@@ -38,6 +38,7 @@ _WIDE = 10_000
 """Columns where no terminal bounds them: a pipe gets whole lines, so that grep finds what it looks for."""
 
 _HEIGHT = 25
+_SHOWN = 5
 
 _WORK = {"finished": "green", "failed": "red", "dead letter": "red", "left": "yellow", "trouble": "yellow"}
 """Colours of what a worker tells."""
@@ -87,10 +88,18 @@ def _renderer(kind: type) -> Callable[[Any, str, bool], RenderableType]:
 
     if kind in RENDERERS:
         return RENDERERS[kind]
+    from dashflow.cli.approval_render import RENDERERS as OF_APPROVALS
+
+    if kind in OF_APPROVALS:
+        return OF_APPROVALS[kind]
     from dashflow.cli.replay_views import ReplayView, lines_of
 
     if kind is ReplayView:
         return lambda view, form, unicode: Text("\n".join(lines_of(view)))
+    from dashflow.cli.schema_views import FitView, fit_lines
+
+    if kind is FitView:
+        return lambda view, form, unicode: Text("\n".join(fit_lines(view)))
     from dashflow.cli.doctor_views import DoctorView, lines
 
     if kind is DoctorView:
@@ -151,6 +160,7 @@ def _summary(view: RunView, unicode: bool) -> Iterator[RenderableType]:
     yield headline(view, unicode)
     yield from _problems(view, unicode)
     yield from _questions(view)
+    yield from _approvals(view)
     facts = _facts()
     if view.findings is not None:
         total = sum(view.findings.values())
@@ -196,6 +206,15 @@ def _questions(view: RunView) -> Iterator[RenderableType]:
         yield _indented(Text.assemble((f"{question.task}  ", "dim"), plain(question.text, "bold")))
 
 
+def _approvals(view: RunView) -> Iterator[RenderableType]:
+    for held in view.approvals[:_SHOWN]:
+        yield _indented(
+            Text.assemble((f"{held.task}  ", "dim"), plain(f"waits for approval {held.approval}"))
+        )
+    if len(view.approvals) > _SHOWN:
+        yield _indented(plain(f"and {len(view.approvals) - _SHOWN} more wait for approvals", "dim"))
+
+
 def _indented(text: Text) -> RenderableType:
     from rich.padding import Padding
 
@@ -220,7 +239,7 @@ def _run_tree(view: RunView, unicode: bool) -> RenderableType:
     parts: list[RenderableType] = [tree, Text(), headline(view, unicode)]
     parts += _problems(view, unicode)
     parts += [_indented(plain(f"note: {note}", "dim")) for note in view.notes]
-    parts += [*_questions(view), Text(), _where(view)]
+    parts += [*_questions(view), *_approvals(view), Text(), _where(view)]
     return Group(*parts)
 
 

@@ -56,6 +56,24 @@ Ran = str | list[Any]
 """A task that ran: its node's name when its trigger is ``branch:to:<name>``, else [name, [triggers]]."""
 
 
+class Moved(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A thread was brought to another version of its graph, as that graph's migrations say.
+
+    Attributes:
+        nodes: New names of nodes, by their old ones.
+        keys: New names of keys of the state, by their old ones.
+        dropped: Keys, by their old names, that hold nothing any more.
+        put: Keys, by their new names, and the value that they have now.
+        since: Version of the graph that the thread was at; "" for none.
+    """
+
+    nodes: dict[str, str] = {}
+    keys: dict[str, str] = {}
+    dropped: list[str] = []
+    put: dict[str, Any] = {}
+    since: str = ""
+
+
 class RunStarted(msgspec.Struct, frozen=True, omit_defaults=True):
     """A run was accepted: with an input (a checkpoint of its own), as an answer, or to go on.
 
@@ -81,6 +99,11 @@ class RunStarted(msgspec.Struct, frozen=True, omit_defaults=True):
         ticket: Id of the input in the thread's inbox; "" when it did not wait there.
         options: What the caller asked for and the graph does not say by itself: ``before`` and ``after``
             (breakpoints), ``limit`` (of steps), ``concurrency``.
+        print: Digest of the shape of the graph that runs, see ``dashflow.core.fingerprint``.
+        shape: That shape as text, where the thread's last run had another one.
+        release: The author's name for that version of the graph.
+        pinned: Whether the run goes on with that version only.
+        moved: How the thread was brought to that version; comes before everything else that the event says.
     """
 
     type: ClassVar[str] = "RunStarted"
@@ -103,6 +126,11 @@ class RunStarted(msgspec.Struct, frozen=True, omit_defaults=True):
     attempt: int = 0
     ticket: str = ""
     options: dict[str, Any] = {}
+    print: str = ""
+    shape: str = ""
+    release: str = ""
+    pinned: bool = False
+    moved: Moved | None = None
 
 
 class StepCompleted(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -243,9 +271,11 @@ class StateEdited(msgspec.Struct, frozen=True, omit_defaults=True):
         deltas: As in ``RunStarted``.
         merged: What was merged into the thread, for ``source`` "merge": [thread, version of its stream, id of
             its checkpoint].
+        print, shape, release, moved: As in ``RunStarted``, where the thread was brought to another graph.
     """
 
     type: ClassVar[str] = "StateEdited"
+    pinned: ClassVar[bool] = False
     base: int
     step: int
     source: str
@@ -258,6 +288,10 @@ class StateEdited(msgspec.Struct, frozen=True, omit_defaults=True):
     parents: dict[str, str] = {}
     deltas: dict[str, int] = {}
     merged: list[Any] = []
+    print: str = ""
+    shape: str = ""
+    release: str = ""
+    moved: Moved | None = None
 
 
 class BranchStarted(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -462,4 +496,7 @@ IMPORTS = frozenset(
 )
 """Types that savers record, not runs."""
 SCHEMA = 1
-"""Schema number of all these payloads."""
+"""Schema number of these payloads."""
+NEWEST = 2
+"""That of payloads which programs that only know ``SCHEMA`` would misunderstand, so that they refuse them:
+events that move a thread to another version of its graph, or pin it to one."""

@@ -24,6 +24,7 @@ from dashflow.core.events import (
     Event,
     EventSetAside,
     HistoryForgotten,
+    Moved,
     Question,
     Ran,
     RunDeadLettered,
@@ -40,8 +41,9 @@ from dashflow.core.events import (
     ValuesImported,
     WritesImported,
 )
+from dashflow.core.importing import checkpoint_imported, values_imported, writes_imported
 from dashflow.core.kept import Kept, Owned, Values
-from dashflow.core.written import Told, resolve
+from dashflow.core.written import Told, told_fields, values_told, wrote_of
 
 
 class ThreadState(msgspec.Struct, frozen=True):
@@ -89,6 +91,12 @@ class ThreadState(msgspec.Struct, frozen=True):
         later: Delta channels' values at the next checkpoint, where nothing else tells them: for who looks.
         home: In a branch, the stream in which the checkpoint was made; "" when that is the branch itself.
         parent_home: The same of the checkpoint before it.
+        print: Digest of the shape of the graph that ran last; "" where nothing tells.
+        shape: That shape.
+        release: The version of it.
+        pinned: Whether the last run goes on with that version only.
+        former: Names of nodes and channels that are other ones since the present checkpoint, and what they
+            were there: ids of tasks are made of these.
         root: Names the input, fork or edit that led here, by the place of its checkpoint; "" in states that
             older programs snapshotted.
     """
@@ -132,6 +140,11 @@ class ThreadState(msgspec.Struct, frozen=True):
     later: dict[str, Any] = {}
     home: str = ""
     parent_home: str = ""
+    print: str = ""
+    shape: str = ""
+    release: str = ""
+    pinned: bool = False
+    former: dict[str, str] = {}
     root: str = ""
 
 
@@ -152,9 +165,9 @@ def _advance(state: ThreadState, change: Change, ran: list[Ran], **fields: Any) 
     """The next checkpoint: seen versions, then the changed channels with one new version."""
     seen = state.seen
     if ran:
-        if type(state.values) is not Owned:
-            seen = {name: dict(known) for name, known in seen.items()}
-        see(seen, state.versions, ran)
+        owned = type(state.values) is Owned
+        seen = seen if owned else dict(seen)
+        see(seen, state.versions, ran, owned=owned)
     values, versions = _alter(state, change)
     if state.done or state.questions or state.answers or state.answer or state.errors or state.names:
         state = replace(
@@ -164,6 +177,8 @@ def _advance(state: ThreadState, change: Change, ran: list[Ran], **fields: Any) 
         state = replace(state, id="", parent_id=state.id, loose={}, layout=4)
     if state.home or state.parent_home:
         state = replace(state, home="", parent_home=state.home)
+    if state.former:
+        state = replace(state, former={})
     return replace(
         state,
         values=values,
@@ -180,13 +195,15 @@ def _advance(state: ThreadState, change: Change, ran: list[Ran], **fields: Any) 
 _UNTOLD: dict[str, Any] = {"wrote": {}, "wrote_names": {}}
 
 
-def see(seen: dict[str, dict[str, int]], versions: Mapping[str, int], ran: Sequence[Ran]) -> None:
-    """Let tasks that ran have seen what woke them."""
+def see(
+    seen: dict[str, dict[str, int]], versions: Mapping[str, int], ran: Sequence[Ran], *, owned: bool
+) -> None:
+    """Let tasks that ran have seen what woke them; ``owned``: nobody else has the dicts in ``seen``."""
     for one in ran:
         name, triggers = _triggers(one)
         known = seen.get(name)
-        if known is None:
-            known = seen[name] = {}
+        if known is None or not owned:
+            known = seen[name] = {**known} if known else {}
         for trigger in triggers:
             if trigger in versions:
                 known[trigger] = versions[trigger]
@@ -227,14 +244,26 @@ def _counted(state: ThreadState, change: Change, writes: Iterable[list[tuple[str
     return replace(state, deltas=counted(state.deltas, changed, replaced, once=once))
 
 
+def move(state: ThreadState, event: Moved) -> ThreadState:
+    """The thread at another version of its graph: names, values, and what the old names were."""
+    from dashflow.core.moving import renamed  # threads that never moved need not load it
+
+    moved: ThreadState = renamed(state, event)
+    return moved
+
+
 def _run_started(state: ThreadState, event: RunStarted, version: int, at: int) -> ThreadState:
+    if event.moved is not None:
+        state = move(state, event.moved)
     if event.deltas or state.deltas:
         state = replace(state, deltas=joined(state.deltas, event.deltas), durability=event.durability)
     if event.change is not None and event.kind in ("resume", "continue"):
-        wrote = {key: [list(write) for write in writes] for key, writes in wrote_of(state).items()}
+        if state.wrote:  # told by what channels hold, which they do not from now on
+            wrote = {key: [list(write) for write in writes] for key, writes in wrote_of(state).items()}
+            state = replace(state, wrote=wrote)
         values, versions = _alter(state, event.change)
         bound = loosened(state.bound, event.answers)
-        state = replace(state, values=values, versions=versions, wrote=wrote, bound=bound)
+        state = replace(state, values=values, versions=versions, bound=bound)
     elif event.change is not None:
         state = _advance(
             state,
@@ -281,22 +310,14 @@ def _run_started(state: ThreadState, event: RunStarted, version: int, at: int) -
         errors=state.handled,
         replay=event.replay,
         parents=event.parents,
+        **_graph_of(state, event),
     )
 
 
-def wrote_of(state: ThreadState) -> dict[str, list[tuple[str, Any]]]:
-    """What tasks of the step before a state's checkpoint wrote, by task key: (channel, value)."""
-    return {key: resolve(writes, state.values) for key, writes in state.wrote.items()}
-
-
-def _told(wrote: list[list[Any]]) -> dict[str, Any]:
-    """Fields of a state that say what tasks wrote to get there."""
-    if not wrote:
-        return {}
-    return {
-        "wrote": {key: writes for key, _, writes in wrote},
-        "wrote_names": {key: name or key for key, name, _ in wrote},
-    }
+def _graph_of(state: ThreadState, event: RunStarted) -> dict[str, Any]:
+    """Fields of a state that say which graph runs."""
+    shape = event.shape or (state.shape if event.print == state.print else "")
+    return {"print": event.print, "shape": shape, "release": event.release, "pinned": event.pinned}
 
 
 def _step_completed(state: ThreadState, event: StepCompleted, version: int, at: int) -> ThreadState:
@@ -312,14 +333,18 @@ def _step_completed(state: ThreadState, event: StepCompleted, version: int, at: 
         at=at,
         step=event.step,
         source="loop",
-        **_told([event.wrote] if event.wrote else []),
+        **told_fields([event.wrote] if event.wrote else []),
     )
     if state.deltas:
-        state = _counted(state, event.change, [*done.values(), *wrote_of(state).values()])
+        state = _counted(state, event.change, [*done.values(), *values_told(state)])
     return state
 
 
 def _state_edited(state: ThreadState, event: StateEdited, version: int, at: int) -> ThreadState:
+    if event.moved is not None:
+        state = move(state, event.moved)
+    if event.print:
+        state = replace(state, print=event.print, shape=event.shape, release=event.release)
     if event.deltas or state.deltas:
         state = replace(state, deltas=joined(state.deltas, event.deltas))
     fresh = not state.checkpoint
@@ -343,12 +368,12 @@ def _state_edited(state: ThreadState, event: StateEdited, version: int, at: int)
         run="",
         durability="async",
         root=root_name(version, at),
-        **_told(event.wrote),
+        **told_fields(event.wrote),
     )
     state = replace(state, parent_id=before_id, parent_home=before_home)
     if not state.deltas or fresh or event.copied:  # a thread's first value is whole
         return state
-    return _counted(state, event.change, wrote_of(state).values())
+    return _counted(state, event.change, values_told(state))
 
 
 def _branch_started(state: ThreadState, event: BranchStarted, version: int, at: int) -> ThreadState:
@@ -413,47 +438,6 @@ def _run_requeued(state: ThreadState, event: RunRequeued, version: int, at: int)
     return replace(state, version=version, status="running", attempt=event.attempt)
 
 
-def _checkpoint_imported(state: ThreadState, event: CheckpointImported, version: int, at: int) -> ThreadState:
-    if not event.latest:
-        return replace(state, version=version)
-    if (told := event.content) is None:
-        raise ValueError("the import was not read")
-    return ThreadState(
-        version=version,
-        checkpoint=version,
-        at=told.at,
-        step=told.step,
-        source=told.source,
-        meta=told.meta,
-        values=told.values,
-        versions=told.versions,
-        seen=told.seen,
-        updated=told.updated,
-        id=event.id,
-        parent_id=event.parent,
-        labels=told.labels,
-        layout=told.layout,
-        loose=state.loose,
-        root=root_name(version, at),
-    )
-
-
-def _values_imported(state: ThreadState, event: ValuesImported, version: int, at: int) -> ThreadState:
-    return replace(state, version=version)
-
-
-def _writes_imported(state: ThreadState, event: WritesImported, version: int, at: int) -> ThreadState:
-    """Special writes (negative indexes) replace what was there, others do not."""
-    there = state.loose.get(event.checkpoint, {})
-    task = (event.path, event.task)
-    writes = {write[0]: write for write in there.get(task, ())}
-    for write in event.read:
-        if write[0] < 0 or write[0] not in writes:
-            writes[write[0]] = write
-    loose = {**state.loose, event.checkpoint: {**there, task: list(writes.values())}}
-    return replace(state, version=version, loose=loose)
-
-
 def _checkpoints_forgotten(
     state: ThreadState, event: CheckpointsForgotten, version: int, at: int
 ) -> ThreadState:
@@ -477,9 +461,9 @@ _TABLE: dict[type[Event], Callable[[ThreadState, Any, int, int], ThreadState]] =
     RunFailed: _run_failed,
     RunDeadLettered: _run_dead_lettered,
     RunRequeued: _run_requeued,
-    CheckpointImported: _checkpoint_imported,
-    ValuesImported: _values_imported,
-    WritesImported: _writes_imported,
+    CheckpointImported: checkpoint_imported,
+    ValuesImported: values_imported,
+    WritesImported: writes_imported,
     CheckpointsForgotten: _checkpoints_forgotten,
     HistoryForgotten: _passed_over,
     EventSetAside: _passed_over,

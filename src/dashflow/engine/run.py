@@ -29,13 +29,13 @@ from dashflow.core.plan import GraphPlan
 from dashflow.core.superstep import Task, apply, next_tasks, read, revive, stops_at
 from dashflow.core.written import tell
 from dashflow.engine.accept import Terms, accept, told
+from dashflow.engine.arrival import Arriving
 from dashflow.engine.history import History, Pen, Place, Writes
 from dashflow.engine.imported import adopt, results
 from dashflow.engine.journal import Changes
 from dashflow.engine.parts import Parts
 from dashflow.engine.ports import Host
 from dashflow.engine.replay import Replay
-from dashflow.engine.step import Step
 from dashflow.engine.task import Scope
 from dashflow.errors import (
     ErrorCode,
@@ -45,7 +45,6 @@ from dashflow.errors import (
     GraphRecursionError,
     LogError,
     ParentCommand,
-    VersionConflictError,
     create_error_message,
 )
 from dashflow.options import RunOptions
@@ -61,7 +60,7 @@ EDITS = ("update", "fork", "merge")
 """Sources of checkpoints that a run is not the maker of."""
 
 
-class GraphRun(Step):
+class GraphRun(Arriving):
     """One run: from accepting its input to its end, pause or failure.
 
     ``turn`` is a new input's, on a thread that may be busy.
@@ -97,7 +96,6 @@ class GraphRun(Step):
     ) -> None:
         super().__init__(host, plan, options, parts, history, store, outer, namespace, cache=cache)
         self._given = given
-        self.expects: int | None = None
         self.turn: Turn | None = None
         self.begun: Callable[[], None] | None = None
         self._changes: Changes | None = None
@@ -208,6 +206,8 @@ class GraphRun(Step):
         """All tasks of a step are done: what they wrote is applied, recorded and shown."""
         live = self.live
         bumped = apply(self.plan, live, tasks)
+        if self.plan.rules is not None and len(tasks) > 1:  # each was looked at by itself
+            self.plan.rules.state(live.channels, " + ".join(sorted({t.name for t in tasks})), bumped)
         if self._parts.modes or self._fleeting or not self._shown:
             self._show(tasks)
         if self._pen is not None:
@@ -259,9 +259,10 @@ class GraphRun(Step):
     async def _accept(self) -> None:
         """Find where to go on, accept the input, make that durable."""
         history, options, live = self._history, self.options, self.live
-        place = Place(EMPTY, 0) if history is None else await self._locate(history)
+        place = Place(EMPTY, 0) if history is None else await self._find(history)
         state = self._restore(place)
         terms, travels = self._terms(state, place)
+        await self._check(state, terms, fresh=travels or place.superseded)
         changes = self._changes = Changes(self.plan, state.values) if history and history.diffs else None
         replays = travels or place.superseded
         base = self._started(state, replays)
@@ -311,7 +312,8 @@ class GraphRun(Step):
 
     def _started(self, state: ThreadState, replays: bool) -> RunStarted:
         """The run's first event, to be completed: what it says whatever is accepted."""
-        options = self.options
+        options, plan = self.options, self.plan
+        print_ = plan.print if self._history is not None and self._history.diffs else ""
         return RunStarted(
             self.id,
             base=state.version,
@@ -319,11 +321,16 @@ class GraphRun(Step):
             meta=options.metadata,
             replay=replays,
             parents=self.around,
-            deltas=self.plan.deltas,
-            graph=self.plan.recorded,
+            deltas=plan.deltas,
+            graph=plan.recorded,
             attempt=options.attempt,
             options=options.asked if self.outer is None else {},
             ticket="" if self.turn is None else self.turn.ticket,
+            print=print_,
+            shape=plan.shape if print_ != state.print else "",
+            release=plan.release.version,
+            pinned=plan.release.pinned,
+            moved=None if self._meeting is None else self._meeting.moved,
         )
 
     def _restore(self, place: Place) -> ThreadState:
@@ -343,18 +350,6 @@ class GraphRun(Step):
             due = next_tasks(self.plan, live)
             state = adopt(state, self.checkpoint_id, due, lambda task: Scope(self, task))
         return state
-
-    async def _locate(self, history: History) -> Place:
-        replay, options = self.replay, self.options
-        checkpoint = options.checkpoint if self.outer is None else options.around.get(self.namespace)
-        if checkpoint is not None or replay is None:
-            place = await history.locate(checkpoint)
-            if self.expects is not None and place.end != self.expects:
-                raise VersionConflictError(self._named, self.expects, place.end)
-            return place
-        self.resuming = None  # it takes its input anew, so that what woke its nodes does so again
-        before = replay.checkpoint if replay.first_visit(self.namespace) else None
-        return await history.locate(None, before)
 
     def _terms(self, state: ThreadState, place: Place) -> tuple[Terms, bool]:
         """How the run begins; and whether it makes again what was done from an old checkpoint on."""

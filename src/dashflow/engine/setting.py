@@ -6,10 +6,11 @@ Decides nothing about what happens next, and writes nothing down.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
-from dashflow._util.ids import old_task_id, task_id
+from dashflow._util.ids import former_task_id, old_task_id, task_id
 from dashflow._util.reserved import (
     CONFIG_KEY_READ,
     CONFIG_KEY_RUNTIME,
@@ -21,6 +22,7 @@ from dashflow._util.reserved import (
 )
 from dashflow.checkpoint.thread import stream_of
 from dashflow.checkpoint.view import mapped, metadata_of, naming, parent_name, timestamp
+from dashflow.core.events import Moved
 from dashflow.core.fold import ThreadState
 from dashflow.core.ids import checkpoint_id
 from dashflow.core.plan import GraphPlan
@@ -53,7 +55,12 @@ class Setting:
             "" if not known.
         unseen: Whether the run was taken over from a dead owner: nobody looked at it since it stopped.
         origin: The state that the run went on from; None for none, and once it made a checkpoint.
+        moved: How the thread was brought to this graph for an edit that is being made.
+        former: What nodes and channels were called when the present step began, see ``ThreadState``.
     """
+
+    former: Mapping[str, str] = {}
+    moved: Moved | None = None
 
     def __init__(
         self,
@@ -142,6 +149,9 @@ class Setting:
     def look_at(self, state: ThreadState) -> None:
         """Name tasks and checkpoints as at ``state``."""
         self.identify = old_task_id if state.layout < 2 else task_id
+        if state.former or self.former:
+            self.former = state.former
+            self.identify = partial(former_task_id, state.former, self.identify)
         self._named = stream_of(self.options.thread, self.namespace)
         self._place = (state.checkpoint, state.at)
         self._names[self._place] = state.id or (state.home and checkpoint_id(state.home, *self._place))
@@ -159,6 +169,8 @@ class Setting:
         self._source = source
         self.origin = None
         self.identify = task_id
+        if self.former:
+            self.former = {}
 
     def task_config(self, scope: Scope) -> dict[str, Any]:
         """A new ``RunnableConfig`` for a task."""

@@ -132,7 +132,9 @@ class Sight:
 def _with_results(plan: GraphPlan, live: Live, state: ThreadState, due: Sequence[Task]) -> tuple[Live, bool]:
     """The channels with the writes of the tasks that are done; and whether those can be joined."""
     try:
-        apply(plan, live, [task for task in due if task.writes is not None])
+        bumped = apply(plan, live, [task for task in due if task.writes is not None])
+        if plan.rules is not None:
+            plan.rules.state(live.channels, "", bumped)
     except Exception:  # such writes fail the run; who looks sees the state before them
         return live_of(plan, state), False
     return live, True

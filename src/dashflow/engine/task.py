@@ -4,7 +4,7 @@ Written once for all hosts. May not touch the log: what a task came to is record
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
@@ -47,6 +47,8 @@ class Surroundings(Protocol):
     plan: GraphPlan
     host: Host
     live: Live
+    former: Mapping[str, str]
+    identify: Callable[..., str]
     options: RunOptions
     namespace: str
     store: Any
@@ -71,8 +73,6 @@ class Surroundings(Protocol):
     def draining(self) -> str | None:
         """Why no other step is to begin."""
         ...
-
-    identify: Callable[..., str]
 
     @property
     def checkpoint_id(self) -> str:
@@ -173,7 +173,7 @@ class Scope:
     @property
     def namespace(self) -> str:
         """The task's checkpoint namespace: ``parent|node:task id``."""
-        own = f"{self.task.name}{NS_END}{self.id}"
+        own = f"{self.run.former.get(self.task.name, self.task.name)}{NS_END}{self.id}"
         return f"{self._around}{NS_SEP}{own}" if self._around else own
 
     @property
@@ -403,9 +403,9 @@ async def _attempt(
     except ParentCommand as upwards:  # from a graph inside this node: it is for us
         result = replace(upwards.args[0], graph=None)
     scope.result = result
-    writes = body.writes(result)
-    if scope.extra:
-        writes.extend(scope.extra)
+    writes = [*body.writes(result), *(scope.extra or ())]
+    if run.plan.rules is not None:
+        run.plan.rules.writes(run.live.channels, task.name, writes)
     for number, route in enumerate(body.routes):
         state = route.read(run.live, writes)
         free = route.asynchronous and host.asynchronous

@@ -6,6 +6,8 @@ Imports nothing of DashFlow, except that the deprecated ``NodeInterrupt`` is fou
 
     Exception
     ├── DashFlowError                     code, message, data
+    │   ├── IncompatibleGraphError        a thread cannot go on with this version of its graph
+    │   ├── StateValidationError          (a ValueError) a value of the state breaks a rule of its schema
     │   ├── UsageError                    the caller asked for something that cannot be
     │   │   ├── EmptyGoalError            a goal without words
     │   │   ├── WorkspaceError            folder missing, unreadable or without anything to look at
@@ -21,6 +23,11 @@ Imports nothing of DashFlow, except that the deprecated ``NodeInterrupt`` is fou
     │   │   ├── BatchInputError           the source of a batch's items failed or is another one
     │   │   │   └── DuplicateKeyError     two items with one key
     │   │   ├── BatchAggregateError       a function that aggregates a batch's results raised
+    │   │   ├── UnknownApprovalError      no approval of that id in this log
+    │   │   ├── ApprovalStateError        the approval is decided already
+    │   │   ├── NotEntitledError          somebody voted who may not
+    │   │   ├── StaleApprovalError        a vote on something else than what is asked now
+    │   │   ├── AnswerReusedError         an answer's id that another answer has
     │   │   ├── AliasInstallError         the alias for LangGraph cannot be installed (any more)
     │   │   └── AliasMissingError         (a ModuleNotFoundError) nothing of DashFlow's under that name
     │   ├── PlanError                     a plan that cannot be run
@@ -30,6 +37,8 @@ Imports nothing of DashFlow, except that the deprecated ``NodeInterrupt`` is fou
     │   ├── ItemTimeoutError              an item of a batch took too long
     │   ├── ItemWaitingError              an item of a batch waits for an answer
     │   ├── ItemFailedError               an item of a batch came to no result
+    │   ├── ApprovalExpiredError          nobody decided in time
+    │   ├── ApprovalCancelledError        the request was cancelled
     │   ├── StepError                     a step that cannot be found among those recorded of its node
     │   │   ├── AmbiguousStepError        several of one name, in an order that is chance
     │   │   └── NondeterministicStepError another one was recorded there
@@ -76,6 +85,15 @@ from typing import Any
 
 from dashflow.errors.answers import (
     StructuredOutputError,
+)
+from dashflow.errors.approvals import (
+    AnswerReusedError,
+    ApprovalCancelledError,
+    ApprovalExpiredError,
+    ApprovalStateError,
+    NotEntitledError,
+    StaleApprovalError,
+    UnknownApprovalError,
 )
 from dashflow.errors.base import (
     DashFlowError,
@@ -141,6 +159,11 @@ from dashflow.errors.plans import (
     PlanError,
     UnknownDependencyError,
 )
+from dashflow.errors.schemas import (
+    IncompatibleGraphError,
+    Obstacle,
+    StateValidationError,
+)
 from dashflow.errors.usage import (
     AliasInstallError,
     AliasMissingError,
@@ -168,6 +191,10 @@ __all__ = (
     "AliasMissingError",
     "AmbiguousAnswerError",
     "AmbiguousStepError",
+    "AnswerReusedError",
+    "ApprovalCancelledError",
+    "ApprovalExpiredError",
+    "ApprovalStateError",
     "BatchAggregateError",
     "BatchInputError",
     "BatchStateError",
@@ -194,6 +221,7 @@ __all__ = (
     "GraphInterrupt",
     "GraphRecursionError",
     "ImportStoppedError",
+    "IncompatibleGraphError",
     "InterruptExpiredError",
     "InvalidUpdateError",
     "ItemFailedError",
@@ -211,18 +239,23 @@ __all__ = (
     "NondeterministicStepError",
     "NotALogError",
     "NotAnExportError",
+    "NotEntitledError",
     "NotLangGraphError",
+    "Obstacle",
     "OwnershipConflictError",
     "ParentCommand",
     "PlanAnswerError",
     "PlanCycleError",
     "PlanError",
     "RunStateError",
+    "StaleApprovalError",
+    "StateValidationError",
     "StepError",
     "StorageUnavailableError",
     "StructuredOutputError",
     "SupersededError",
     "TaskNotFound",
+    "UnknownApprovalError",
     "UnknownBatchError",
     "UnknownBranchError",
     "UnknownCheckpointError",

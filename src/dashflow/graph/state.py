@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from datetime import timedelta
-from typing import Any, Generic, Self
+from typing import TYPE_CHECKING, Any, Generic, Self
 
 from dashflow._util.reserved import NS_END, NS_SEP
 from dashflow.channels.ephemeral_value import EphemeralValue
@@ -25,6 +25,7 @@ from dashflow.pregel.action import check_callable, is_runnable
 from dashflow.pregel.signature import hints_of, input_schema_of
 from dashflow.types.breakpoints import Breakpoints
 from dashflow.types.checkpointer import Checkpointer
+from dashflow.types.migrations import Migration, Release
 from dashflow.types.policies import CachePolicy, TimeoutPolicy, TracePolicy
 from dashflow.typing import ContextT, InputT, OutputT, StateT
 from dashflow.warnings import (
@@ -33,6 +34,9 @@ from dashflow.warnings import (
     renamed,
     warn_of_unknown,
 )
+
+if TYPE_CHECKING:
+    from dashflow.graph.typed import TypedNodes, UpdateT
 
 __all__ = ("CompiledStateGraph", "StateGraph")
 
@@ -198,6 +202,19 @@ class StateGraph(Generic[StateT, ContextT, InputT, OutputT]):
         if schema is not None:
             self.add_schema(schema)
         return self
+
+    def typed(self, update: type[UpdateT]) -> TypedNodes[StateT, UpdateT]:
+        """What adds nodes whose signatures a type checker holds against the state and this kind of update.
+
+        Args:
+            update: A TypedDict with those of the state's keys that nodes may return.
+
+        Raises:
+            ValueError, TypeError: See ``TypedNodes``.
+        """
+        from dashflow.graph.typed import TypedNodes  # most graphs are built without
+
+        return TypedNodes(self, update)
 
     def set_node_defaults(
         self,
@@ -392,6 +409,10 @@ class StateGraph(Generic[StateT, ContextT, InputT, OutputT]):
         debug: bool = False,
         name: str | None = None,
         transformers: Sequence[Callable[[tuple[str, ...]], Any]] | None = None,
+        version: str = "",
+        pinned: bool = False,
+        migrations: Sequence[Migration] = (),
+        validate: bool = False,
     ) -> CompiledStateGraph[StateT, ContextT, InputT, OutputT]:
         """Make the graph runnable.
 
@@ -405,9 +426,14 @@ class StateGraph(Generic[StateT, ContextT, InputT, OutputT]):
             debug: Print the parts of every run.
             name: For traces and for use as a node.
             transformers: For ``stream_events``, see ``dashflow.stream``.
+            version: Your name for this version of the graph; it is recorded with every run.
+            pinned: Runs that begin with this version go on with it only.
+            migrations: How threads of earlier versions go on with this one, in the order of the versions.
+            validate: Check that inputs and updates are of the types that the state's schema has, too; the
+                rules that are written in ``Annotated`` are always checked.
 
         Raises:
-            ValueError: See ``validate``.
+            ValueError: See ``validate``; or a migration that cannot be followed.
             TypeError: ``checkpointer`` is no saver.
         """
         named = [
@@ -441,6 +467,8 @@ class StateGraph(Generic[StateT, ContextT, InputT, OutputT]):
             name=name or UNNAMED,
             stream_transformers=transformers,
         )
+        graph.release = Release(version, pinned, tuple(migrations)).check()
+        graph.strict = validate
         self._attach(graph, nodes)
         return graph.validate()
 

@@ -18,6 +18,7 @@ from dashflow.pregel.branches import BranchMethods
 from dashflow.pregel.breakpoints import LiveBreakpoints
 from dashflow.pregel.call import Call
 from dashflow.pregel.described import Described
+from dashflow.pregel.fits import FitMethods
 from dashflow.pregel.replays import ReplayMethods
 from dashflow.pregel.shape import GraphShape
 from dashflow.pregel.start import loop_host, sync_host
@@ -38,6 +39,7 @@ class Pregel(
     ThreadMethods,
     BranchMethods,
     ReplayMethods,
+    FitMethods,
     LiveBreakpoints,
     Described[StateT, ContextT, InputT, OutputT],
 ):

@@ -11,7 +11,9 @@ from dashflow.types.branches import (
 from dashflow.types.breakpoints import Breakpoint, Breakpoints
 from dashflow.types.checkpointer import Checkpointer, ensure_valid_checkpointer
 from dashflow.types.commands import Command, Overwrite, Send, StateUpdate
+from dashflow.types.fits import ThreadFit
 from dashflow.types.interrupts import Interrupt, interrupt
+from dashflow.types.migrations import Migration
 from dashflow.types.policies import (
     CachePolicy,
     RetryPolicy,
@@ -65,6 +67,7 @@ __all__ = (
     "Interrupt",
     "ItemChange",
     "MessagesStreamPart",
+    "Migration",
     "Overwrite",
     "PregelExecutableTask",
     "PregelTask",
@@ -80,6 +83,7 @@ __all__ = (
     "TaskResultPayload",
     "TasksStreamPart",
     "ThreadBranch",
+    "ThreadFit",
     "ThreadReplay",
     "TimeoutPolicy",
     "TracePolicy",

@@ -7,7 +7,16 @@ from typing import Literal
 import msgspec
 
 What = Literal[
-    "taken over", "finished", "paused", "failed", "lost", "dead letter", "left", "put back", "trouble"
+    "taken over",
+    "answered",
+    "finished",
+    "paused",
+    "failed",
+    "lost",
+    "dead letter",
+    "left",
+    "put back",
+    "trouble",
 ]
 
 
@@ -15,7 +24,8 @@ class Report(msgspec.Struct, frozen=True):
     """Something that a worker did, or came upon.
 
     Attributes:
-        what: ``taken over`` (it begins to work on a run), ``finished``, ``paused`` (the run waits for a
+        what: ``taken over`` (it begins to work on a run), ``answered`` (it goes on with a run that waited for
+            an approval, which is decided), ``finished``, ``paused`` (the run waits for a
             person), ``failed`` (a node raised; that is recorded), ``lost`` (another process took the run
             over meanwhile), ``dead letter`` (tried too often), ``left`` (its graph is not known here),
             ``put back`` (the worker was stopped; another one goes on), ``trouble`` (the log could not be

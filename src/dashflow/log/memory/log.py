@@ -309,11 +309,7 @@ class MemoryLog:
             known = self.store.views.get(view) or View()
             if known.position != expected:
                 raise VersionConflictError(view, expected, known.position)
-            for key, value in changes.items():
-                if value is None:
-                    known.entries.pop(key, None)
-                else:
-                    known.entries[key] = value
+            known.change(changes)
             known.position = position
             self.store.views[view] = known
 
@@ -331,10 +327,7 @@ class MemoryLog:
         self._check_open()
         with self.store.lock:
             known = self.store.views.get(view) or View()
-            keys = sorted(
-                key for key in known.entries if key.startswith(prefix) and (not after or key > after)
-            )
-            return {key: known.entries[key] for key in (keys if limit is None else keys[: max(limit, 0)])}
+            return known.found(prefix, after, limit)
 
     def drop_view(self, view: str) -> None:
         """See ``EventLog.drop_view``."""
