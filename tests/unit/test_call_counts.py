@@ -212,6 +212,6 @@ def test_importing_the_graph_loads_nothing_heavy():
     assert HEAVY & {name.partition(".")[0] for name in loaded} == set()
     # Modules of their own: the low-level graph, policies of nodes, branches (streams, methods, results),
     # lists of checkpoints, values as they are kept (twice, and half opened), looks (channels, sights,
-    # snapshots), errors of effects, what answers are bound to, folding many steps at once, errors of approvals and
-    # of damage; versions of a graph, what is wrong with one, a dry run, rules, arriving at a thread, imports.
+    # snapshots), errors of effects, what answers are bound to, folding many steps at once, errors of asking
+    # and damage; versions of a graph, what is wrong with one, a dry run, rules, arrivals, imports.
     assert len(loaded) <= 258
