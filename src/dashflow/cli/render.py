@@ -22,6 +22,7 @@ from dashflow.cli.marks import mark, plain, word
 from dashflow.cli.streams import Stream, clean
 from dashflow.cli.views import (
     BreakpointList,
+    CancelView,
     DeadLetterList,
     EventView,
     Retained,
@@ -377,6 +378,11 @@ def _breakpoints(view: BreakpointList, form: str, unicode: bool) -> RenderableTy
     return table
 
 
+def _cancelled(view: CancelView, form: str, unicode: bool) -> RenderableType:
+    line = Text.assemble(mark(view.status, unicode), " ", (word(view.status), "bold"), f"  {view.thread}")
+    return Group(line, plain(f"  {view.reason}")) if view.reason else line
+
+
 def _retained(view: Retained, form: str, unicode: bool) -> RenderableType:
     if not view.threads:
         return Text("There are no threads.")
@@ -430,6 +436,7 @@ _RENDERERS: dict[type, Callable[[Any, str, bool], RenderableType]] = {
     WorkView: _work,
     DeadLetterList: _dead_letters,
     BreakpointList: _breakpoints,
+    CancelView: _cancelled,
     Retained: _retained,
     BatchView: _batch,
     BatchList: _batches,

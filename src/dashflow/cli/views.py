@@ -220,6 +220,16 @@ class BreakpointList(msgspec.Struct, frozen=True):
     breakpoints: tuple[Breakpoint, ...]
 
 
+class CancelView(msgspec.Struct, frozen=True):
+    """How the run of a graph's thread stands that was to be cancelled; see ``Cancellation``."""
+
+    schema: int
+    thread: str
+    run: str
+    status: str
+    reason: str = ""
+
+
 def timestamp(nanoseconds: int) -> str:
     """Nanoseconds since the Unix epoch as ISO 8601 in UTC, to the millisecond."""
     moment = datetime.fromtimestamp(nanoseconds // 1_000_000 / 1000, UTC)

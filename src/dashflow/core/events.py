@@ -188,6 +188,35 @@ class RunFailed(msgspec.Struct, frozen=True, omit_defaults=True):
     error: str = ""
 
 
+class CancelRequested(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A run is to end. Whoever runs it may commit nothing any more; it is over once ``RunCancelled`` says so.
+
+    Attributes:
+        run: Id of the run, "" for whichever goes on; the event means nothing when there is none such.
+        reason: For people.
+    """
+
+    type: ClassVar[str] = "CancelRequested"
+    run: str
+    reason: str = ""
+
+
+class RunCancelled(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A run was cancelled, and all its work has stopped. Its thread can be continued.
+
+    Attributes:
+        run: Id of the run.
+        reason: For people.
+        change: What its end left in the channels: messages that it was in the middle of. It makes no
+            checkpoint.
+    """
+
+    type: ClassVar[str] = "RunCancelled"
+    run: str
+    reason: str = ""
+    change: Change | None = None
+
+
 class RunDeadLettered(msgspec.Struct, frozen=True, omit_defaults=True):
     """Nobody takes the run over any more: again and again its process died before anything was completed.
 
@@ -394,6 +423,8 @@ Event = (
     | RunPaused
     | RunFinished
     | RunFailed
+    | CancelRequested
+    | RunCancelled
     | RunDeadLettered
     | RunRequeued
     | StateEdited
@@ -416,6 +447,8 @@ EVENTS: dict[str, type[Event]] = {
         RunPaused,
         RunFinished,
         RunFailed,
+        CancelRequested,
+        RunCancelled,
         RunDeadLettered,
         RunRequeued,
         StateEdited,

@@ -17,6 +17,7 @@ from dashflow.core.cadence import counted, joined, overwritten
 from dashflow.core.delta import patch
 from dashflow.core.events import (
     BranchStarted,
+    CancelRequested,
     Change,
     CheckpointImported,
     CheckpointsForgotten,
@@ -24,6 +25,7 @@ from dashflow.core.events import (
     HistoryForgotten,
     Question,
     Ran,
+    RunCancelled,
     RunDeadLettered,
     RunFailed,
     RunFinished,
@@ -64,7 +66,8 @@ class ThreadState(msgspec.Struct, frozen=True):
         errors: Errors of tasks of the present step, by task key.
         handled: Those of them that a handler takes over from the task, which does not run again.
         run: Id of the last run; "" for none.
-        status: ``idle``, ``running``, ``paused``, ``failed``, ``finished`` or ``dead`` (a dead letter).
+        status: ``idle``, ``running``, ``paused``, ``failed``, ``finished``, ``cancelling`` (its work has not
+            stopped yet), ``cancelled`` or ``dead`` (a dead letter).
         durability: Of the last run.
         graph: Name of its graph; "" when it was given none.
         attempt: How often the run was taken over since anything was last completed.
@@ -315,7 +318,8 @@ def _state_edited(state: ThreadState, event: StateEdited, version: int, at: int)
 
 def _branch_started(state: ThreadState, event: BranchStarted, version: int, at: int) -> ThreadState:
     """The thread as it was, but that nobody runs it here."""
-    return replace(state, version=version, status="idle" if state.status == "running" else state.status)
+    going_on = state.status in ("running", "cancelling")
+    return replace(state, version=version, status="idle" if going_on else state.status)
 
 
 def _task_completed(state: ThreadState, event: TaskCompleted, version: int, at: int) -> ThreadState:
@@ -364,6 +368,18 @@ def _run_finished(state: ThreadState, event: RunFinished, version: int, at: int)
 
 def _run_failed(state: ThreadState, event: RunFailed, version: int, at: int) -> ThreadState:
     return replace(state, version=version, status="failed")
+
+
+def _cancel_requested(state: ThreadState, event: CancelRequested, version: int, at: int) -> ThreadState:
+    late = state.status != "running" or event.run not in ("", state.run)  # it has ended meanwhile
+    return replace(state, version=version, status=state.status if late else "cancelling")
+
+
+def _run_cancelled(state: ThreadState, event: RunCancelled, version: int, at: int) -> ThreadState:
+    if event.change is not None:
+        values, versions = _alter(state, event.change)
+        state = replace(state, values=values, versions=versions)
+    return replace(state, version=version, status="cancelled")
 
 
 def _run_dead_lettered(state: ThreadState, event: RunDeadLettered, version: int, at: int) -> ThreadState:
@@ -435,6 +451,8 @@ _TABLE: dict[type[Event], Callable[[ThreadState, Any, int, int], ThreadState]] =
     RunPaused: _run_paused,
     RunFinished: _run_finished,
     RunFailed: _run_failed,
+    CancelRequested: _cancel_requested,
+    RunCancelled: _run_cancelled,
     RunDeadLettered: _run_dead_lettered,
     RunRequeued: _run_requeued,
     CheckpointImported: _checkpoint_imported,

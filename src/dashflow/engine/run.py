@@ -44,6 +44,7 @@ from dashflow.errors import (
     GraphRecursionError,
     LogError,
     ParentCommand,
+    RunCancelledError,
     VersionConflictError,
     create_error_message,
 )
@@ -108,7 +109,7 @@ class GraphRun(Step):
             (parts.keys,) if isinstance(parts.keys, str) else parts.keys
         )
         self._last: Any = None
-        self._tasks: Sequence[Task] = ()
+        self._left = False
 
     # -- the flow ---------------------------------------------------------------------------
 
@@ -142,27 +143,39 @@ class GraphRun(Step):
             raise
         except BaseException as error:
             self.stopping = not isinstance(error, Exception)
+            self._left = isinstance(error, GeneratorExit)
             ending = (RunFailed(self.id, type(error).__name__, str(error)),)
             raise
         finally:
             await self._end(ending)
 
     async def _end(self, ending: Sequence[Event]) -> None:
-        if self.stopping:
+        if self.stopping or self.halt.asked:
             self._close_tasks()
-        if self._pen is not None:
-            await self._pen.end(*ending)
+        pen = self._pen
+        if pen is None:
+            return
+        if self.halt.asked and self.outer is not None:
+            await self.host.quiet()
+        if not self.halt.asked or self.outer is not None:
+            try:
+                await pen.end(*ending)
+            except RunCancelledError:
+                if self.outer is not None:
+                    raise
+            else:
+                return
+        from dashflow.engine.cancel import cleared  # only runs that are cancelled need it
+
+        await cleared(self.host, pen, self.halt, self._kept_alive)
+        if self.host.absorb() and not self._left:
+            raise self.halt.error()
 
     def give_up(self) -> None:
         """The task around is given up, and this run goes on for a while: it is in nobody's way."""
         if self._pen is not None:
             self._pen.leave()
         self._close_tasks()
-
-    def _close_tasks(self) -> None:
-        for task in self._tasks:
-            if task.scope is not None:
-                task.scope.close()
 
     async def _leased(self) -> AsyncGenerator[Any, None]:
         """``_loop`` while the graph's resources are open."""
@@ -205,6 +218,8 @@ class GraphRun(Step):
 
     async def _complete(self, tasks: list[Task]) -> None:
         """All tasks of a step are done: what they wrote is applied, recorded and shown."""
+        if self.halt.asked:
+            raise self.halt.error()
         live = self.live
         bumped = apply(self.plan, live, tasks)
         if self._parts.modes or self._fleeting or not self._shown:
@@ -233,6 +248,8 @@ class GraphRun(Step):
             raise self._out_of_steps()
         if not tasks:
             return tasks
+        if self.halt.asked:
+            raise self.halt.error()
         if self._done or self._handled:
             self.reuse(tasks)
         if self.options.interrupt_before or (self._stops is not None and self._stops.points):
@@ -277,7 +294,10 @@ class GraphRun(Step):
             pen = self._pen = history.pen(self.plan, place, self.id, options.durability)
             if self.outer is not None:
                 self.outer.hold(self)
+            pen.halt = self.halt
             await pen.begin(started, live, accepted.writes)
+            if self.outer is None:
+                pen.guard(self.halt_now)
             if self._stops is not None:
                 self._stops.looked(pen.at)
             if started.kind in ("input", "fork"):

@@ -26,6 +26,7 @@ from dashflow.core.ids import checkpoint_id
 from dashflow.core.plan import GraphPlan
 from dashflow.core.superstep import Live, Task, read
 from dashflow.engine.answers import Answers
+from dashflow.engine.halt import Halt
 from dashflow.engine.history import History, Pen
 from dashflow.engine.parts import Audience, Part, Parts
 from dashflow.engine.payloads import checkpoint_shown, interrupts_of, result_of, task_ended, task_started
@@ -51,6 +52,7 @@ class Setting:
         resuming: Whether the step goes on from earlier work; None once the first step is complete.
         unseen: Whether the run was taken over from a dead owner: nobody looked at it since it stopped.
         origin: The state that the run went on from; None for none, and once it made a checkpoint.
+        halt: Whether the run is being cancelled.
     """
 
     def __init__(
@@ -84,6 +86,7 @@ class Setting:
         self.cache: Any = None
         given_id = options.config.get("run_id")
         self.id = str(given_id) if given_id else f"{host.now():x}-{host.entropy():016x}"
+        self.halt = Halt(options.thread, self.id) if outer is None else outer.run.halt
         if outer is None:
             self.answers = Answers()
             self.around = dict(options.around)
@@ -127,6 +130,8 @@ class Setting:
             return self._control.drain_reason
         if self.outer is None:
             return None
+        if self.halt.asked:
+            return "cancelled"
         return "cancelled" if self.outer.closed or self.outer.run.stopping else self.outer.run.draining
 
     # -- names --------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ from dashflow.engine.ports import Crew, Done, Overdue, Posted
 from dashflow.engine.setting import Setting
 from dashflow.engine.task import Scope, execute
 from dashflow.errors import GraphBubbleUp, GraphInterrupt, LogError, is_invalid_resume
+from dashflow.log.base import Ticket
 from dashflow.types.interrupts import Interrupt
 
 
@@ -36,6 +37,8 @@ class Step(Setting):
         self._handled: dict[str, Any] = {}
         self._results: dict[str, list[tuple[str, Any]]] = {}
         self._calls: Calls | None = None
+        self._tasks: Sequence[Task] = ()
+        self._kept_alive: Ticket | None = None
         self._attentive = self._attentive or self.options.step_timeout is not None
 
     def recorded(self, task: Task) -> list[tuple[str, Any]] | None:
@@ -85,7 +88,7 @@ class Step(Setting):
             try:
                 task.writes = await execute(self.host, self, task)
             except BaseException as stop:  # no Exception: given up by whoever waits for this run
-                self.stopping = not isinstance(stop, Exception)
+                self.stopping = self.halt.asked or not isinstance(stop, Exception)
                 raise
             finally:
                 if self._calls is not None:
@@ -114,6 +117,7 @@ class Step(Setting):
         crew = self._crew = self.host.crew(self.options.max_concurrency, attentive=self._attentive)
         ends = _Ends(tasks)
         try:
+            self.halt.check()
             for task in tasks:
                 if task.writes is None:
                     self._start(crew, task)
@@ -122,7 +126,7 @@ class Step(Setting):
                 for part in self._parts.take():
                     yield part
         except BaseException as stop:
-            self.stopping = not isinstance(stop, Exception)
+            self.stopping = self.halt.asked or not isinstance(stop, Exception)
             raise
         finally:
             await self._close(crew, ends)
@@ -138,6 +142,8 @@ class Step(Setting):
         """Stop what still runs; record what came to its end meanwhile."""
         self._crew = None
         for late in await crew.close():
+            if self.halt.asked:
+                continue  # it comes too late
             if isinstance(late, Posted):
                 late.item()
             elif late.error is None or isinstance(late.error, Exception):
@@ -188,6 +194,33 @@ class Step(Setting):
         """Keep a call's result, if its function has a policy for that."""
         if self._kept is not None:
             await self._kept.keep(task)
+
+    # -- cancelled ------------------------------------------------------------------------------
+
+    def halt_now(self, version: int) -> None:
+        """Somebody cancels the run: stop its work. What stops here is recorded at the end of the flow.
+
+        Args:
+            version: Of the thread's stream, with the wish.
+        """
+        if self.halt.asked or self._pen is None or not self._pen.open:
+            return
+        from dashflow.engine.cancel import keep_alive
+
+        self.halt.asked = self.stopping = True
+        if self._control is not None:
+            self._control.request_drain("cancelled")
+        self._kept_alive = keep_alive(self._pen, version)
+        self._close_tasks()
+        if self._crew is not None:
+            self._crew.post(self.halt.check)
+        else:
+            self.host.interrupt()
+
+    def _close_tasks(self) -> None:
+        for task in self._tasks:
+            if task.scope is not None:
+                task.scope.close()
 
     # -- ends ---------------------------------------------------------------------------------
 

@@ -16,6 +16,7 @@ from dashflow._util.sentinel import MISSING
 from dashflow.core.plan import PLAIN, GraphPlan, NodePolicies
 from dashflow.core.superstep import Live, Task, read, written
 from dashflow.engine.answers import Answers
+from dashflow.engine.halt import Halt
 from dashflow.engine.handlers import HandlerTask
 from dashflow.engine.history import History
 from dashflow.engine.parts import Audience
@@ -61,6 +62,7 @@ class Surroundings(Protocol):
     resuming: bool | None
     stopping: bool
     unseen: bool
+    halt: Halt
 
     @property
     def control(self) -> RunControl:
@@ -478,11 +480,13 @@ async def _with_policies(
         except GraphBubbleUp:
             raise
         except Exception as error:
+            run.halt.check()
             policy = matching_policy(policies.retry, error)
             if policy is None or scope.attempt >= policy.max_attempts:
                 raise
             delay = delay_before(policy, scope.attempt, host.jitter)
         await host.sleep(delay)
+        run.halt.check()
         scope = scope.again()  # nothing that the last attempt still does can be taken for this one's
         CURRENT.set(scope)
 

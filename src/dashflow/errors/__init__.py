@@ -58,6 +58,7 @@ Imports nothing of DashFlow, except that the deprecated ``NodeInterrupt`` is fou
     └── GraphBubbleUp                     control flow, never a fault
         ├── GraphInterrupt                a task asked; NodeInterrupt is its old form
         ├── GraphDrained                  the run stopped on request, between two steps
+        ├── RunCancelledError             the run was cancelled by somebody
         └── ParentCommand                 a command for the graph around
 """
 
@@ -86,6 +87,7 @@ from dashflow.errors.graph import (
     NodeError,
     NodeTimeoutError,
     ParentCommand,
+    RunCancelledError,
     TaskNotFound,
     UnknownInterruptError,
     create_error_message,
@@ -192,6 +194,7 @@ __all__ = (
     "PlanAnswerError",
     "PlanCycleError",
     "PlanError",
+    "RunCancelledError",
     "RunStateError",
     "StorageUnavailableError",
     "StructuredOutputError",

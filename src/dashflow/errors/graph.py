@@ -152,6 +152,29 @@ class GraphDrained(GraphBubbleUp):
         self.reason = reason
 
 
+class RunCancelledError(GraphBubbleUp):
+    """Somebody cancelled the run (``graph.cancel``, ``dashflow cancel``). Its thread can be continued.
+
+    Attributes:
+        code: ``RUN_CANCELLED``.
+        thread: The run's thread.
+        run: Its id.
+        reason: Why, as given by who cancelled it; "" if nothing was said.
+    """
+
+    code = "RUN_CANCELLED"
+
+    def __init__(self, thread: str, run: str, reason: str = "") -> None:
+        why = f": {reason}" if reason else ""
+        super().__init__(
+            f"The run of thread {thread!r} was cancelled{why}. What it had recorded stays; "
+            "a new input or invoke(None) goes on from there."
+        )
+        self.thread = thread
+        self.run = run
+        self.reason = reason
+
+
 class GraphInterrupt(GraphBubbleUp):
     """Raised by ``interrupt()`` inside a node; carries the pending interrupts."""
 

@@ -9,6 +9,7 @@ from dashflow.types.branches import (
     ValueChange,
 )
 from dashflow.types.breakpoints import Breakpoint, Breakpoints
+from dashflow.types.cancellation import Cancellation
 from dashflow.types.checkpointer import Checkpointer, ensure_valid_checkpointer
 from dashflow.types.commands import Command, Overwrite, Send, StateUpdate
 from dashflow.types.interrupts import Interrupt, interrupt
@@ -50,6 +51,7 @@ __all__ = (
     "Breakpoints",
     "CacheKey",
     "CachePolicy",
+    "Cancellation",
     "CheckpointInfo",
     "CheckpointPayload",
     "CheckpointStreamPart",

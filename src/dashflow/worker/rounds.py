@@ -20,6 +20,7 @@ from dashflow.errors import (
     LogClosedError,
     LogError,
     OwnershipConflictError,
+    RunCancelledError,
     VersionConflictError,
 )
 from dashflow.pregel.takeover import adopt, take_over
@@ -162,6 +163,9 @@ class Rounds:
             verdict = await self._recovery.verdict(orphan)
             if verdict == "release":
                 await self._recovery.release(orphan)
+            elif verdict == "cancel":
+                await self._recovery.cancelled(orphan)
+                self._tell(report("cancelled"))
             elif (state.graph or UNNAMED) not in self._graphs:
                 self._leave_alone(report, state.version)
             elif verdict == "bury":
@@ -222,6 +226,8 @@ class Rounds:
                 self._tell(report("lost", text=str(error)))
         except LogError as error:
             self._tell(report("trouble", text=str(error)))
+        except RunCancelledError as error:
+            self._tell(report("cancelled", text=error.reason))
         except Exception as error:
             self._tell(report("failed", text=f"{type(error).__name__}: {error}"))
         finally:
