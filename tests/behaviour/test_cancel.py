@@ -204,7 +204,7 @@ def test_tasks_of_a_step_and_graphs_inside_stop_with_the_run():
                 await asyncio.sleep(3600)
             except asyncio.CancelledError:
                 stopped.append("beside")
-                return None
+                return
 
         sub = chain(None, inner)
         graph = StateGraph(State)

@@ -17,19 +17,24 @@ class State(TypedDict):
     n: int
 
 
+def say(text):
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
 async def asleep(state: State):
-    print("begun", flush=True)
+    say("begun")
     await asyncio.sleep(3600)
 
 
 def busy(state: State):
-    print("begun", flush=True)
+    say("begun")
     threading.Event().wait(1)
     return {"n": 99}
 
 
 def stuck(state: State):
-    print("begun", flush=True)
+    say("begun")
     threading.Event().wait(3600)
 
 
@@ -42,7 +47,7 @@ def step(state: State):
 
 def again(state: State):
     if state["n"] == 5:
-        print("begun", flush=True)
+        say("begun")
     return "step"
 
 
@@ -67,7 +72,7 @@ def main(path, thread, kind):
             else:
                 graph.invoke({"n": 0}, config)
         except RunCancelledError as error:
-            print(f"cancelled: {error.reason}", flush=True)
+            say(f"cancelled: {error.reason}")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Cancelling a run: from the wish, in whatever process, to the record that all its work has stopped.
 
-The wish takes the thread's stream away from whoever runs it, in the commit that records the wish: from then on
-the log refuses what the run still does. The stream then belongs to the same process under another name
+The wish takes the thread's stream away from whoever runs it, in the commit that records the wish: from then
+on the log refuses what the run still does. The stream then belongs to the same process under another name
 (``CLEARING``), so that others wait until that has cleared up, and take over if it dies. Its last record is
 ``RunCancelled``.
 """

@@ -248,13 +248,12 @@ class GraphRun(Step):
             raise self._out_of_steps()
         if not tasks:
             return tasks
-        if self.halt.asked:
-            raise self.halt.error()
         if self._done or self._handled:
             self.reuse(tasks)
         if self.options.interrupt_before or (self._stops is not None and self._stops.points):
             self._breakpoint(self.options.interrupt_before, tasks, "before")
-        if (self._control is not None or self.outer is not None) and (reason := self.draining) is not None:
+        attended = self._control is not None or self.outer is not None or self.halt.asked
+        if attended and (reason := self.draining) is not None:
             raise GraphDrained(reason)
         if parts.modes:
             self.show_started(tasks)
@@ -294,10 +293,8 @@ class GraphRun(Step):
             pen = self._pen = history.pen(self.plan, place, self.id, options.durability)
             if self.outer is not None:
                 self.outer.hold(self)
-            pen.halt = self.halt
             await pen.begin(started, live, accepted.writes)
-            if self.outer is None:
-                pen.guard(self.halt_now)
+            self.guard(pen)
             if self._stops is not None:
                 self._stops.looked(pen.at)
             if started.kind in ("input", "fork"):

@@ -5,7 +5,7 @@ Holds the saver's names of versions beside the engine's numbers. Reads nothing.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from inspect import Parameter, signature
 from typing import Any, Protocol
 

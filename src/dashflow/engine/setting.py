@@ -125,7 +125,13 @@ class Setting:
 
     @property
     def draining(self) -> str | None:
-        """Why no other step is to begin: somebody asked, or a run around this one is given up."""
+        """Why no other step is to begin: somebody asked, or a run around this one is given up.
+
+        Raises:
+            RunCancelledError: Somebody cancelled the run.
+        """
+        if self.outer is None:
+            self.halt.check()
         if self._control is not None and self._control.drain_reason is not None:
             return self._control.drain_reason
         if self.outer is None:

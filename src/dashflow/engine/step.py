@@ -197,6 +197,12 @@ class Step(Setting):
 
     # -- cancelled ------------------------------------------------------------------------------
 
+    def guard(self, pen: Pen) -> None:
+        """From now on the run can be cancelled from outside."""
+        pen.halt = self.halt
+        if self.outer is None:
+            pen.guard(self.halt_now)
+
     def halt_now(self, version: int) -> None:
         """Somebody cancels the run: stop its work. What stops here is recorded at the end of the flow.
 
