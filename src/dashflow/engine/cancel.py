@@ -13,12 +13,12 @@ from functools import partial
 from typing import Final
 
 from dashflow.checkpoint.events import to_new
-from dashflow.checkpoint.thread import ThreadReader, stream_of
+from dashflow.checkpoint.thread import ThreadReader, stream_of, thread_of
 from dashflow.core.events import CancelRequested, Event, RunCancelled
 from dashflow.core.fold import ThreadState
 from dashflow.engine.halt import Halt
 from dashflow.engine.history import Pen
-from dashflow.engine.journal import CLEARING, Journal
+from dashflow.engine.journal import CLEARING, Journal, give_back
 from dashflow.engine.ports import Host
 from dashflow.errors import FencedError, OwnershipConflictError, VersionConflictError
 from dashflow.log.base import ANY, Append, Appended, Ticket
@@ -182,6 +182,7 @@ async def cleared(host: Host, pen: Pen, halt: Halt, kept: Ticket | None) -> None
     held = pen.abandon()
     try:
         await host.quiet()
+        await _give_back(host, reader, halt.thread)
         epoch = await _settled(host, kept)
         while True:
             state = await host.read(lambda: reader.head(halt.thread))
@@ -205,6 +206,14 @@ async def cleared(host: Host, pen: Pen, halt: Halt, kept: Ticket | None) -> None
     except BaseException:  # whoever comes next does it
         reader.left[pen.stream] = pen.clearing
         raise
+
+
+async def _give_back(host: Host, reader: ThreadReader, thread: str) -> None:
+    """Release streams of graphs inside that were stopped while they were being claimed."""
+    for stream in [*reader.left]:
+        if thread_of(stream) != (thread, "") and thread_of(stream)[0] == thread:
+            with suppress(OwnershipConflictError):  # somebody has it by now
+                await give_back(host, reader, stream)
 
 
 async def _settled(host: Host, kept: Ticket | None) -> int:

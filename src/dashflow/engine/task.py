@@ -281,6 +281,11 @@ class Scope:
         self.inside = self.inside or []
         self.inside.append(one)
 
+    def release(self, one: Inside) -> None:
+        """It has come to its end, and nobody need give it up any more."""
+        if self.inside is not None and one in self.inside:
+            self.inside.remove(one)
+
     def again(self) -> Scope:
         """The scope of the next attempt; graphs inside it begin anew, under names of their own."""
         scope = self.task.scope = Scope(self.run, self.task, self.caller)

@@ -52,6 +52,8 @@ Imports nothing of DashFlow, except that the deprecated ``NodeInterrupt`` is fou
     │   ├── EmptyInputError               a run was started with nothing
     │   ├── GraphRecursionError           (a RecursionError) too many steps
     │   ├── NodeCancelledError            a node raised CancelledError by itself
+    │   ├── NodeProcessDiedError          a node's own process ended before its code did
+    │   ├── RemoteNodeError               a node's own process raised what is not known here
     │   ├── NodeTimeoutError              a node took too long (no TimeoutError: it is retried)
     │   ├── UnknownInterruptError         an answer that fits no open question
     │   └── TaskNotFound                  a remote executor does not have the task
@@ -85,8 +87,10 @@ from dashflow.errors.graph import (
     InvalidUpdateError,
     NodeCancelledError,
     NodeError,
+    NodeProcessDiedError,
     NodeTimeoutError,
     ParentCommand,
+    RemoteNodeError,
     RunCancelledError,
     TaskNotFound,
     UnknownInterruptError,
@@ -185,6 +189,7 @@ __all__ = (
     "ModelError",
     "NodeCancelledError",
     "NodeError",
+    "NodeProcessDiedError",
     "NodeTimeoutError",
     "NotALogError",
     "NotAnExportError",
@@ -194,6 +199,7 @@ __all__ = (
     "PlanAnswerError",
     "PlanCycleError",
     "PlanError",
+    "RemoteNodeError",
     "RunCancelledError",
     "RunStateError",
     "StorageUnavailableError",

@@ -78,6 +78,45 @@ class NodeCancelledError(Portable):
         self.node = node
 
 
+class NodeProcessDiedError(Portable):
+    """The process of a node (``isolation="process"``) ended before its code did; retried by default.
+
+    Attributes:
+        code: ``NODE_PROCESS_DIED``.
+        node: The node.
+        exitcode: The process's exit code; negative: the signal that killed it.
+    """
+
+    code = "NODE_PROCESS_DIED"
+
+    def __init__(self, node: str, exitcode: int | None) -> None:
+        how = f"by signal {-exitcode}" if exitcode is not None and exitcode < 0 else f"with code {exitcode}"
+        super().__init__(
+            f"The process of node {node!r} ended {how} before its code did. Nothing of it was recorded."
+        )
+        self.node = node
+        self.exitcode = exitcode
+
+
+class RemoteNodeError(Portable):
+    """A node in a process of its own raised an error whose class is not known here, or cannot be built.
+
+    Attributes:
+        code: ``NODE_REMOTE``.
+        node: The node.
+        kind: The error's class, as ``module:name``.
+        text: Its text.
+    """
+
+    code = "NODE_REMOTE"
+
+    def __init__(self, node: str, kind: str, text: str) -> None:
+        super().__init__(f"Node {node!r} raised {kind} in its process: {text}")
+        self.node = node
+        self.kind = kind
+        self.text = text
+
+
 class NodeTimeoutError(Portable):
     """An attempt of a node exceeded a limit of its ``TimeoutPolicy``; retried by default.
 

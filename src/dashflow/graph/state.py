@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from datetime import timedelta
-from typing import Any, Generic, Self
+from typing import Any, Generic, Literal, Self
 
 from dashflow._util.reserved import NS_END, NS_SEP
 from dashflow.channels.ephemeral_value import EphemeralValue
@@ -141,6 +141,7 @@ class StateGraph(Generic[StateT, ContextT, InputT, OutputT]):
         destinations: Mapping[str, str] | tuple[str, ...] | None = None,
         timeout: float | timedelta | TimeoutPolicy | None = None,
         trace_policy: TracePolicy | None = None,
+        isolation: Literal["process"] | None = None,
         **kwargs: Any,
     ) -> Self:
         """Add a node.
@@ -159,6 +160,9 @@ class StateGraph(Generic[StateT, ContextT, InputT, OutputT]):
             destinations: Where its commands may go, for drawings.
             timeout: Limits of each attempt of an async node; a number is seconds in all.
             trace_policy: What traces show of the node.
+            isolation: ``process``: run the function in a process of its own, which is killed when the run is
+                cancelled or its time is over (then ``timeout`` is for sync functions too). It must be found
+                by its name in a module, and gets the state and nothing else.
             kwargs: Deprecated names: ``retry``, ``input``.
 
         Raises:
@@ -180,6 +184,10 @@ class StateGraph(Generic[StateT, ContextT, InputT, OutputT]):
         reads = not input_schema and not is_runnable(action)  # what it reads is to be seen from its hints
         hints = hints_of(action) if reads or destinations is None else {}
         schema = input_schema_of(action, hints) if reads else input_schema or None
+        if isolation is not None:
+            from dashflow.graph.isolation import isolated
+
+            action, timeout = isolated(node, action, isolation, timeout)
         handler = None
         if error_handler is not None:
             handler = self._add_handler(node, error_handler, schema or self.state_schema)
