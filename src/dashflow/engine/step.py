@@ -201,6 +201,7 @@ class Step(Setting):
         """From now on the run can be cancelled from outside."""
         pen.halt = self.halt
         if self.outer is None:
+            self.halt.run = self.id
             pen.guard(self.halt_now)
 
     def halt_now(self, version: int) -> None:
