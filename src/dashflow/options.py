@@ -68,6 +68,7 @@ class RunOptions(msgspec.Struct, frozen=True):
         strategy: What becomes of a new input while a run of the thread is going on: ``reject``, ``enqueue``,
             ``interrupt`` or ``rollback``; ``configurable["multitask_strategy"]``.
         attempt: Of a run that is taken over from an owner that died: how often that happened; else 0.
+        meter: Counts what the run uses (``dashflow.engine.meter``); None without a budget.
     """
 
     thread: str
@@ -88,6 +89,7 @@ class RunOptions(msgspec.Struct, frozen=True):
     asked: dict[str, Any] = {}
     attempt: int = 0
     strategy: str = "enqueue"
+    meter: Any = None
 
     @property
     def metadata(self) -> dict[str, Any]:

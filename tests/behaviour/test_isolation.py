@@ -119,7 +119,7 @@ def test_a_cancel_kills_it(tmp_path, asynchronous):
 
 
 def test_a_result_that_is_no_data_is_an_error_there():
-    with pytest.raises(ValueCodecError, match="builtins.object"):
+    with pytest.raises(ValueCodecError, match=r"builtins\.object"):
         graph_of(nodes.unstorable).invoke({"n": 0})
 
 

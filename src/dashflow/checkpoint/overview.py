@@ -149,6 +149,10 @@ def _task_failed(row: ThreadProgress, event: TaskFailed | None, record: Record) 
 
 def _paused(row: ThreadProgress, event: RunPaused | None, record: Record) -> ThreadProgress:
     asks = event is None or event.reason == "interrupt"
+    if event is not None and event.exceeded:
+        told = event.exceeded
+        error = f"budget of {told['limit']}: {told['used']:g} of {told['allowed']:g} used"
+        return _replace(row, status="paused", error=error)
     return _replace(row, status="waiting" if asks else "paused")
 
 

@@ -9,6 +9,7 @@ import click
 
 from dashflow.cli.batch_commands import batch_group
 from dashflow.cli.breakpoint_commands import breakpoint_group
+from dashflow.cli.budget_commands import budget_command
 from dashflow.cli.completion import complete_graph_thread, complete_run, complete_thread, script
 from dashflow.cli.moving_commands import COMMANDS as MOVING
 from dashflow.cli.options import common_options, settings_of
@@ -423,6 +424,7 @@ COMMANDS: tuple[click.Command, ...] = (
     deadletters,
     requeue,
     breakpoint_group,
+    budget_command,
     prune,
     delete,
     branch,

@@ -230,6 +230,16 @@ class CancelView(msgspec.Struct, frozen=True):
     reason: str = ""
 
 
+class BudgetView(msgspec.Struct, frozen=True):
+    """The limits of a thread's last run, what it has used, and the limit that it waits for ("": none)."""
+
+    schema: int
+    thread: str
+    limits: dict[str, float]
+    spent: dict[str, float]
+    waits_for: str = ""
+
+
 def timestamp(nanoseconds: int) -> str:
     """Nanoseconds since the Unix epoch as ISO 8601 in UTC, to the millisecond."""
     moment = datetime.fromtimestamp(nanoseconds // 1_000_000 / 1000, UTC)

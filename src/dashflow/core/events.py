@@ -72,7 +72,9 @@ class RunStarted(msgspec.Struct, frozen=True, omit_defaults=True):
         attempt: How often the run was taken over from an owner that died, since it last completed anything.
         ticket: Id of the input in the thread's inbox; "" when it did not wait there.
         options: What the caller asked for and the graph does not say by itself: ``before`` and ``after``
-            (breakpoints), ``limit`` (of steps), ``concurrency``.
+            (breakpoints), ``limit`` (of steps), ``concurrency``, ``budget``.
+        budget: The limits that count, by name; none without a budget.
+        spent: What counts as used at the beginning.
     """
 
     type: ClassVar[str] = "RunStarted"
@@ -95,6 +97,8 @@ class RunStarted(msgspec.Struct, frozen=True, omit_defaults=True):
     attempt: int = 0
     ticket: str = ""
     options: dict[str, Any] = {}
+    budget: dict[str, float] = {}
+    spent: dict[str, float] = {}
 
 
 class StepCompleted(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -164,12 +168,30 @@ class TaskFailed(msgspec.Struct, frozen=True, omit_defaults=True):
 
 class RunPaused(msgspec.Struct, frozen=True, omit_defaults=True):
     """The run waits for somebody: ``reason`` is ``interrupt``, ``before`` or ``after`` (breakpoints),
-    ``drain`` or ``superseded`` (a new input took its place)."""
+    ``drain``, ``budget`` or ``superseded`` (a new input took its place).
+
+    ``exceeded`` says of a budget: ``limit`` (which one), ``allowed``, ``used``.
+    """
 
     type: ClassVar[str] = "RunPaused"
     run: str
     reason: str
     nodes: list[str] = []
+    exceeded: dict[str, Any] = {}
+
+
+class UsageRecorded(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a run with a budget has used so far, by name; what it used before it was paused is included."""
+
+    type: ClassVar[str] = "UsageRecorded"
+    spent: dict[str, float]
+
+
+class BudgetChanged(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Somebody changed the limits of a thread's run while it was not running: those named here; None: none."""
+
+    type: ClassVar[str] = "BudgetChanged"
+    limits: dict[str, float | None]
 
 
 class RunFinished(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -421,6 +443,8 @@ Event = (
     | TaskInterrupted
     | TaskFailed
     | RunPaused
+    | UsageRecorded
+    | BudgetChanged
     | RunFinished
     | RunFailed
     | CancelRequested
@@ -445,6 +469,8 @@ EVENTS: dict[str, type[Event]] = {
         TaskInterrupted,
         TaskFailed,
         RunPaused,
+        UsageRecorded,
+        BudgetChanged,
         RunFinished,
         RunFailed,
         CancelRequested,

@@ -17,6 +17,7 @@ from dashflow.core.cadence import counted, joined, overwritten
 from dashflow.core.delta import patch
 from dashflow.core.events import (
     BranchStarted,
+    BudgetChanged,
     CancelRequested,
     Change,
     CheckpointImported,
@@ -37,6 +38,7 @@ from dashflow.core.events import (
     TaskCompleted,
     TaskFailed,
     TaskInterrupted,
+    UsageRecorded,
     ValuesImported,
     WritesImported,
 )
@@ -86,6 +88,9 @@ class ThreadState(msgspec.Struct, frozen=True):
         later: Delta channels' values at the next checkpoint, where nothing else tells them: for who looks.
         home: In a branch, the stream in which the checkpoint was made; "" when that is the branch itself.
         parent_home: The same of the checkpoint before it.
+        budget: The limits of the last run, by name.
+        spent: What it has used.
+        exceeded: Which of them it waits for, see ``RunPaused``; empty for none.
     """
 
     version: int = 0
@@ -126,6 +131,9 @@ class ThreadState(msgspec.Struct, frozen=True):
     later: dict[str, Any] = {}
     home: str = ""
     parent_home: str = ""
+    budget: dict[str, float] = {}
+    spent: dict[str, float] = {}
+    exceeded: dict[str, Any] = {}
 
 
 EMPTY = ThreadState()
@@ -251,6 +259,9 @@ def _run_started(state: ThreadState, event: RunStarted, version: int, at: int) -
         errors=state.handled,
         replay=event.replay,
         parents=event.parents,
+        budget=event.budget,
+        spent=event.spent,
+        exceeded={},
     )
 
 
@@ -359,15 +370,21 @@ def _task_failed(state: ThreadState, event: TaskFailed, version: int, at: int) -
 
 
 def _run_paused(state: ThreadState, event: RunPaused, version: int, at: int) -> ThreadState:
-    return replace(state, version=version, status="paused")
+    return replace(state, version=version, status="paused", exceeded=event.exceeded)
 
 
-def _run_finished(state: ThreadState, event: RunFinished, version: int, at: int) -> ThreadState:
-    return replace(state, version=version, status="finished")
+def _usage_recorded(state: ThreadState, event: UsageRecorded, version: int, at: int) -> ThreadState:
+    return replace(state, version=version, spent=event.spent)
 
 
-def _run_failed(state: ThreadState, event: RunFailed, version: int, at: int) -> ThreadState:
-    return replace(state, version=version, status="failed")
+def _budget_changed(state: ThreadState, event: BudgetChanged, version: int, at: int) -> ThreadState:
+    limits = {**state.budget, **event.limits}
+    budget = {name: limit for name, limit in limits.items() if limit is not None}
+    return replace(state, version=version, budget=budget)
+
+
+def _ends(status: str) -> Callable[[ThreadState, Event, int, int], ThreadState]:
+    return lambda state, event, version, at: replace(state, version=version, status=status)
 
 
 def _cancel_requested(state: ThreadState, event: CancelRequested, version: int, at: int) -> ThreadState:
@@ -380,10 +397,6 @@ def _run_cancelled(state: ThreadState, event: RunCancelled, version: int, at: in
         values, versions = _alter(state, event.change)
         state = replace(state, values=values, versions=versions)
     return replace(state, version=version, status="cancelled")
-
-
-def _run_dead_lettered(state: ThreadState, event: RunDeadLettered, version: int, at: int) -> ThreadState:
-    return replace(state, version=version, status="dead")
 
 
 def _run_requeued(state: ThreadState, event: RunRequeued, version: int, at: int) -> ThreadState:
@@ -414,10 +427,6 @@ def _checkpoint_imported(state: ThreadState, event: CheckpointImported, version:
     )
 
 
-def _values_imported(state: ThreadState, event: ValuesImported, version: int, at: int) -> ThreadState:
-    return replace(state, version=version)
-
-
 def _writes_imported(state: ThreadState, event: WritesImported, version: int, at: int) -> ThreadState:
     """Special writes (negative indexes) replace what was there, others do not."""
     there = state.loose.get(event.checkpoint, {})
@@ -436,7 +445,9 @@ def _checkpoints_forgotten(
     return replace(EMPTY if event.all else state, version=version)
 
 
-def _history_forgotten(state: ThreadState, event: HistoryForgotten, version: int, at: int) -> ThreadState:
+def _noted(
+    state: ThreadState, event: ValuesImported | HistoryForgotten, version: int, at: int
+) -> ThreadState:
     return replace(state, version=version)
 
 
@@ -449,17 +460,19 @@ _TABLE: dict[type[Event], Callable[[ThreadState, Any, int, int], ThreadState]] =
     TaskInterrupted: _task_interrupted,
     TaskFailed: _task_failed,
     RunPaused: _run_paused,
-    RunFinished: _run_finished,
-    RunFailed: _run_failed,
+    UsageRecorded: _usage_recorded,
+    BudgetChanged: _budget_changed,
+    RunFinished: _ends("finished"),
+    RunFailed: _ends("failed"),
     CancelRequested: _cancel_requested,
     RunCancelled: _run_cancelled,
-    RunDeadLettered: _run_dead_lettered,
+    RunDeadLettered: _ends("dead"),
     RunRequeued: _run_requeued,
     CheckpointImported: _checkpoint_imported,
-    ValuesImported: _values_imported,
+    ValuesImported: _noted,
     WritesImported: _writes_imported,
     CheckpointsForgotten: _checkpoints_forgotten,
-    HistoryForgotten: _history_forgotten,
+    HistoryForgotten: _noted,
 }
 
 

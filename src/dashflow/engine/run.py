@@ -125,9 +125,9 @@ class GraphRun(Step):
             async with aclosing(happening) as steps:  # work of a step ends before the run does
                 async for part in steps:
                     yield part
-            ending = (RunFinished(self.id),)
+            ending = (*self._used(), RunFinished(self.id))
         except GraphInterrupt as asked:
-            ending = (self._pause(asked),)
+            ending = (*self._used(), self._pause(asked))
             await self._tell_paused(asked)
             for part in self._parts.take():
                 yield part
@@ -144,7 +144,7 @@ class GraphRun(Step):
         except BaseException as error:
             self.stopping = not isinstance(error, Exception)
             self._left = isinstance(error, GeneratorExit)
-            ending = (RunFailed(self.id, type(error).__name__, str(error)),)
+            ending = (*self._used(), RunFailed(self.id, type(error).__name__, str(error)))
             raise
         finally:
             await self._end(ending)
@@ -232,6 +232,8 @@ class GraphRun(Step):
         self.resuming = None
         if self.outer is not None:
             self.outer.progress()
+        if self.meter is not None and not tasks[0].node.hidden:
+            self.meter.step()
         stops = self._stops
         if stops is not None and self._pen is not None and self._pen.at > stops.until:
             await self._look_for_stops(stops, self._pen.at)
@@ -252,8 +254,8 @@ class GraphRun(Step):
             self.reuse(tasks)
         if self.options.interrupt_before or (self._stops is not None and self._stops.points):
             self._breakpoint(self.options.interrupt_before, tasks, "before")
-        attended = self._control is not None or self.outer is not None or self.halt.asked
-        if attended and (reason := self.draining) is not None:
+        alone = self._control is None and self.outer is None and self.meter is None and not self.halt.asked
+        if not alone and (reason := self.draining) is not None:
             raise GraphDrained(reason)
         if parts.modes:
             self.show_started(tasks)
@@ -276,10 +278,11 @@ class GraphRun(Step):
         history, options, live = self._history, self.options, self.live
         place = Place(EMPTY, 0) if history is None else await self._locate(history)
         state = self._restore(place)
+        raised = self._raised(state)
         terms, travels = self._terms(state, place)
         changes = self._changes = Changes(self.plan, state.values) if history and history.diffs else None
         replays = travels or place.superseded
-        base = self._started(state, replays)
+        base = self._metered(self._started(state, replays), state, raised, terms)
         accepted = accept(self.plan, live, state, self._given, terms, changes=changes, base=base)
         started = accepted.started
         if terms.resumes and place.superseded and not travels:
@@ -414,6 +417,9 @@ class GraphRun(Step):
     async def _record(self, pen: Pen, tasks: Sequence[Task], bumped: set[str]) -> None:
         """The step is complete: what it changed becomes a record, what waited for it is done with."""
         task, live = tasks[0], self.live
+        if self.meter is not None:
+            for used in self._used():
+                await pen.record(used)
         alone = len(tasks) == 1
         if self._changes is not None:
             writes = task.writes or () if alone else [w for t in tasks for w in t.writes or ()]
@@ -453,6 +459,8 @@ class GraphRun(Step):
     def _pause(self, asked: GraphInterrupt) -> RunPaused:
         if asked.args and asked.args[0]:
             return RunPaused(self.id, "interrupt")
+        if (spent := self._spent_up()) is not None:
+            return spent
         if self.outer is None:
             self._parts.interrupted((), self.live.channels)
         return RunPaused(self.id, *self._held)

@@ -7,7 +7,7 @@ Decides nothing about what happens next, and writes nothing down.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dashflow._util.ids import old_task_id, task_id
 from dashflow._util.reserved import (
@@ -38,6 +38,9 @@ from dashflow.runtime import RunControl
 from dashflow.types.interrupts import Interrupt
 from dashflow.types.snapshots import PregelTask
 
+if TYPE_CHECKING:
+    from dashflow.engine.meter import Meter
+
 
 class Setting:
     """See the file's head; arguments as for ``GraphRun``.
@@ -53,6 +56,7 @@ class Setting:
         unseen: Whether the run was taken over from a dead owner: nobody looked at it since it stopped.
         origin: The state that the run went on from; None for none, and once it made a checkpoint.
         halt: Whether the run is being cancelled.
+        meter: Counts what it uses; None without a budget.
     """
 
     def __init__(
@@ -86,6 +90,7 @@ class Setting:
         self.cache: Any = None
         given_id = options.config.get("run_id")
         self.id = str(given_id) if given_id else f"{host.now():x}-{host.entropy():016x}"
+        self.meter: Meter | None = options.meter if outer is None else outer.run.meter
         self.halt = Halt(options.thread, self.id) if outer is None else outer.run.halt
         if outer is None:
             self.answers = Answers()
@@ -129,9 +134,12 @@ class Setting:
 
         Raises:
             RunCancelledError: Somebody cancelled the run.
+            GraphInterrupt: Its budget is used up.
         """
         if self.outer is None:
             self.halt.check()
+        if self.meter is not None:
+            self.meter.check()
         if self._control is not None and self._control.drain_reason is not None:
             return self._control.drain_reason
         if self.outer is None:

@@ -24,7 +24,9 @@ from dashflow.engine.journal import Changes
 from dashflow.engine.setting import Setting
 from dashflow.engine.task import Scope
 from dashflow.errors import InvalidUpdateError
+from dashflow.types.budget import BudgetExceeded
 from dashflow.types.commands import StateUpdate
+from dashflow.types.interrupts import Interrupt
 from dashflow.types.snapshots import StateSnapshot
 
 
@@ -86,8 +88,20 @@ def snapshot(setting: Setting, state: ThreadState, *, latest: bool = False) -> S
         timestamp(state.at),
         before,  # type: ignore[arg-type]  # as above
         tuple(tasks),
-        tuple(question for task in tasks for question in task.interrupts),
+        (
+            *(question for task in tasks for question in task.interrupts),
+            *(_exceeded(state) if latest else ()),
+        ),
     )
+
+
+def _exceeded(state: ThreadState) -> tuple[Interrupt[Any], ...]:
+    """What a run says that waits for a larger budget."""
+    if not state.exceeded:
+        return ()
+    from dashflow.engine.meter import paused_for
+
+    return (paused_for(state.run, BudgetExceeded(**state.exceeded, spent=state.spent)),)
 
 
 def _with_results(plan: GraphPlan, live: Live, state: ThreadState, due: Sequence[Task]) -> tuple[Live, bool]:

@@ -9,10 +9,22 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
+from msgspec.structs import replace
+
 from dashflow._util.drive import drive
-from dashflow.core.events import Event, TaskCompleted, TaskFailed, TaskInterrupted
+from dashflow.core.events import (
+    Event,
+    RunPaused,
+    RunStarted,
+    TaskCompleted,
+    TaskFailed,
+    TaskInterrupted,
+    UsageRecorded,
+)
+from dashflow.core.fold import ThreadState
 from dashflow.core.superstep import Task
 from dashflow.core.untracked import storable
+from dashflow.engine.accept import Terms
 from dashflow.engine.cache import Kept
 from dashflow.engine.calls import Calls
 from dashflow.engine.handlers import HandlerTask, handler_of, resumed
@@ -20,7 +32,13 @@ from dashflow.engine.history import Pen
 from dashflow.engine.ports import Crew, Done, Overdue, Posted
 from dashflow.engine.setting import Setting
 from dashflow.engine.task import Scope, execute
-from dashflow.errors import GraphBubbleUp, GraphInterrupt, LogError, is_invalid_resume
+from dashflow.errors import (
+    BudgetExceededError,
+    GraphBubbleUp,
+    GraphInterrupt,
+    LogError,
+    is_invalid_resume,
+)
 from dashflow.log.base import Ticket
 from dashflow.types.interrupts import Interrupt
 
@@ -38,6 +56,7 @@ class Step(Setting):
         self._results: dict[str, list[tuple[str, Any]]] = {}
         self._calls: Calls | None = None
         self._tasks: Sequence[Task] = ()
+        self._given: Any = None
         self._kept_alive: Ticket | None = None
         self._attentive = self._attentive or self.options.step_timeout is not None
 
@@ -194,6 +213,60 @@ class Step(Setting):
         """Keep a call's result, if its function has a policy for that."""
         if self._kept is not None:
             await self._kept.keep(task)
+
+    # -- budgets --------------------------------------------------------------------------------
+
+    def _raised(self, state: ThreadState) -> dict[str, float]:
+        """Limits that the answer to a pause raises; that is no answer for the graph then."""
+        if not state.exceeded:
+            return {}
+        from dashflow.engine.meter import raised_by
+
+        self._given, raised = raised_by(self._given, state)
+        return raised
+
+    def _metered(
+        self, started: RunStarted, state: ThreadState, raised: dict[str, float], terms: Terms
+    ) -> RunStarted:
+        """The run's first event with what it may use."""
+        if self.outer is not None:
+            return started
+        if terms.resumes and "budget" in state.options:  # as it was asked for when the run began
+            started = replace(started, options={"budget": state.options["budget"], **started.options})
+        if self.meter is None and terms.resumes and (state.budget or raised):
+            from dashflow.engine.meter import late_meter
+
+            self.meter = late_meter(self.host, state, self.options)
+        meter = self.meter
+        if meter is None:
+            return started
+        meter.begin(state, raised, anew=not terms.resumes)
+        return replace(started, budget=meter.limits, spent=dict(meter.spent))
+
+    def _used(self) -> Sequence[Event]:
+        """What there is to record of what was used."""
+        if self.meter is None or self.outer is not None:
+            return ()
+        news = self.meter.news()
+        return () if news is None else (UsageRecorded(news),)
+
+    def _spent_up(self) -> RunPaused | None:
+        """The end of a run that has used up its budget; None when it stops for something else.
+
+        Raises:
+            BudgetExceededError: Nothing is kept, so that it could not go on.
+        """
+        if self.meter is None or self.outer is not None or (reached := self.meter.reached) is None:
+            return None
+        if self._pen is None:
+            raise BudgetExceededError(reached.limit, reached.allowed, reached.used)
+        from dashflow.engine.meter import paused_for
+
+        interrupt = paused_for(self.id, reached)
+        self.interrupts.append(interrupt)
+        self._parts.interrupted((interrupt,), self.live.channels)
+        told = {"limit": reached.limit, "allowed": reached.allowed, "used": reached.used}
+        return RunPaused(self.id, "budget", [task.name for task in self._tasks], told)
 
     # -- cancelled ------------------------------------------------------------------------------
 

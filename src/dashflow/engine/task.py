@@ -39,6 +39,7 @@ from dashflow.types.interrupts import Interrupt, response_json_schema, validate_
 from dashflow.types.policies import TimeoutPolicy
 
 if TYPE_CHECKING:
+    from dashflow.engine.meter import Meter
     from dashflow.engine.span import Inside, Span
 
 
@@ -63,6 +64,7 @@ class Surroundings(Protocol):
     stopping: bool
     unseen: bool
     halt: Halt
+    meter: Meter | None
 
     @property
     def control(self) -> RunControl:

@@ -52,6 +52,7 @@ Imports nothing of DashFlow, except that the deprecated ``NodeInterrupt`` is fou
     │   ├── EmptyInputError               a run was started with nothing
     │   ├── GraphRecursionError           (a RecursionError) too many steps
     │   ├── NodeCancelledError            a node raised CancelledError by itself
+    │   ├── BudgetExceededError           a run that is not kept has used up its budget
     │   ├── NodeProcessDiedError          a node's own process ended before its code did
     │   ├── RemoteNodeError               a node's own process raised what is not known here
     │   ├── NodeTimeoutError              a node took too long (no TimeoutError: it is retried)
@@ -77,6 +78,7 @@ from dashflow.errors.base import (
 )
 from dashflow.errors.graph import (
     INVALID_RESUME,
+    BudgetExceededError,
     EmptyChannelError,
     EmptyInputError,
     ErrorCode,
@@ -159,6 +161,7 @@ __all__ = (
     "BatchStateError",
     "BranchExistsError",
     "BranchesUnsupportedError",
+    "BudgetExceededError",
     "CorruptBlobError",
     "CorruptEventError",
     "DamagedFileError",

@@ -78,6 +78,28 @@ class NodeCancelledError(Portable):
         self.node = node
 
 
+class BudgetExceededError(Portable):
+    """A run without a thread has used up its budget; with a checkpointer it would pause.
+
+    Attributes:
+        code: ``BUDGET_EXCEEDED``.
+        limit: Which limit: ``tokens``, ``money``, ``seconds`` or ``steps``.
+        allowed: What it is.
+        used: What was used.
+    """
+
+    code = "BUDGET_EXCEEDED"
+
+    def __init__(self, limit: str, allowed: float, used: float) -> None:
+        super().__init__(
+            f"The run has used {used:g} {limit} of {allowed:g}. It cannot be continued, since no "
+            "checkpointer keeps it; give the graph one, or a larger budget."
+        )
+        self.limit = limit
+        self.allowed = allowed
+        self.used = used
+
+
 class NodeProcessDiedError(Portable):
     """The process of a node (``isolation="process"``) ended before its code did; retried by default.
 

@@ -24,6 +24,7 @@ from dashflow.graph.spec import destinations as _destinations
 from dashflow.pregel.action import check_callable, is_runnable
 from dashflow.pregel.signature import hints_of, input_schema_of
 from dashflow.types.breakpoints import Breakpoints
+from dashflow.types.budget import Budget
 from dashflow.types.checkpointer import Checkpointer
 from dashflow.types.policies import CachePolicy, TimeoutPolicy, TracePolicy
 from dashflow.typing import ContextT, InputT, OutputT, StateT
@@ -400,6 +401,7 @@ class StateGraph(Generic[StateT, ContextT, InputT, OutputT]):
         debug: bool = False,
         name: str | None = None,
         transformers: Sequence[Callable[[tuple[str, ...]], Any]] | None = None,
+        budget: Budget | None = None,
     ) -> CompiledStateGraph[StateT, ContextT, InputT, OutputT]:
         """Make the graph runnable.
 
@@ -413,6 +415,8 @@ class StateGraph(Generic[StateT, ContextT, InputT, OutputT]):
             debug: Print the parts of every run.
             name: For traces and for use as a node.
             transformers: For ``stream_events``, see ``dashflow.stream``.
+            budget: What a run may use before it pauses; ``configurable["budget"]`` of a run's config takes
+                its place. As a graph inside another one, what counts is that one's.
 
         Raises:
             ValueError: See ``validate``.
@@ -449,6 +453,7 @@ class StateGraph(Generic[StateT, ContextT, InputT, OutputT]):
             name=name or UNNAMED,
             stream_transformers=transformers,
         )
+        graph.budget = budget
         self._attach(graph, nodes)
         return graph.validate()
 

@@ -16,6 +16,7 @@ from dashflow.engine.ports import Host
 from dashflow.options import merge_configs
 from dashflow.pregel.branches import BranchMethods
 from dashflow.pregel.breakpoints import LiveBreakpoints
+from dashflow.pregel.budgets import BudgetMethods
 from dashflow.pregel.call import Call
 from dashflow.pregel.cancelling import CancelMethods
 from dashflow.pregel.described import Described
@@ -41,6 +42,7 @@ class Pregel(
     ReplayMethods,
     LiveBreakpoints,
     CancelMethods,
+    BudgetMethods,
     Described[StateT, ContextT, InputT, OutputT],
 ):
     """A compiled graph: see ``GraphShape`` for how one is made of nodes and channels."""

@@ -9,6 +9,7 @@ from dashflow.types.branches import (
     ValueChange,
 )
 from dashflow.types.breakpoints import Breakpoint, Breakpoints
+from dashflow.types.budget import Budget, BudgetExceeded, Price
 from dashflow.types.cancellation import Cancellation
 from dashflow.types.checkpointer import Checkpointer, ensure_valid_checkpointer
 from dashflow.types.commands import Command, Overwrite, Send, StateUpdate
@@ -49,6 +50,8 @@ __all__ = (
     "BranchMerge",
     "Breakpoint",
     "Breakpoints",
+    "Budget",
+    "BudgetExceeded",
     "CacheKey",
     "CachePolicy",
     "Cancellation",
@@ -70,6 +73,7 @@ __all__ = (
     "Overwrite",
     "PregelExecutableTask",
     "PregelTask",
+    "Price",
     "RetryPolicy",
     "Send",
     "StateDiff",
