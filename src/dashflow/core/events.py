@@ -188,7 +188,7 @@ class UsageRecorded(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class BudgetChanged(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Somebody changed the limits of a thread's run while it was not running: those named here; None: none."""
+    """Somebody changed the limits of a thread's run while it did not run: those named here; None: none."""
 
     type: ClassVar[str] = "BudgetChanged"
     limits: dict[str, float | None]

@@ -18,6 +18,7 @@ from dashflow.channels.last_value import LastValue
 from dashflow.channels.untracked_value import UntrackedValue
 from dashflow.managed.base import Progress
 from dashflow.types.policies import CachePolicy, RetryPolicy, TimeoutPolicy, TracePolicy
+from dashflow.types.resilience import Bulkhead, CircuitBreaker
 
 Channels = Mapping[str, BaseChannel[Any, Any, Any]]
 Reader = Callable[[Channels, Progress], Any]
@@ -38,6 +39,8 @@ class NodePolicies(msgspec.Struct, frozen=True):
         handler: The node that runs in the place of this one when it failed; "" when that ends the run.
         trace: What traces show of the node.
         identity: Names the node's code, for the cache.
+        breaker: Stops calling it when it fails again and again.
+        bulkhead: How often it runs at a time.
     """
 
     retry: Sequence[RetryPolicy] = ()
@@ -46,6 +49,8 @@ class NodePolicies(msgspec.Struct, frozen=True):
     handler: str = ""
     trace: TracePolicy | None = None
     identity: str = ""
+    breaker: CircuitBreaker | None = None
+    bulkhead: Bulkhead | None = None
 
 
 PLAIN = NodePolicies()

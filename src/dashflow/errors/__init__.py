@@ -52,6 +52,8 @@ Imports nothing of DashFlow, except that the deprecated ``NodeInterrupt`` is fou
     │   ├── EmptyInputError               a run was started with nothing
     │   ├── GraphRecursionError           (a RecursionError) too many steps
     │   ├── NodeCancelledError            a node raised CancelledError by itself
+    │   ├── CircuitOpenError              (a RuntimeError) what is called failed again and again
+    │   ├── BulkheadFullError             (a RuntimeError) too many calls wait already
     │   ├── BudgetExceededError           a run that is not kept has used up its budget
     │   ├── NodeProcessDiedError          a node's own process ended before its code did
     │   ├── RemoteNodeError               a node's own process raised what is not known here
@@ -79,6 +81,8 @@ from dashflow.errors.base import (
 from dashflow.errors.graph import (
     INVALID_RESUME,
     BudgetExceededError,
+    BulkheadFullError,
+    CircuitOpenError,
     EmptyChannelError,
     EmptyInputError,
     ErrorCode,
@@ -162,6 +166,8 @@ __all__ = (
     "BranchExistsError",
     "BranchesUnsupportedError",
     "BudgetExceededError",
+    "BulkheadFullError",
+    "CircuitOpenError",
     "CorruptBlobError",
     "CorruptEventError",
     "DamagedFileError",

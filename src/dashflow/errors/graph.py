@@ -100,6 +100,52 @@ class BudgetExceededError(Portable):
         self.used = used
 
 
+class CircuitOpenError(Portable, RuntimeError):
+    """A node was not called: what it calls failed again and again (``CircuitBreaker``).
+
+    Not retried by default. A ``RetryPolicy`` that names it waits until it is tried again.
+
+    Attributes:
+        code: ``CIRCUIT_OPEN``.
+        name: The breaker's.
+        retry_at: When it is tried again, seconds since the Unix epoch.
+        retry_after: Seconds until then.
+    """
+
+    code = "CIRCUIT_OPEN"
+
+    def __init__(self, name: str, retry_at: float, retry_after: float) -> None:
+        super().__init__(
+            f"Circuit {name!r} is open since calls failed again and again; nothing was called. "
+            f"It is tried again in {retry_after:.3f} s."
+        )
+        self.name = name
+        self.retry_at = retry_at
+        self.retry_after = retry_after
+
+
+class BulkheadFullError(Portable, RuntimeError):
+    """A node was not called: too many calls wait for it already (``Bulkhead``). Not retried by default.
+
+    Attributes:
+        code: ``BULKHEAD_FULL``.
+        name: The bulkhead's.
+        limit: How many are called at a time.
+        queue: How many may wait.
+    """
+
+    code = "BULKHEAD_FULL"
+
+    def __init__(self, name: str, limit: int, queue: int) -> None:
+        super().__init__(
+            f"Bulkhead {name!r} lets {limit} in at a time, and {queue} wait already; nothing was called. "
+            "Try again later, or let more wait."
+        )
+        self.name = name
+        self.limit = limit
+        self.queue = queue
+
+
 class NodeProcessDiedError(Portable):
     """The process of a node (``isolation="process"``) ended before its code did; retried by default.
 

@@ -113,6 +113,8 @@ class CompiledStateGraph(Pregel[StateT, ContextT, InputT, OutputT]):
             error_handler_node=node.error_handler_node,
             timeout=node.timeout,
             trace_policy=node.trace_policy,
+            circuit_breaker=node.circuit_breaker,
+            bulkhead=node.bulkhead,
         )
 
     def attach_edge(self, starts: str | Sequence[str], end: str) -> None:

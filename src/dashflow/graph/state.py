@@ -27,6 +27,7 @@ from dashflow.types.breakpoints import Breakpoints
 from dashflow.types.budget import Budget
 from dashflow.types.checkpointer import Checkpointer
 from dashflow.types.policies import CachePolicy, TimeoutPolicy, TracePolicy
+from dashflow.types.resilience import Bulkhead, CircuitBreaker
 from dashflow.typing import ContextT, InputT, OutputT, StateT
 from dashflow.warnings import (
     LangGraphDeprecatedSinceV05,
@@ -143,6 +144,8 @@ class StateGraph(Generic[StateT, ContextT, InputT, OutputT]):
         timeout: float | timedelta | TimeoutPolicy | None = None,
         trace_policy: TracePolicy | None = None,
         isolation: Literal["process"] | None = None,
+        circuit_breaker: CircuitBreaker | None = None,
+        bulkhead: Bulkhead | None = None,
         **kwargs: Any,
     ) -> Self:
         """Add a node.
@@ -164,6 +167,9 @@ class StateGraph(Generic[StateT, ContextT, InputT, OutputT]):
             isolation: ``process``: run the function in a process of its own, which is killed when the run is
                 cancelled or its time is over (then ``timeout`` is for sync functions too). It must be found
                 by its name in a module, and gets the state and nothing else.
+            circuit_breaker: Do not call it for a while when it failed again and again; retries are around
+                that.
+            bulkhead: At most so many calls of that name at a time in this process.
             kwargs: Deprecated names: ``retry``, ``input``.
 
         Raises:
@@ -203,6 +209,8 @@ class StateGraph(Generic[StateT, ContextT, InputT, OutputT]):
             defer=defer,
             timeout=timeout,
             trace_policy=trace_policy,
+            circuit_breaker=circuit_breaker,
+            bulkhead=bulkhead,
         )
         if schema is not None:
             self.add_schema(schema)

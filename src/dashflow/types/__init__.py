@@ -24,6 +24,7 @@ from dashflow.types.policies import (
     omit_payload,
 )
 from dashflow.types.replays import Divergence, ThreadReplay
+from dashflow.types.resilience import Bulkhead, CircuitBreaker
 from dashflow.types.snapshots import CacheKey, GraphOutput, PregelExecutableTask, PregelTask, StateSnapshot
 from dashflow.types.streaming import (
     All,
@@ -52,6 +53,7 @@ __all__ = (
     "Breakpoints",
     "Budget",
     "BudgetExceeded",
+    "Bulkhead",
     "CacheKey",
     "CachePolicy",
     "Cancellation",
@@ -60,6 +62,7 @@ __all__ = (
     "CheckpointStreamPart",
     "CheckpointTask",
     "Checkpointer",
+    "CircuitBreaker",
     "Command",
     "CustomStreamPart",
     "DebugPayload",
