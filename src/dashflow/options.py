@@ -69,6 +69,7 @@ class RunOptions(msgspec.Struct, frozen=True):
             ``interrupt`` or ``rollback``; ``configurable["multitask_strategy"]``.
         attempt: Of a run that is taken over from an owner that died: how often that happened; else 0.
         meter: Counts what the run uses (``dashflow.engine.meter``); None without a budget.
+        partials: Knows what models have written and not finished (``dashflow.pregel.partials``), or None.
     """
 
     thread: str
@@ -90,6 +91,7 @@ class RunOptions(msgspec.Struct, frozen=True):
     attempt: int = 0
     strategy: str = "enqueue"
     meter: Any = None
+    partials: Any = None
 
     @property
     def metadata(self) -> dict[str, Any]:

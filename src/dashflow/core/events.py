@@ -202,12 +202,14 @@ class RunFinished(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class RunFailed(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The run ended with an error, or was given up by its caller; it can be continued."""
+    """The run ended with an error, or was given up by its caller; it can be continued. ``change`` is as in
+    ``RunCancelled``."""
 
     type: ClassVar[str] = "RunFailed"
     run: str
     kind: str
     error: str = ""
+    change: Change | None = None
 
 
 class CancelRequested(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -392,11 +392,11 @@ def _cancel_requested(state: ThreadState, event: CancelRequested, version: int, 
     return replace(state, version=version, status=state.status if late else "cancelling")
 
 
-def _run_cancelled(state: ThreadState, event: RunCancelled, version: int, at: int) -> ThreadState:
+def _run_stopped(state: ThreadState, event: RunCancelled | RunFailed, version: int, at: int) -> ThreadState:
     if event.change is not None:
         values, versions = _alter(state, event.change)
         state = replace(state, values=values, versions=versions)
-    return replace(state, version=version, status="cancelled")
+    return replace(state, version=version, status="failed" if isinstance(event, RunFailed) else "cancelled")
 
 
 def _run_requeued(state: ThreadState, event: RunRequeued, version: int, at: int) -> ThreadState:
@@ -463,9 +463,9 @@ _TABLE: dict[type[Event], Callable[[ThreadState, Any, int, int], ThreadState]] =
     UsageRecorded: _usage_recorded,
     BudgetChanged: _budget_changed,
     RunFinished: _ends("finished"),
-    RunFailed: _ends("failed"),
+    RunFailed: _run_stopped,
     CancelRequested: _cancel_requested,
-    RunCancelled: _run_cancelled,
+    RunCancelled: _run_stopped,
     RunDeadLettered: _ends("dead"),
     RunRequeued: _run_requeued,
     CheckpointImported: _checkpoint_imported,

@@ -142,6 +142,7 @@ class GraphPlan:
         "triggers",
         "trusted",
         "untracked",
+        "usable",
         "volatile",
     )
 
@@ -195,6 +196,13 @@ class GraphPlan:
             n
             for n, c in self.channels.items()
             if type(c) is BinaryOperatorAggregate and any(c.operator is r for r in pure_reducers)
+        )
+
+        # Channels of messages that a cancelled run leaves in a state that chat models take.
+        self.usable = frozenset(
+            n
+            for n, c in self.channels.items()
+            if type(c) is BinaryOperatorAggregate and getattr(c.operator, "keeps_usable", False)
         )
 
     def input_writes(self, given: Any) -> list[tuple[str, Any]]:

@@ -8,13 +8,14 @@ on the log refuses what the run still does. The stream then belongs to the same 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from dashflow.checkpoint.events import to_new
 from dashflow.checkpoint.thread import ThreadReader, stream_of, thread_of
-from dashflow.core.events import CancelRequested, Event, RunCancelled
+from dashflow.core.events import CancelRequested, Change, Event, RunCancelled
 from dashflow.core.fold import ThreadState
 from dashflow.engine.halt import Halt
 from dashflow.engine.history import Pen
@@ -167,7 +168,9 @@ def keep_alive(pen: Pen, version: int) -> Ticket | None:
     return pen.log.submit(Append(pen.stream, expected=version, owner=pen.clearing, claim=True))
 
 
-async def cleared(host: Host, pen: Pen, halt: Halt, kept: Ticket | None) -> None:
+async def cleared(
+    host: Host, pen: Pen, halt: Halt, kept: Ticket | None, leave: Callable[[Mapping[str, Any]], Change | None]
+) -> None:
     """A cancelled run has come to its end: wait until all its work has stopped, and record that.
 
     Args:
@@ -175,6 +178,7 @@ async def cleared(host: Host, pen: Pen, halt: Halt, kept: Ticket | None) -> None
         pen: What wrote the run.
         halt: Told why the run was cancelled.
         kept: What ``keep_alive`` gave, if it was called.
+        leave: From the thread's values as they are recorded to what the run's end changes in them.
     """
     if not isinstance(pen, Journal):
         return
@@ -190,7 +194,7 @@ async def cleared(host: Host, pen: Pen, halt: Halt, kept: Ticket | None) -> None
                 break
             halt.reason = await host.read(partial(_reason, reader, pen.stream, state.version))
             now = host.now()
-            last = RunCancelled(halt.run, halt.reason)
+            last = RunCancelled(halt.run, halt.reason, None if held else leave(state.values))
             events = [*held, to_new(last, EventIds(host.entropy(), now).next(), now, halt.run, b"", "")]
             append = Append(pen.stream, events, state.version, owner=pen.clearing, claim=True, release=True)
             try:

@@ -6,7 +6,7 @@ The only writer of ``run-`` streams. Knows nothing of nodes or channels' classes
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from dashflow._util.reserved import TASKS
@@ -92,6 +92,30 @@ class Changes:
             else:
                 ops[chan] = op
         return Change(put, ops, cleared, kept)
+
+
+def change_of_partials(
+    channels: Iterable[str], values: Mapping[str, Any], messages: Sequence[Any]
+) -> Change | None:
+    """The change that puts messages at the end of channels.
+
+    Args:
+        channels: Their names.
+        values: What they hold, as it is recorded.
+        messages: What to put there, unless it is there already.
+    """
+    put: dict[str, Any] = {}
+    ops: dict[str, list[Any]] = {}
+    for chan in sorted(channels):
+        old = values.get(chan) or []
+        known = {message.id for message in old}
+        new = [*old, *(message for message in messages if message.id not in known)]
+        op, _ = diff(shade(old, encode), new, encode, None)
+        if op is None:
+            put[chan] = new
+        elif len(op) > 1:
+            ops[chan] = op
+    return Change(put, ops) if put or ops else None
 
 
 def _parts(chan: str, writes: Sequence[tuple[str, Any]]) -> frozenset[int]:

@@ -144,7 +144,8 @@ class GraphRun(Step):
         except BaseException as error:
             self.stopping = not isinstance(error, Exception)
             self._left = isinstance(error, GeneratorExit)
-            ending = (*self._used(), RunFailed(self.id, type(error).__name__, str(error)))
+            failed = RunFailed(self.id, type(error).__name__, str(error), self._left_midway())
+            ending = (*self._used(), failed)
             raise
         finally:
             await self._end(ending)
@@ -167,7 +168,7 @@ class GraphRun(Step):
                 return
         from dashflow.engine.cancel import cleared  # only runs that are cancelled need it
 
-        await cleared(self.host, pen, self.halt, self._kept_alive)
+        await cleared(self.host, pen, self.halt, self._kept_alive, self.left_behind)
         if self.host.absorb() and not self._left:
             raise self.halt.error()
 

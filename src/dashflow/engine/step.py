@@ -6,13 +6,14 @@ decided here.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any
 
 from msgspec.structs import replace
 
 from dashflow._util.drive import drive
 from dashflow.core.events import (
+    Change,
     Event,
     RunPaused,
     RunStarted,
@@ -29,6 +30,7 @@ from dashflow.engine.cache import Kept
 from dashflow.engine.calls import Calls
 from dashflow.engine.handlers import HandlerTask, handler_of, resumed
 from dashflow.engine.history import Pen
+from dashflow.engine.journal import change_of_partials
 from dashflow.engine.ports import Crew, Done, Overdue, Posted
 from dashflow.engine.setting import Setting
 from dashflow.engine.task import Scope, execute
@@ -296,6 +298,24 @@ class Step(Setting):
             self._crew.post(self.halt.check)
         else:
             self.host.interrupt()
+
+    def left_behind(self, values: Mapping[str, Any]) -> Change | None:
+        """What models were in the middle of writing, for the channels that take it.
+
+        It is taken once. Values are the channels' as they are recorded.
+        """
+        partials = self.options.partials
+        messages = None if partials is None else partials.take()
+        return change_of_partials(self.plan.usable, values, messages) if messages else None
+
+    def _left_midway(self) -> Change | None:
+        """The same for a run that its caller gave up."""
+        pen = self._pen
+        if not self.stopping or self.outer is not None or pen is None or pen.detailed or self.halt.asked:
+            return None
+        return self.left_behind(
+            {n: c.get() for n in self.plan.usable if (c := self.live.channels[n]).is_available()}
+        )
 
     def _close_tasks(self) -> None:
         for task in self._tasks:

@@ -21,6 +21,7 @@ from dashflow.graph.message_ids import stamps
 from dashflow.graph.node import NodeBody, reader
 from dashflow.graph.schema import ROOT, Schema
 from dashflow.graph.spec import NodeSpec
+from dashflow.graph.usable import usable_messages
 from dashflow.pregel.layout import PURE_REDUCERS
 from dashflow.pregel.main import Pregel
 from dashflow.pregel.node import PregelNode
@@ -43,7 +44,7 @@ class CompiledStateGraph(Pregel[StateT, ContextT, InputT, OutputT]):
 
     __module__ = "dashflow.graph.state"  # where users know it from; drawings name it
 
-    _pure_reducers: ClassVar[tuple[Callable[..., Any], ...]] = (*PURE_REDUCERS, add_messages)
+    _pure_reducers: ClassVar[tuple[Callable[..., Any], ...]] = (*PURE_REDUCERS, add_messages, usable_messages)
 
     def __init__(self, *, builder: Any, schema_to_mapper: dict[Any, Any], **kwargs: Any) -> None:
         super().__init__(**kwargs)

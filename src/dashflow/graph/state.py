@@ -21,6 +21,7 @@ from dashflow.graph.policies import NodeDefaults, handler_name, with_defaults
 from dashflow.graph.schema import Schema
 from dashflow.graph.spec import NodeSpec, Retry, StateNode, node_name
 from dashflow.graph.spec import destinations as _destinations
+from dashflow.graph.usable import usable_channels
 from dashflow.pregel.action import check_callable, is_runnable
 from dashflow.pregel.signature import hints_of, input_schema_of
 from dashflow.types.breakpoints import Breakpoints
@@ -410,6 +411,7 @@ class StateGraph(Generic[StateT, ContextT, InputT, OutputT]):
         name: str | None = None,
         transformers: Sequence[Callable[[tuple[str, ...]], Any]] | None = None,
         budget: Budget | None = None,
+        keep_messages_usable: bool | None = None,
     ) -> CompiledStateGraph[StateT, ContextT, InputT, OutputT]:
         """Make the graph runnable.
 
@@ -425,6 +427,8 @@ class StateGraph(Generic[StateT, ContextT, InputT, OutputT]):
             transformers: For ``stream_events``, see ``dashflow.stream``.
             budget: What a run may use before it pauses; ``configurable["budget"]`` of a run's config takes
                 its place. As a graph inside another one, what counts is that one's.
+            keep_messages_usable: Let ``usable_messages`` be the reducer where ``add_messages`` is; None: only
+                in agents of ``langchain.agents``.
 
         Raises:
             ValueError: See ``validate``.
@@ -444,7 +448,11 @@ class StateGraph(Generic[StateT, ContextT, InputT, OutputT]):
             builder=self,
             schema_to_mapper={},
             nodes={},
-            channels={**self.channels, **self.managed, START: EphemeralValue(self.input_schema)},
+            channels={
+                **usable_channels(self, keep_messages_usable),
+                **self.managed,
+                START: EphemeralValue(self.input_schema),
+            },
             input_channels=START,
             stream_mode="updates",
             output_channels=shown(list(self.schemas[self.output_schema].channels)),

@@ -93,6 +93,12 @@ class Call(msgspec.Struct, kw_only=True):
         handlers: Sequence[Any] = () if LISTENING.isdisjoint(modes) else self._handlers(run, modes)
         if meter is not None:
             handlers = (*handlers, meter)
+        if outer is None and graph.plan.usable and ("messages" in modes or options.config.get("callbacks")):
+            from dashflow.pregel.partials import PartialMessages  # only where models stream
+
+            partials = PartialMessages()
+            handlers = (*handlers, partials)
+            run.options = options = msgspec.structs.replace(options, partials=partials)
         tracer = tracer_for(
             options.config,
             graph.name,

@@ -29,7 +29,7 @@ class Price(msgspec.Struct, frozen=True):
     cached: float | None = None
 
     def of(self, read: float, written: float, cached: float = 0) -> float:
-        """The price of a call by tokens: those read, those written, and how many of the former were cached."""
+        """The price of a call: by tokens read, tokens written, and how many of the former were cached."""
         kept = self.input if self.cached is None else self.cached
         return ((read - cached) * self.input + cached * kept + written * self.output) / 1e6
 
