@@ -181,6 +181,7 @@ def test_time_at_work_is_limited_on_the_hosts_clock():
     assert result["n"] == 5
 
 
+@pytest.mark.guarantee("budget-survives")
 def test_what_was_used_survives_a_restart_and_so_does_the_limit(tmp_path):
     path = str(tmp_path / "log.db")
     config = {"configurable": {"thread_id": "t", "budget": Budget(steps=2)}}

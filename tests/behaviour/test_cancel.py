@@ -2,15 +2,18 @@
 
 import asyncio
 import threading
+from contextlib import closing
 from typing import TypedDict
 
 import pytest
 
 from dashflow.checkpoint.memory import InMemorySaver
+from dashflow.checkpoint.saver import LogSaver
 from dashflow.checkpoint.sqlite import SqliteSaver
 from dashflow.errors import OwnershipConflictError, RunCancelledError, UsageError
 from dashflow.func import entrypoint, task
 from dashflow.graph import END, START, StateGraph
+from dashflow.log.postgres import PostgresLog
 from dashflow.types import Command, interrupt
 
 pytestmark = pytest.mark.feature("RUN-08")
@@ -434,5 +437,25 @@ def test_a_second_log_on_the_same_file_cancels(tmp_path):
                 await run
             assert types_of(one)[-1] == "RunCancelled"
             assert one.log.streams(category="run")[0].owner == ""
+
+    asyncio.run(scenario())
+
+
+def test_a_run_on_postgresql_is_cancelled_by_another_log(postgres):
+    async def scenario():
+        begun = asyncio.Event()
+
+        async def slow(state: State):
+            begun.set()
+            await asyncio.sleep(3600)
+
+        with closing(PostgresLog(postgres.log)) as one, closing(PostgresLog(postgres.log)) as two:
+            graph, other = chain(LogSaver(one), slow), chain(LogSaver(two), slow)
+            run = asyncio.create_task(graph.ainvoke({"n": 0}, CONFIG))
+            await begun.wait()
+            assert (await other.acancel(CONFIG, wait=30)).status == "cancelled"
+            with pytest.raises(RunCancelledError):
+                await run
+            assert one.streams(category="run")[0].owner == ""
 
     asyncio.run(scenario())

@@ -113,6 +113,7 @@ def test_a_question_is_no_failure():
         assert "__interrupt__" in graph.invoke({"n": 0}, thread(f"t{number}"))
 
 
+@pytest.mark.guarantee("circuit-shared")
 def test_an_open_circuit_is_open_after_a_restart(tmp_path):
     path, service = str(tmp_path / "log.db"), Service()
     with SqliteSaver.from_conn_string(path) as saver:
@@ -139,6 +140,7 @@ def test_another_process_sees_it_too(tmp_path):
             graph.invoke({"n": 0}, thread("a"))
 
 
+@pytest.mark.guarantee("circuit-shared")
 def test_one_probe_at_a_time_for_two_that_share_a_log():
     host, service = SimulatedHost(), Service()
     saver = InMemorySaver()

@@ -39,6 +39,7 @@ def start(tmp_path):
 
 
 @pytest.mark.feature("RUN-08")
+@pytest.mark.guarantee("cancel-wins")
 @pytest.mark.parametrize("kind", ["asleep", "busy", "loop"])
 def test_a_run_of_another_process_is_cancelled(start, tmp_path, kind):
     child = start(kind)

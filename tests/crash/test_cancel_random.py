@@ -13,7 +13,7 @@ from dashflow.errors import RunCancelledError
 from dashflow.func import task
 from dashflow.graph import END, START, StateGraph
 
-pytestmark = pytest.mark.feature("RUN-08")
+pytestmark = [pytest.mark.feature("RUN-08"), pytest.mark.guarantee("cancel-wins")]
 
 
 class State(TypedDict):
