@@ -51,13 +51,12 @@ async def work(saver, runs):
                 for number in missing
             )
         )
-        while any(info.owner for info in saver.log.streams(category="run")) or unfinished(saver, runs):
-            await asyncio.sleep(0.05)
+        finished = set()
+        async for record in saver.log.subscribe(category="run", types=("RunFinished",)):
+            finished.add(record.stream)
+            if len(finished) == runs:
+                break
     say("done")
-
-
-def unfinished(saver, runs):
-    return any(saver.reader.head(f"t{number}").status != "finished" for number in range(runs))
 
 
 def main(path, runs):

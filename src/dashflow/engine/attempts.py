@@ -8,25 +8,33 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 from dashflow._util.scope import CURRENT
 from dashflow.core.plan import NodePolicies
 from dashflow.core.superstep import Task
+from dashflow.engine.halt import Halt
+from dashflow.engine.history import History
 from dashflow.engine.ports import Host, Overdue
 from dashflow.engine.retry import delay_before, matching_policy
-from dashflow.engine.task import Scope, Surroundings
 from dashflow.engine.timeout import Watch, timeout_unsupported
 from dashflow.errors import CircuitOpenError, GraphBubbleUp
 from dashflow.types.policies import TimeoutPolicy
 
 Writes = list[tuple[str, Any]]
-Once = Callable[[Scope], Awaitable[Writes]]
-"""One attempt, without policies."""
+Once = Callable[[Any], Awaitable[Writes]]
+"""One attempt, without policies, in its scope."""
+
+
+class Around(Protocol):
+    """What an attempt asks of its run (``dashflow.engine.setting.Setting``)."""
+
+    halt: Halt
+    lent: History | None
 
 
 async def attempts(
-    host: Host, run: Surroundings, task: Task, policies: NodePolicies, scope: Scope, once: Once
+    host: Host, run: Around, task: Task, policies: NodePolicies, scope: Any, once: Once
 ) -> Writes:
     """Until one attempt returns, or nothing says to try again."""
     limits = policies.timeout
@@ -56,11 +64,11 @@ async def attempts(
 
 async def _one(
     host: Host,
-    run: Surroundings,
+    run: Around,
     task: Task,
     policies: NodePolicies,
     limits: TimeoutPolicy | None,
-    scope: Scope,
+    scope: Any,
     once: Once,
 ) -> Writes:
     call: Callable[[], Awaitable[Writes]] = partial(once, scope)
@@ -78,7 +86,7 @@ async def _one(
     return await call()
 
 
-async def _within(host: Host, task: Task, limits: TimeoutPolicy, scope: Scope, once: Once) -> Writes:
+async def _within(host: Host, task: Task, limits: TimeoutPolicy, scope: Any, once: Once) -> Writes:
     watch = scope.watch = Watch(limits, host.elapsed)
     scope._config = scope._runtime = None  # they are others with a limit
     try:
