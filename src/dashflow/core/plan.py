@@ -74,6 +74,7 @@ class NodePlan:
         "reads",
         "source",
         "tags",
+        "total",
         "triggers",
     )
 
@@ -96,6 +97,8 @@ class NodePlan:
         self.triggers = tuple(sorted(triggers))
         self.reads = reads
         self.read = read
+        # Whether there always is an input, which no code of the user's has to make.
+        self.total = bool(getattr(read, "total", False))
         self.body = body
         self.hidden = hidden
         self.tags = tuple(tags)

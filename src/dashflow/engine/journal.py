@@ -164,7 +164,7 @@ class Journal:
         self.host = host
         self.stream = stream = stream_of(thread, ns)
         self.log = reader.lines if MARK in stream else reader.log
-        self.version = version
+        self.version = self._begun = version
         self.at = 0
         self._run = run
         self._sync = durability == "sync"
@@ -180,6 +180,7 @@ class Journal:
         self._here: Any = None
         self._tickets: deque[Ticket] = deque()
         self._held: list[NewEvent] = []
+        self._bytes = 0
         self.open = False
         self.reused: set[str] = set()
         self.halt = NEVER
@@ -195,6 +196,7 @@ class Journal:
         self.at = self.host.now()
         new = to_new(event, self._ids.next(), self.at, self._run, self._cause, "")
         self.version += 1
+        self._bytes += len(new.data)
         return new
 
     async def begin(self, event: RunStarted, live: Live, writes: Writes) -> None:
@@ -336,6 +338,14 @@ class Journal:
         self._owns = False
         if self.reader.left.get(self.stream) == self._owner:
             del self.reader.left[self.stream]
+        await self._wrap_up()
+
+    async def _wrap_up(self) -> None:
+        """Let whoever opens the thread next find it open, if the run was long."""
+        reader, stream, size = self.reader, self.stream, self._bytes
+        events = self.version - self._begun
+        if reader.is_costly(stream, events, size):
+            await self.host.read(lambda: reader.open_again(stream))
 
     def guard(self, halt: Callable[[int], None]) -> None:
         """See ``Pen.guard``."""
