@@ -181,6 +181,20 @@ def test_time_at_work_is_limited_on_the_hosts_clock():
     assert result["n"] == 5
 
 
+def test_a_deadline_is_a_time_of_the_hosts_clock():
+    host = SimulatedHost(1)
+
+    def slow(state: State):
+        host._clock += 2_000_000_000
+        return {"n": 1}
+
+    deadline = host.now() / 1e9 + 5
+    graph = loop(InMemorySaver(), slow, Budget(deadline=deadline)).with_host(host)
+    result = graph.invoke({"n": 0}, CONFIG)
+    assert (result["n"], exceeded(result).limit) == (3, "deadline")
+    assert graph.invoke(Command(resume={"deadline": deadline + 3600}), CONFIG) == {"n": 10}
+
+
 @pytest.mark.guarantee("budget-survives")
 def test_what_was_used_survives_a_restart_and_so_does_the_limit(tmp_path):
     path = str(tmp_path / "log.db")

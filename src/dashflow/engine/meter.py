@@ -94,6 +94,8 @@ class Meter:
             self._time()
             for name in LIMITS:
                 allowed, used = self.limits.get(name), self.spent.get(name, 0)
+                if name == "deadline" and allowed is not None:
+                    used = self._host.now() / 1e9
                 if allowed is not None and used >= allowed:
                     self.reached = BudgetExceeded(name, allowed, used, dict(self.spent))
                     raise GraphInterrupt(())

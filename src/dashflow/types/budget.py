@@ -11,7 +11,7 @@ from dashflow.errors import UsageError
 
 __all__ = ("LIMITS", "Budget", "BudgetExceeded", "BudgetUse", "Price")
 
-LIMITS: Final = ("tokens", "money", "seconds", "steps")
+LIMITS: Final = ("tokens", "money", "seconds", "steps", "deadline")
 """What can be limited."""
 
 
@@ -42,6 +42,7 @@ class Budget(msgspec.Struct, frozen=True, kw_only=True):
         money: What those cost by ``prices``.
         seconds: Time at work, not counting pauses.
         steps: Supersteps, those of graphs inside included.
+        deadline: When it is to be done, seconds since the Unix epoch.
         prices: By model name, for ``money``.
         per: ``run``: every new input begins anew; ``thread``: all runs of a thread share it.
     """
@@ -50,6 +51,7 @@ class Budget(msgspec.Struct, frozen=True, kw_only=True):
     money: float | None = None
     seconds: float | None = None
     steps: int | None = None
+    deadline: float | None = None
     prices: Mapping[str, Price] = {}
     per: Literal["run", "thread"] = "run"
 
@@ -100,9 +102,9 @@ class BudgetExceeded(msgspec.Struct, frozen=True):
     ``Command(resume={"tokens": 50_000})`` or ``graph.update_budget`` raises the limit.
 
     Attributes:
-        limit: Which limit: ``tokens``, ``money``, ``seconds`` or ``steps``.
+        limit: Which limit: ``tokens``, ``money``, ``seconds``, ``steps`` or ``deadline``.
         allowed: What it is.
-        used: What was used.
+        used: What was used; of a deadline, the time.
         spent: Everything that was used, by limit.
     """
 
