@@ -28,7 +28,7 @@ class Change(msgspec.Struct, frozen=True, omit_defaults=True):
     kept: list[str] = []
 
 
-class Question(msgspec.Struct, frozen=True):
+class Question(msgspec.Struct, frozen=True, omit_defaults=True):
     """One pending ``interrupt()``.
 
     Attributes:
@@ -36,12 +36,20 @@ class Question(msgspec.Struct, frozen=True):
         value: What is asked.
         schema: JSON Schema of the answer, if the node gave one.
         first: Id of the task's first question, by which an answer may come too; "" when this is it.
+        site: Name of the function that asks; "" where older programs did not tell.
+        payload: Fingerprint of what an answer is bound to; "": of nothing.
+        expires: When its time is over, nanoseconds since the Unix epoch; 0: never.
+        default: [value] that is the answer when its time is over; [] for none.
     """
 
     id: str
     value: Any
     schema: Any = None
     first: str = ""
+    site: str = ""
+    payload: str = ""
+    expires: int = 0
+    default: list[Any] = []
 
 
 Ran = str | list[Any]
@@ -137,6 +145,7 @@ class TaskInterrupted(msgspec.Struct, frozen=True, omit_defaults=True):
         questions: What it asks.
         answers: Those it used of what was meant for whoever asks first, by question id.
         refused: Ids of questions whose answer did not fit; they are open again.
+        changed: Those of them whose answer was given to another question than the one that is asked now.
     """
 
     type: ClassVar[str] = "TaskInterrupted"
@@ -145,6 +154,7 @@ class TaskInterrupted(msgspec.Struct, frozen=True, omit_defaults=True):
     questions: list[Question]
     answers: dict[str, Any] = {}
     refused: list[str] = []
+    changed: list[str] = []
 
 
 class TaskFailed(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -438,6 +448,22 @@ class HistoryForgotten(msgspec.Struct, frozen=True, omit_defaults=True):
     bases: dict[int, dict[str, Any]] = {}
 
 
+class EventSetAside(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What stood here could not be read, or followed on something that could not; the thread is what it was
+    before. ``dashflow doctor --repair`` puts it in that event's place, at the same version.
+
+    Attributes:
+        why: What was wrong, in words.
+        was: The type of the event that stood here; "" when that was not known.
+        kept: Number of the row that keeps it as it was found; 0 when there was nothing to keep.
+    """
+
+    type: ClassVar[str] = "EventSetAside"
+    why: str
+    was: str = ""
+    kept: int = 0
+
+
 Event = (
     RunStarted
     | StepCompleted
@@ -460,6 +486,7 @@ Event = (
     | WritesImported
     | CheckpointsForgotten
     | HistoryForgotten
+    | EventSetAside
 )
 
 EVENTS: dict[str, type[Event]] = {
@@ -486,6 +513,7 @@ EVENTS: dict[str, type[Event]] = {
         WritesImported,
         CheckpointsForgotten,
         HistoryForgotten,
+        EventSetAside,
     )
 }
 OPENERS = frozenset({RunStarted.type, StateEdited.type, CheckpointsForgotten.type})

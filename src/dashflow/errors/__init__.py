@@ -30,6 +30,11 @@ Imports nothing of DashFlow, except that the deprecated ``NodeInterrupt`` is fou
     │   ├── ItemTimeoutError              an item of a batch took too long
     │   ├── ItemWaitingError              an item of a batch waits for an answer
     │   ├── ItemFailedError               an item of a batch came to no result
+    │   ├── StepError                     a step that cannot be found among those recorded of its node
+    │   │   ├── AmbiguousStepError        several of one name, in an order that is chance
+    │   │   └── NondeterministicStepError another one was recorded there
+    │   ├── AmbiguousAnswerError          (a RuntimeError) one answer, several open questions
+    │   ├── InterruptExpiredError         an answer after its question's time
     │   ├── ModelError                    a model could not be asked
     │   ├── StructuredOutputError         a model's answer that is no JSON of the schema, after repair
     │   └── LogError                      the event log
@@ -40,9 +45,12 @@ Imports nothing of DashFlow, except that the deprecated ``NodeInterrupt`` is fou
     │       ├── DuplicateEventError       an event's id is used by another event already
     │       ├── NotALogError              the file is no DashFlow log
     │       ├── LogFormatError            the log's format is newer than this program
-    │       ├── CorruptEventError         a stored event does not match its checksum
-    │       ├── CorruptBlobError          a stored large value does not match its checksum
-    │       ├── MissingBlobError          a large value that an event needs is not there
+    │       ├── CorruptLogError           what is stored is not what was written
+    │       │   ├── CorruptStreamError    a stream's row does not match its checksum
+    │       │   ├── CorruptEventError     a stored event does not match its checksum, or is missing
+    │       │   ├── CorruptBlobError      a stored large value does not match its checksum
+    │       │   ├── CorruptViewError      a view does not match its checksum
+    │       │   └── MissingBlobError      a large value that an event needs is not there
     │       ├── StorageUnavailableError   disk full, I/O error, server away
     │       ├── LogClosedError            used after close()
     │       └── ValueCodecError           a value that cannot be stored or revived
@@ -78,6 +86,13 @@ from dashflow.errors.answers import (
 from dashflow.errors.base import (
     DashFlowError,
 )
+from dashflow.errors.effects import (
+    AmbiguousAnswerError,
+    AmbiguousStepError,
+    InterruptExpiredError,
+    NondeterministicStepError,
+    StepError,
+)
 from dashflow.errors.graph import (
     INVALID_RESUME,
     BudgetExceededError,
@@ -106,6 +121,9 @@ from dashflow.errors.graph import (
 from dashflow.errors.log import (
     CorruptBlobError,
     CorruptEventError,
+    CorruptLogError,
+    CorruptStreamError,
+    CorruptViewError,
     DamagedFileError,
     DifferentHistoryError,
     DuplicateEventError,
@@ -160,6 +178,8 @@ __all__ = (
     "INVALID_RESUME",
     "AliasInstallError",
     "AliasMissingError",
+    "AmbiguousAnswerError",
+    "AmbiguousStepError",
     "BatchAggregateError",
     "BatchInputError",
     "BatchStateError",
@@ -170,6 +190,9 @@ __all__ = (
     "CircuitOpenError",
     "CorruptBlobError",
     "CorruptEventError",
+    "CorruptLogError",
+    "CorruptStreamError",
+    "CorruptViewError",
     "DamagedFileError",
     "DashFlowError",
     "DifferentHistoryError",
@@ -186,6 +209,7 @@ __all__ = (
     "GraphInterrupt",
     "GraphRecursionError",
     "ImportStoppedError",
+    "InterruptExpiredError",
     "InvalidUpdateError",
     "ItemFailedError",
     "ItemTimeoutError",
@@ -200,6 +224,7 @@ __all__ = (
     "NodeError",
     "NodeProcessDiedError",
     "NodeTimeoutError",
+    "NondeterministicStepError",
     "NotALogError",
     "NotAnExportError",
     "NotLangGraphError",
@@ -211,6 +236,7 @@ __all__ = (
     "RemoteNodeError",
     "RunCancelledError",
     "RunStateError",
+    "StepError",
     "StorageUnavailableError",
     "StructuredOutputError",
     "SupersededError",
