@@ -68,9 +68,9 @@ def main(path, thread, kind):
         graph = build(saver, kind)
         try:
             if kind == "asleep":
-                asyncio.run(graph.ainvoke({"n": 0}, config))
+                asyncio.run(graph.ainvoke({"n": 0}, config, durability="sync"))
             else:
-                graph.invoke({"n": 0}, config)
+                graph.invoke({"n": 0}, config, durability="sync")
         except RunCancelledError as error:
             say(f"cancelled: {error.reason}")
 

@@ -11,6 +11,12 @@ from typing import Any, ClassVar
 
 import msgspec
 
+from dashflow.core.bounds import BudgetChanged as BudgetChanged
+from dashflow.core.bounds import CancelRequested as CancelRequested
+from dashflow.core.bounds import RunDeadLettered as RunDeadLettered
+from dashflow.core.bounds import RunRequeued as RunRequeued
+from dashflow.core.bounds import UsageRecorded as UsageRecorded
+
 
 class Change(msgspec.Struct, frozen=True, omit_defaults=True):
     """What became of the channels: the new values whole, or as ops (see ``dashflow.core.delta``).
@@ -190,20 +196,6 @@ class RunPaused(msgspec.Struct, frozen=True, omit_defaults=True):
     exceeded: dict[str, Any] = {}
 
 
-class UsageRecorded(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What a run with a budget has used so far, by name; what it used before it was paused is included."""
-
-    type: ClassVar[str] = "UsageRecorded"
-    spent: dict[str, float]
-
-
-class BudgetChanged(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Somebody changed the limits of a thread's run while it did not run: those named here; None: none."""
-
-    type: ClassVar[str] = "BudgetChanged"
-    limits: dict[str, float | None]
-
-
 class RunFinished(msgspec.Struct, frozen=True, omit_defaults=True):
     """The graph came to its end."""
 
@@ -222,19 +214,6 @@ class RunFailed(msgspec.Struct, frozen=True, omit_defaults=True):
     change: Change | None = None
 
 
-class CancelRequested(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A run is to end. Whoever runs it may commit nothing any more; it is over once ``RunCancelled`` says so.
-
-    Attributes:
-        run: Id of the run, "" for whichever goes on; the event means nothing when there is none such.
-        reason: For people.
-    """
-
-    type: ClassVar[str] = "CancelRequested"
-    run: str
-    reason: str = ""
-
-
 class RunCancelled(msgspec.Struct, frozen=True, omit_defaults=True):
     """A run was cancelled, and all its work has stopped. Its thread can be continued.
 
@@ -249,34 +228,6 @@ class RunCancelled(msgspec.Struct, frozen=True, omit_defaults=True):
     run: str
     reason: str = ""
     change: Change | None = None
-
-
-class RunDeadLettered(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Nobody takes the run over any more: again and again its process died before anything was completed.
-
-    Attributes:
-        run: Id of the run.
-        attempts: How often it was tried.
-        reason: For people.
-    """
-
-    type: ClassVar[str] = "RunDeadLettered"
-    run: str
-    attempts: int
-    reason: str
-
-
-class RunRequeued(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Somebody gave a dead letter new attempts, or put back a run that could not be finished here.
-
-    Attributes:
-        run: Its id.
-        attempt: How many takeovers count against it.
-    """
-
-    type: ClassVar[str] = "RunRequeued"
-    run: str
-    attempt: int = 0
 
 
 class StateEdited(msgspec.Struct, frozen=True, omit_defaults=True):

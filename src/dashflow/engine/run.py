@@ -45,7 +45,6 @@ from dashflow.errors import (
     GraphRecursionError,
     LogError,
     ParentCommand,
-    RunCancelledError,
     VersionConflictError,
     create_error_message,
 )
@@ -110,7 +109,6 @@ class GraphRun(Step):
             (parts.keys,) if isinstance(parts.keys, str) else parts.keys
         )
         self._last: Any = None
-        self._left = False
 
     # -- the flow ---------------------------------------------------------------------------
 
@@ -150,28 +148,6 @@ class GraphRun(Step):
             raise
         finally:
             await self._end(ending)
-
-    async def _end(self, ending: Sequence[Event]) -> None:
-        if self.stopping or self.halt.asked:
-            self._close_tasks()
-        pen = self._pen
-        if pen is None:
-            return
-        if self.halt.asked and self.outer is not None:
-            await self.host.quiet()
-        if not self.halt.asked or self.outer is not None:
-            try:
-                await pen.end(*ending)
-            except RunCancelledError:
-                if self.outer is not None:
-                    raise
-            else:
-                return
-        from dashflow.engine.cancel import cleared  # only runs that are cancelled need it
-
-        await cleared(self.host, pen, self.halt, self._kept_alive, self.left_behind)
-        if self.host.absorb() and not self._left:
-            raise self.halt.error()
 
     def give_up(self) -> None:
         """The task around is given up, and this run goes on for a while: it is in nobody's way."""
