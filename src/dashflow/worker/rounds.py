@@ -21,6 +21,7 @@ from dashflow.errors import (
     LogClosedError,
     LogError,
     OwnershipConflictError,
+    RunCancelledError,
     VersionConflictError,
 )
 from dashflow.pregel.takeover import adopt, answer, take_over
@@ -185,6 +186,9 @@ class Rounds:
             verdict = await self._recovery.verdict(orphan)
             if verdict == "release":
                 await self._recovery.release(orphan)
+            elif verdict == "cancel":
+                await self._recovery.cancelled(orphan)
+                self._tell(report("cancelled"))
             elif (graph := self._graphs.for_thread(state)) is None:
                 self._leave_alone(report, state.version, state.release if state.pinned else "")
             elif (orphan.thread, state.version) in self._refused:
@@ -273,6 +277,8 @@ class Rounds:
         except IncompatibleGraphError as error:  # a process with another version goes on with it
             self._refused.add((thread, at))
             self._tell(report("left", text=str(error)))
+        except RunCancelledError as error:
+            self._tell(report("cancelled", text=error.reason))
         except Exception as error:
             self._tell(report("failed", text=f"{type(error).__name__}: {error}"))
         finally:
