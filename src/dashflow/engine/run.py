@@ -350,7 +350,7 @@ class GraphRun(Step):
         flag = self.resuming
         if self.outer is None:
             flag = given is None or command or self._goes_on(state)
-        elif flag is None:
+        elif flag is None or (flag and self._is_new(state)):
             flag = given is None or command
         resumes = bool(state.checkpoint) and flag
         named = self.outer is not None and self.namespace in options.around
@@ -363,6 +363,11 @@ class GraphRun(Step):
         if self.outer is None:
             self.unseen = options.attempt > 0
         return Terms(resumes, forks, strict, self.outer is not None, place.superseded, self.unseen), travels
+
+    def _is_new(self, state: ThreadState) -> bool:
+        """Whether a graph inside a task, which keeps its state per thread, has not begun in the task that goes
+        on: what is there is an earlier task's, and ended."""
+        return state.status == "finished" and state.parents != self.around
 
     def _goes_on(self, state: ThreadState) -> bool:
         """Whether the caller's run is the one that is recorded: it comes back to it."""

@@ -1,0 +1,98 @@
+"""Cases: a scenario, a seed and where its processes die. Each is a world of its own, and repeats to the byte."""
+
+import msgspec
+
+from tests.simulation import checks, crowds
+from tests.simulation.checks import Violation
+from tests.simulation.programs import Now, Watch
+from tests.simulation.scripts import SCRIPTS, Op, Session, final, perform
+from tests.simulation.world import Stuck, World
+
+SCENARIOS = (*SCRIPTS, *crowds.CROWDS)
+
+
+class Case(msgspec.Struct, frozen=True):
+    """One case.
+
+    Attributes:
+        scenario: Its name.
+        seed: Decides everything else.
+        crashes: Numbers of the port calls at which the process that makes them dies; negative: after it
+            took effect.
+    """
+
+    scenario: str
+    seed: int
+    crashes: tuple[int, ...] = ()
+
+    @property
+    def command(self) -> str:
+        """What repeats it."""
+        at = f" --at={','.join(map(str, self.crashes))}" if self.crashes else ""
+        return f"python -m tests.simulation --scenario {self.scenario} --seed {self.seed}{at}"
+
+
+class Failed(Exception):
+    """A case that broke a promise."""
+
+    def __init__(self, case: Case, error: BaseException) -> None:
+        super().__init__(f"{type(error).__name__}: {error}\nRepeat it with: {case.command}")
+        self.case = case
+        self.error = error
+
+
+_EXPECTED: dict[str, object] = {}
+
+
+def run(case: Case) -> int:
+    """Run a case; how many port calls it took.
+
+    Raises:
+        Failed: It broke a promise.
+    """
+    world = World(
+        case.seed,
+        {abs(at): at < 0 for at in case.crashes},
+        jumps=0.02 if case.seed % 3 == 0 else 0.0,
+        stalls=crowds.STALLS.get(case.scenario, 0.0),
+    )
+    Now.watch = watch = Watch(world.durable)
+    watch.process = lambda: world.current
+    try:
+        if case.scenario in SCRIPTS:
+            _script(world, case.scenario)
+        else:
+            crowds.CROWDS[case.scenario](world, watch)
+        checks.check_store(world)
+        checks.check_watch(world, watch)
+    except Exception as error:
+        raise Failed(case, error) from error
+    return world.calls
+
+
+def expected(name: str) -> object:
+    """What a script comes to where nothing dies."""
+    if name not in _EXPECTED:
+        calm = World(0)
+        watch, Now.watch = Now.watch, Watch(calm.durable)
+        _EXPECTED[name] = _values(calm, *SCRIPTS[name])
+        Now.watch = watch
+    return _EXPECTED[name]
+
+
+def _script(world: World, name: str) -> None:
+    values = _values(world, *SCRIPTS[name])
+    if expected(name) != values:
+        raise Violation(f"the final state is {values}, and should be {expected(name)}")
+
+
+def _values(world: World, program: str, ops: list[Op]) -> object:
+    told: list[str] = []
+    world.run(caller=lambda caller: told.extend(perform(Session(world, caller, program), ops)))
+    state = final(world, program)
+    if state.next:
+        raise Stuck(f"not at its end: {state}")
+    checks.check_told(world, told)
+    checks.check_marks(state.values)
+    checks.check_order(world, "t", sum(op.forks for op in ops))
+    return checks.normal(state.values)
