@@ -1,7 +1,11 @@
 """Cases: a scenario, a seed and where its processes die. Each is a world of its own, and repeats to the byte."""
 
+from collections.abc import Iterator, Sequence
+from random import Random
+
 import msgspec
 
+from dashflow.hosts.simulated import SimulatedCrash
 from tests.simulation import checks, crowds
 from tests.simulation.checks import Violation
 from tests.simulation.programs import Now, Watch
@@ -41,6 +45,38 @@ class Failed(Exception):
         self.error = error
 
 
+def cases_from(seed: int, scenarios: Sequence[str] | None = None) -> Iterator[Case]:
+    """The cases of a seed: of each scenario a run without a crash, then one per port call that dies before or
+    after it; where several callers meet, some of those. Every fifth dies twice."""
+    draw = Random(seed)
+    for scenario in scenarios or SCENARIOS:
+        calm = Case(scenario, seed)
+        yield calm
+        try:
+            calls = run(calm)
+        except Failed:
+            continue  # whoever ran it knows
+        points = [sign * at for at in range(1, calls + 1) for sign in (1, -1)]
+        if scenario in crowds.CROWDS:
+            points = draw.sample(points, min(len(points), 12))
+        for point in points:
+            again = (abs(point) + draw.randrange(1, 30),) if draw.random() < 0.2 else ()
+            yield Case(scenario, seed, (point, *again))
+
+
+def shrunk(failure: Failed) -> Failed:
+    """The smallest case found that fails: with fewer crashes."""
+    case = failure.case
+    candidates = [Case(case.scenario, case.seed, (one,)) for one in case.crashes if len(case.crashes) > 1]
+    candidates += [Case(case.scenario, case.seed)]
+    for candidate in reversed(candidates):
+        try:
+            run(candidate)
+        except Failed as smaller:
+            return smaller
+    return failure
+
+
 _EXPECTED: dict[str, object] = {}
 
 
@@ -65,7 +101,7 @@ def run(case: Case) -> int:
             crowds.CROWDS[case.scenario](world, watch)
         checks.check_store(world)
         checks.check_watch(world, watch)
-    except Exception as error:
+    except (Exception, SimulatedCrash) as error:
         raise Failed(case, error) from error
     return world.calls
 

@@ -73,9 +73,10 @@ class Session:
 
     def pause(self) -> None:
         """Let some time pass."""
-        if self.process.dead:
+        try:
+            self.host.port(lambda: self.world.wait(3.0))
+        except SimulatedCrash:
             self.renew()
-        self.host.port(lambda: self.world.wait(3.0))
 
 
 def rounds_of(session: Session) -> Rounds:
@@ -205,6 +206,8 @@ SCRIPTS: dict[str, tuple[str, list[Op]]] = {
 def perform(session: Session, ops: list[Op]) -> list[str]:
     """Do all of a script; the tokens of what was done."""
     tokens = []
+    if any(op.forks for op in ops) and session.durability == "exit":
+        session.durability = "async"  # there would be no history to go back in
     for number, op in enumerate(ops):
         token = f"<{number}>"
         _perform(session, op, token)

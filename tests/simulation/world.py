@@ -264,7 +264,7 @@ class World:
         """One port call begins; whether its process dies: after it (True), before it (False), not (None)."""
         self.calls += 1
         if self.calls > _LIMIT:
-            self._give_up(Stuck(f"{_LIMIT} port calls and no end"))
+            raise Stuck(f"{_LIMIT} port calls and no end")
         draw = self.random.random
         self.time += draw() * 0.001
         dies = self.crashes.get(self.calls)
@@ -349,12 +349,10 @@ class World:
         try:
             if not self.over:
                 caller.work(caller)
-        except SimulatedCrash:
-            if not self.over:
-                raise
         except BaseException as error:
-            caller.error = error
-            self._stop()
+            if not self.over:
+                caller.error = error
+                self._stop()
         finally:
             caller.wakes = None
             if not self.over and self._pick() is None:
@@ -371,6 +369,3 @@ class World:
             if caller is not self._now and caller.wakes is not None:
                 caller.baton.release()
         self._end.release()
-
-    def _give_up(self, error: Exception) -> None:
-        raise error
