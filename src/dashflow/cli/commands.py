@@ -10,6 +10,7 @@ import click
 from dashflow.cli.batch_commands import batch_group
 from dashflow.cli.breakpoint_commands import breakpoint_group
 from dashflow.cli.completion import complete_graph_thread, complete_run, complete_thread, script
+from dashflow.cli.crash_commands import crashpoints
 from dashflow.cli.moving_commands import COMMANDS as MOVING
 from dashflow.cli.options import common_options, settings_of
 from dashflow.cli.replay_commands import replay
@@ -424,6 +425,7 @@ COMMANDS: tuple[click.Command, ...] = (
     delete,
     branch,
     replay,
+    crashpoints,
     batch_group,
     *MOVING,
     completion,

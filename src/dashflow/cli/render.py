@@ -91,6 +91,10 @@ def _renderer(kind: type) -> Callable[[Any, str, bool], RenderableType]:
 
     if kind is ReplayView:
         return lambda view, form, unicode: Text("\n".join(lines_of(view)))
+    from dashflow.cli.crashing import CrashView
+
+    if kind is CrashView:
+        return lambda view, form, unicode: Text("\n".join(view.lines))
     from dashflow.cli.moving_views import text_of  # and for these
 
     return lambda view, form, unicode: Text(text_of(view))
