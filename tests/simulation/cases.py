@@ -8,11 +8,12 @@ import msgspec
 from dashflow.hosts.simulated import SimulatedCrash
 from tests.simulation import checks, crowds
 from tests.simulation.checks import Violation
+from tests.simulation.flows import FLOWS
 from tests.simulation.programs import Now, Watch
 from tests.simulation.scripts import SCRIPTS, Op, Session, final, perform
 from tests.simulation.world import Stuck, World
 
-SCENARIOS = (*SCRIPTS, *crowds.CROWDS)
+SCENARIOS = (*SCRIPTS, *FLOWS, *crowds.CROWDS)
 
 
 class Case(msgspec.Struct, frozen=True):
@@ -58,7 +59,7 @@ def cases_from(seed: int, scenarios: Sequence[str] | None = None) -> Iterator[Ca
             continue  # whoever ran it knows
         points = [sign * at for at in range(1, calls + 1) for sign in (1, -1)]
         if scenario in crowds.CROWDS:
-            points = draw.sample(points, min(len(points), 12))
+            points = draw.sample(points, min(len(points), 8))
         for point in points:
             again = (abs(point) + draw.randrange(1, 30),) if draw.random() < 0.2 else ()
             yield Case(scenario, seed, (point, *again))
@@ -92,11 +93,16 @@ def run(case: Case) -> int:
         jumps=0.02 if case.seed % 3 == 0 else 0.0,
         stalls=crowds.STALLS.get(case.scenario, 0.0),
     )
+    if Now.made is not None:
+        Now.made(world)
     Now.watch = watch = Watch(world.durable)
-    watch.process = lambda: world.current
+    Now.host = lambda: world.current
+    watch.process = lambda: world.current and world.current.process
     try:
         if case.scenario in SCRIPTS:
             _script(world, case.scenario)
+        elif case.scenario in FLOWS:
+            FLOWS[case.scenario](world, watch)
         else:
             crowds.CROWDS[case.scenario](world, watch)
         checks.check_store(world)

@@ -7,6 +7,7 @@ which task it came from, and no node needs to be told what the engine recorded.
 import operator
 from collections import Counter, defaultdict
 from collections.abc import Callable
+from copy import copy
 from typing import Annotated, Any, TypedDict
 
 from langchain_core.runnables import RunnableConfig
@@ -53,6 +54,10 @@ class Now:
     """Whose nodes the graphs' nodes are at the moment: graphs are compiled once."""
 
     watch = Watch(set())
+    host: Callable[[], Any]
+    """The host whose turn it is: for a graph called by a node."""
+    made: Callable[[Any], Any] | None = None
+    """Told of the world of every case, for who wants to look into it."""
 
 
 def node(name: str, result: Callable[[Any], dict[str, Any]]) -> Any:
@@ -137,9 +142,15 @@ def questions() -> StateGraph:
 def nested(checkpointer: bool | None) -> StateGraph:
     """A graph inside a node, with two steps and a question in its second one."""
     inner = build("x", "y", y=lambda s: {"log": [interrupt("inside")]}).compile(checkpointer=checkpointer)
+
+    def call(state: Any) -> Any:
+        here = copy(inner)
+        here._host = Now.host()
+        return {"log": here.invoke({"n": state["n"]})["log"][-3:]}
+
     builder = StateGraph(State)
     builder.add_node(node("before", lambda s: {}))
-    builder.add_node("inner", lambda s: {"log": inner.invoke({"n": s["n"]})["log"][-3:]})
+    builder.add_node("inner", call)
     builder.add_node(node("after", lambda s: {"n": s["n"] + 1}))
     return builder.add_edge(START, "before").add_edge("before", "inner").add_edge("inner", "after")
 

@@ -138,7 +138,7 @@ class Place(SimulatedHost):
         if self.process.dead or world.over:
             raise SimulatedCrash
         dies = world.step(self)
-        world.current = self.process
+        world.current = self
         while self._pending and world.random.random() < 0.5:
             self._pending.popleft().commit()
         if dies is False:
@@ -236,7 +236,7 @@ class World:
         """Tokens that are in the store."""
         self.zombies: set[Process] = set()
         """Processes that stood still longer than their lease."""
-        self.current: Process | None = None
+        self.current: Place | None = None
         """Whose turn it is."""
         self.callers: list[Caller] = []
         self._now: Caller | None = None
