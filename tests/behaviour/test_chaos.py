@@ -49,7 +49,9 @@ def functions() -> dict[str, object]:
             module, _, path = place.partition(":")
             owner = import_module(module)
             for part in path.split("."):
-                owner = inspect.getattr_static(owner, part) if inspect.isclass(owner) else getattr(owner, part)
+                owner = (
+                    inspect.getattr_static(owner, part) if inspect.isclass(owner) else getattr(owner, part)
+                )
             found[place] = owner
     return found
 
@@ -96,7 +98,9 @@ def test_errors_and_latency_come_as_asked():
     log = MemoryLog()
     with Chaos([Fault("submit.before", "error", at=2)]), pytest.raises(StorageUnavailableError):
         builder().compile(checkpointer=LogSaver(log)).invoke({"n": 1}, config())
-    with Chaos([Fault("node.before", "latency", seconds=0.001), Fault("node.after", "error", error=KeyError("k"))]) as chaos:
+    with Chaos(
+        [Fault("node.before", "latency", seconds=0.001), Fault("node.after", "error", error=KeyError("k"))]
+    ) as chaos:
         with pytest.raises(KeyError):
             graph.invoke({"n": 1})
         assert [passed.fault.action for passed in chaos.struck] == ["latency", "error"]

@@ -79,7 +79,10 @@ def test_the_report_says_what_is_repeated_and_where():
 def test_chaos_points_are_crash_points_too():
     report = crashpoints(shop, {"n": 1}, durability="sync", points=["node.after"])
     chaotic = [outcome for outcome in report.outcomes if outcome.point.chaos]
-    assert [str(outcome.point) for outcome in chaotic] == ["at node.after number 1", "at node.after number 2"][:1]
+    assert [str(outcome.point) for outcome in chaotic] == [
+        "at node.after number 1",
+        "at node.after number 2",
+    ][:1]
     assert all(outcome.crashed for outcome in chaotic)
     assert chaotic[0].effects == {"charge": 2}
     report.assert_no_loss()
@@ -173,7 +176,9 @@ def test_the_command(tmp_path):
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("grow: ")
     assert "nothing lost" in done.stdout
-    told = json.loads(command("program:graph", "--input", '{"n": 1}', "--point", "node.after", "--json").stdout)
+    told = json.loads(
+        command("program:graph", "--input", '{"n": 1}', "--point", "node.after", "--json").stdout
+    )
     assert (told["losses"], told["expected"]["values"]) == ([], {"n": 2})
     assert told["repeated"]["grow"] >= 1
     bad = command("program:graph", "--input", "{")

@@ -14,12 +14,25 @@ from dashflow.errors import UsageError
 @click.command(short_help="Crash a graph at every commit, and show what that repeats or loses.")
 @click.argument("graph", metavar="MODULE:GRAPH")
 @click.option("--input", "given", metavar="JSON", default="{}", help="The input.  [default: {}]")
-@click.option("--answer", metavar="JSON", help="The answer to all that the graph asks; without it a question is the end.")
 @click.option(
-    "--durability", type=click.Choice(["sync", "async", "exit"]), default="async", show_default=True,
+    "--answer",
+    metavar="JSON",
+    help="The answer to all that the graph asks; without it a question is the end.",
+)
+@click.option(
+    "--durability",
+    type=click.Choice(["sync", "async", "exit"]),
+    default="async",
+    show_default=True,
     help="Of the runs.",
 )
-@click.option("--point", "points", metavar="NAME", multiple=True, help="Crash at this chaos point, too; may be repeated.")
+@click.option(
+    "--point",
+    "points",
+    metavar="NAME",
+    multiple=True,
+    help="Crash at this chaos point, too; may be repeated.",
+)
 @common_options
 @click.pass_context
 def crashpoints(

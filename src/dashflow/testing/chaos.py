@@ -155,7 +155,9 @@ class Chaos:
             owner = getattr(owner, part)
         inner = getattr(owner, name)
         self._undo.append((owner, name, inner))
-        setattr(owner, name, (_asynchronous if inspect.iscoroutinefunction(inner) else _plain)(self, point, inner))
+        setattr(
+            owner, name, (_asynchronous if inspect.iscoroutinefunction(inner) else _plain)(self, point, inner)
+        )
 
     # -- at a point ---------------------------------------------------------------------------------
 
@@ -194,7 +196,9 @@ class Chaos:
         with self._lock:
             self.passed[point] += 1
             number = self.passed[point]
-            found = next((one for one in enumerate(self._faults) if self._fits(*one, point, name, number)), None)
+            found = next(
+                (one for one in enumerate(self._faults) if self._fits(*one, point, name, number)), None
+            )
             if found is not None:
                 self._times[found[0]] += 1
             passed = Passed(point, name, number, found[1] if found else None, append)

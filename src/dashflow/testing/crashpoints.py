@@ -271,7 +271,14 @@ def crashpoints(
         UsageError: No graph, or one that fails by itself.
     """
     tests = _Tests(
-        graph, given, _Calls(), effects=effects, config=config, answer=answer, durability=durability, points=points
+        graph,
+        given,
+        _Calls(),
+        effects=effects,
+        config=config,
+        answer=answer,
+        durability=durability,
+        points=points,
     )
     return drive(tests.all())
 
