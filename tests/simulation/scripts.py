@@ -24,9 +24,9 @@ ELSEWHERE = (FencedError, OwnershipConflictError, VersionConflictError)
 DURABILITIES = ("sync", "async", "exit")
 
 
-def graph_of(program: str, saver: LogSaver, host: Any = None) -> Any:
+def graph_of(program: Any, saver: LogSaver, host: Any = None) -> Any:
     """A program on a saver. Quicker than ``with_checkpointer``, which makes the plan again."""
-    graph = copy(PROGRAMS[program])
+    graph = copy(PROGRAMS[program] if isinstance(program, str) else program)
     graph.checkpointer, graph._host = saver, host
     return graph
 
@@ -34,7 +34,7 @@ def graph_of(program: str, saver: LogSaver, host: Any = None) -> Any:
 class Session:
     """A caller with its process, and the graph as that process sees it."""
 
-    def __init__(self, world: World, caller: Caller, program: str, *, worker: bool | None = None) -> None:
+    def __init__(self, world: World, caller: Caller, program: Any, *, worker: bool | None = None) -> None:
         self.world = world
         self.caller = caller
         self.program = program
@@ -63,6 +63,10 @@ class Session:
         """The thread's state."""
         return self.graph.get_state(self.config(thread))
 
+    def running(self) -> bool:
+        """Whether a run of the thread is recorded as going on."""
+        return self.saver.reader.head("t").status == "running"
+
     def recover(self, before: tuple[str, ...] = ()) -> None:
         """Have done what a dead process left: by a worker, or by going on with it."""
         if self.by_worker:
@@ -84,7 +88,7 @@ def rounds_of(session: Session) -> Rounds:
     return Rounds(
         session.host,
         Recovery(session.host, session.saver.reader, max_attempts=50),
-        {session.program: session.graph},
+        {session.graph.name: session.graph},
         context=None,
         concurrency=2,
         every=2.0,
@@ -203,12 +207,12 @@ SCRIPTS: dict[str, tuple[str, list[Op]]] = {
 }
 
 
-def perform(session: Session, ops: list[Op]) -> list[str]:
+def perform(session: Session, ops: list[Op], first: int = 0) -> list[str]:
     """Do all of a script; the tokens of what was done."""
     tokens = []
     if any(op.forks for op in ops) and session.durability == "exit":
         session.durability = "async"  # there would be no history to go back in
-    for number, op in enumerate(ops):
+    for number, op in enumerate(ops, first):
         token = f"<{number}>"
         _perform(session, op, token)
         tokens += [] if op.silent else [token]
@@ -232,7 +236,7 @@ def _perform(session: Session, op: Op, token: str) -> None:
     raise Stuck(f"{token} never came to its end: {session.state()}")
 
 
-def final(world: World, program: str, thread: str = "t") -> Any:
+def final(world: World, program: Any, thread: str = "t") -> Any:
     """The thread's state when all is over, as somebody sees it who only looks."""
     graph = graph_of(program, LogSaver(world.process().log))
     return graph.get_state({"configurable": {"thread_id": thread}})
