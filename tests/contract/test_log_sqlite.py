@@ -1,13 +1,13 @@
 """The log in SQLite keeps the contract: in a file, in memory, and over a connection it was given."""
 
 import sqlite3
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from dashflow.log.base import EventLog
+from dashflow.log.sqlite.clock import since_boot
 from dashflow.log.sqlite import SqliteLog
 from dashflow.testing.log_contract import EventLogContract
 
@@ -20,7 +20,7 @@ class Clock:
     ahead = 0
 
     def __call__(self) -> int:
-        return time.time_ns() + self.ahead
+        return since_boot() + self.ahead
 
 
 class SqliteContract(EventLogContract):

@@ -144,9 +144,9 @@ def outcome(lib: Any, saver: Any, program: dict, script: list) -> list:
     for number, op in enumerate(script):
         try:
             perform(lib, graph, op, number, config)
+            seen.append(told(graph, config))
         except Exception as error:
             return [*seen, type(error).__name__]
-        seen.append(told(graph, config))
     return seen
 
 

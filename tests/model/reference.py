@@ -230,7 +230,7 @@ def outcome(program: dict, script: list) -> list:
     for number, op in enumerate(script):
         try:
             thread.perform(op, number)
+            seen.append(thread.told())
         except Wrong:
             return [*seen, "InvalidUpdateError"]
-        seen.append(thread.told())
     return seen

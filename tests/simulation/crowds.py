@@ -122,15 +122,21 @@ def double_texting(strategy: str, world: World, watch: Watch) -> None:
 TAKEN_OVER = ("chain", "fan-out", "loop", "questions", "nested-thread", "update")
 
 
+def actor_and_worker(room: Room, name: str) -> None:
+    """A caller with a script, and a worker."""
+    program, _ = SCRIPTS[name]
+    room.busy = 1
+    room.world.run(caller=partial(room.actor, name), worker=partial(room.worker, program))
+
+
 def takeover(world: World, watch: Watch) -> None:
     """A caller whose process dies or stands still, beside a worker that may do so too."""
     from tests.simulation.cases import expected
 
     room = Room(world)
-    room.busy = 1
     name = world.random.choice(TAKEN_OVER)
     program, _ = SCRIPTS[name]
-    world.run(caller=partial(room.actor, name), worker=partial(room.worker, program))
+    actor_and_worker(room, name)
     state = final(world, program)
     checks.check_told(world, room.told)
     checks.check_marks(state.values)
