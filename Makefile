@@ -62,8 +62,9 @@ layers: $(READY)dev ## Check that imports only point down
 	@$(VENV)/bin/lint-imports
 
 features: $(READY)dev ## Regenerate the pages that are made from code and tests
-	@echo "==> Regenerating docs/features.md, docs/reference/cli.md and docs/reference/events.md"
+	@echo "==> Regenerating docs/features.md, docs/index.md, docs/reference/cli.md and docs/reference/events.md"
 	@$(PY) scripts/features.py
+	@$(PY) scripts/guarantees.py
 	@$(PY) scripts/cli_reference.py
 	@$(PY) scripts/event_reference.py
 

@@ -1,20 +1,18 @@
 """Make docs/features.md from docs/features.toml and the `@pytest.mark.feature` marks of the tests.
 
-The marks are read from pytest's own collection, so that inherited contract tests and module-wide marks
-count. The page holds no time, count of runs or order of collection: the same tree gives the same bytes.
+The page holds no time, count of runs or order of collection: the same tree gives the same bytes.
 With ``--check`` nothing is written, and a page that is not current ends with 1.
 """
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+from marks import ROOT, collect_marks
+
 TABLE = ROOT / "docs" / "features.toml"
 PAGE = ROOT / "docs" / "features.md"
 
@@ -26,21 +24,6 @@ HEAD = """\
 Every capability DashFlow is meant to have. *Proven* means that a test marked with the id shows it by
 behaviour; *part* that such tests exist and what is still missing; everything else is *open*. The tests
 themselves are listed at the end of the page.
-"""
-
-COLLECTOR = """
-import sys
-import pytest
-
-class Collector:
-    def pytest_collection_finish(self, session):
-        for item in session.items:
-            for mark in item.iter_markers("feature"):
-                for name in mark.args:
-                    print("feature", name, item.nodeid.split("[")[0], sep="\\t")
-
-quiet = ["--collect-only", "-qq", "-p", "no:cacheprovider", "-p", "no:xdist"]
-sys.exit(pytest.main([*quiet, "tests"], [Collector()]))
 """
 
 
@@ -65,21 +48,6 @@ def load_table() -> dict[str, list[Row]]:
         ]
         for section in sections
     }
-
-
-def collect_marks() -> dict[str, list[str]]:
-    """Ids of tests by feature id; raises SystemExit with pytest's words when collecting fails."""
-    done = subprocess.run(
-        [sys.executable, "-c", COLLECTOR], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    if done.returncode not in (0, 5):
-        sys.exit(f"features: the tests cannot be collected:\n{done.stdout}{done.stderr}")
-    proofs: dict[str, set[str]] = {}
-    for line in done.stdout.splitlines():
-        if line.startswith("feature\t"):
-            _, name, test = line.split("\t")
-            proofs.setdefault(name, set()).add(test)
-    return {name: sorted(tests) for name, tests in proofs.items()}
 
 
 def render(table: dict[str, list[Row]], proofs: dict[str, list[str]]) -> str:
@@ -123,7 +91,7 @@ def _proofs(table: dict[str, list[Row]], proofs: dict[str, list[str]]) -> Iterat
 
 def main(arguments: list[str]) -> int:
     """Write the page, or with ``--check`` say whether it is current."""
-    table, proofs = load_table(), collect_marks()
+    table, proofs = load_table(), collect_marks("feature")
     known = {row.id for rows in table.values() for row in rows}
     if unknown := sorted(proofs.keys() - known):
         print(f"features: tests are marked with ids that docs/features.toml does not have: {unknown}")

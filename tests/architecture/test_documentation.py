@@ -175,7 +175,7 @@ def test_the_features_table_names_places_that_exist(tree):
     assert [str(place) for place in places if not place.exists()] == []
 
 
-@pytest.mark.parametrize("script", ["features.py", "cli_reference.py", "event_reference.py"])
+@pytest.mark.parametrize("script", ["features.py", "guarantees.py", "cli_reference.py", "event_reference.py"])
 def test_generated_pages_are_current(tree, script):
     script = tree.root / "scripts" / script
     done = subprocess.run([sys.executable, script, "--check"], capture_output=True, text=True, check=False)

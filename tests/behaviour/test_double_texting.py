@@ -29,7 +29,7 @@ from dashflow.runtime import Runtime
 from dashflow.types import Command, interrupt
 from dashflow.worker import Report, Worker
 
-pytestmark = pytest.mark.feature("NEW-08")
+pytestmark = [pytest.mark.feature("NEW-08"), pytest.mark.guarantee("no-input-lost")]
 
 CONFIG = {"configurable": {"thread_id": "t"}}
 

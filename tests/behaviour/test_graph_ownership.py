@@ -222,6 +222,7 @@ def start(folder: Path, number: int) -> subprocess.Popen[str]:
     )
 
 
+@pytest.mark.guarantee("one-owner")
 def test_a_second_process_is_refused(tmp_path) -> None:
     with start(tmp_path, 1) as first:
         assert first.stdout is not None

@@ -182,6 +182,7 @@ def test_filters_reach_into_metadata(saver):
 
 
 @pytest.mark.parametrize("key", ["x') OR '1'='1", "'; DROP TABLE checkpoints; --", "a b", "", "a\n"])
+@pytest.mark.guarantee("keys-are-data")
 def test_filter_keys_are_names_and_nothing_else(saver, key):
     put(saver, 1)
     with pytest.raises(ValueError, match="Invalid filter key"):
@@ -210,6 +211,7 @@ ALIKE = [
 
 @pytest.mark.feature("SEC-11")
 @pytest.mark.parametrize("gone", ["t1", "t%", "t_", "t", "-"])
+@pytest.mark.guarantee("keys-are-data")
 def test_threads_whose_names_begin_alike_see_nothing_of_each_other(saver, gone):
     """Names of tenants are parts of threads' names: none is another one's, or stands for one."""
     for number, thread in enumerate(ALIKE):

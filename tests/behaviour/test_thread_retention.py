@@ -9,12 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dashflow.checkpoint import recording, retention
 from dashflow.checkpoint.memory import InMemorySaver
+from dashflow.checkpoint.recording import begun_in, branches_of
 from dashflow.checkpoint.snapshots import LEAST_BYTES
 from dashflow.checkpoint.sqlite import SqliteSaver
 from dashflow.errors import FencedError, OwnershipConflictError, UnknownCheckpointError
 from dashflow.graph import START, StateGraph
-from dashflow.log.base import Append, Snapshot
+from dashflow.log.base import Append, NewEvent, Snapshot
 from dashflow.types import Command, interrupt
 
 LARGE = "x" * 20_000
@@ -74,6 +76,7 @@ def test_kept_checkpoints_can_be_gone_back_to_and_the_others_are_gone(recorded):
 
 
 @pytest.mark.feature("LOG-05")
+@pytest.mark.guarantee("deleted-stays-deleted")
 def test_a_branch_survives_when_what_it_began_from_is_dropped(recorded):
     graph = counting(recorded, 3)
     recorded.run(graph, {"n": 0})
@@ -87,6 +90,89 @@ def test_a_branch_survives_when_what_it_began_from_is_dropped(recorded):
     recorded.saver.retain("t", checkpoints=1)
     assert shown(recorded, counting(recorded, 3)) == before[:1]
     assert recorded.run(counting(recorded, 3), {"n": 2})["log"][-1] == "a2"
+
+
+@pytest.mark.feature("LOG-05", "RUN-14")
+def test_a_branch_that_would_lose_its_beginning_at_this_moment_is_refused(recorded, monkeypatch):
+    graph = counting(recorded)
+    recorded.run(graph, {"n": 0})
+    before = shown(recorded, graph)
+    oldest = recorded.history(graph)[-1].config
+    refused = []
+
+    def looked_for_and_then_begun(reader, thread):
+        found = begun_in(reader, thread)
+        if thread != "t":
+            return found
+        with pytest.raises(OwnershipConflictError, match="shorten"):
+            graph.create_branch(oldest, "early")
+        refused.append(thread)
+        return found
+
+    monkeypatch.setattr(recording, "begun_in", looked_for_and_then_begun)
+    assert recorded.saver.retain("t", checkpoints=3) == len(before) - 3
+    monkeypatch.undo()
+    assert refused == ["t"]
+    assert graph.list_branches(recorded.config("t")) == []
+    assert recorded.saver.log.read("run-t", limit=1)[0].version > 1
+    with pytest.raises(UnknownCheckpointError):
+        graph.create_branch(oldest, "early")
+    kept = graph.create_branch(recorded.history(graph)[-1].config, "early")
+    assert graph.get_state(recorded.config(kept.thread_id)).values["n"] == 4
+
+
+@pytest.mark.feature("LOG-05", "RUN-14")
+def test_a_branch_that_begins_before_events_are_dropped_keeps_them(recorded, monkeypatch):
+    graph = counting(recorded)
+    recorded.run(graph, {"n": 0})
+    before = shown(recorded, graph)
+    oldest = recorded.history(graph)[-1].config
+    begun = []
+
+    def looked_for_and_then_begun(reader, thread):
+        found = begun_in(reader, thread)
+        if not begun:
+            begun.append(graph.create_branch(oldest, "early"))
+        return found
+
+    monkeypatch.setattr(retention, "begun_in", looked_for_and_then_begun)
+    assert recorded.saver.retain("t", checkpoints=3) == len(before) - 3
+    assert shown(recorded, graph) == before[:3]
+    assert recorded.saver.log.read("run-t", limit=1)[0].version == 1
+    assert recorded.run(graph, None, recorded.config(begun[0].thread_id))["n"] == 6
+
+
+@pytest.mark.feature("LOG-05", "RUN-14")
+def test_a_branch_that_begins_while_its_thread_is_deleted_goes_with_it(recorded, monkeypatch):
+    graph = counting(recorded)
+    recorded.run(graph, {"n": 0})
+    begun = []
+
+    def looked_for_and_then_begun(reader, thread):
+        found = branches_of(reader, thread)
+        if not begun:
+            begun.append(graph.create_branch(recorded.config("t"), "late"))
+        return found
+
+    monkeypatch.setattr(retention, "branches_of", looked_for_and_then_begun)
+    recorded.saver.delete_thread("t")
+    assert graph.get_state(recorded.config(begun[0].thread_id)).values == {}
+    assert [len(recorded.saver.log.read(f"run-{t}")) for t in ("t", begun[0].thread_id)] == [1, 1]
+    assert graph.list_branches(recorded.config("t")) == []
+
+
+@pytest.mark.feature("LOG-05", "NEW-01")
+def test_the_stream_of_a_run_whose_process_died_is_not_shortened_and_is_taken_over(recorded):
+    graph = counting(recorded)
+    recorded.run(graph, {"n": 0})
+    log, version = recorded.saver.log, recorded.saver.log.version("run-t")
+    copied = log.read("run-t")
+    started = next(record for record in copied if record.type == "RunStarted")
+    again = NewEvent(started.type, started.data, bytes(16), started.at, started.schema)
+    log.append(Append("run-t", (again,), version, owner=f"{log.instance}/run", claim=True))
+    recorded.reopen()
+    recorded.saver.retain("t", checkpoints=1)
+    assert [info.stream for info in recorded.saver.log.abandoned()] == ["run-t"]
 
 
 @pytest.mark.feature("LOG-05")
@@ -184,6 +270,7 @@ def test_whatever_is_done_a_shortened_thread_shows_the_same_as_far_as_it_goes(pr
 
 
 @pytest.mark.feature("LOG-05")
+@pytest.mark.guarantee("deleted-stays-deleted")
 def test_a_deleted_thread_leaves_a_tombstone_and_its_name(recorded):
     inner = recorded.graph([recorded.says("x")]).compile(checkpointer=True)
     graph = recorded.compile(recorded.graph([recorded.says("a"), ("sub", inner)]))
@@ -201,6 +288,7 @@ def test_a_deleted_thread_leaves_a_tombstone_and_its_name(recorded):
 
 
 @pytest.mark.feature("LOG-05", "NEW-08")
+@pytest.mark.guarantee("deleted-stays-deleted")
 def test_a_run_that_goes_on_cannot_bring_a_deleted_thread_back():
     for saver in (InMemorySaver(), SqliteSaver(sqlite3.connect(":memory:", check_same_thread=False))):
         config = {"configurable": {"thread_id": "t"}}

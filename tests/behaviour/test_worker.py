@@ -93,6 +93,7 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.mark.parametrize("durability", ["sync", "async", "exit"])
+@pytest.mark.guarantee("exit-starts-over")
 def test_a_run_whose_process_died_is_finished(house, kind, durability) -> None:
     config = {"configurable": {"thread_id": "t", "user": "u1"}, "metadata": {"team": "blue"}, "tags": ["x"]}
     house.die("a", "b", "c", at="b", name="mine", config=config, durability=durability)

@@ -20,6 +20,7 @@ SUBSCRIBERS = 100
 
 
 class Subscribers(LogCase):
+    @pytest.mark.guarantee("none-missed")
     def test_none_of_a_hundred_misses_or_repeats(self, log: EventLog, opened: Open, soak: bool) -> None:
         """Each follows the whole log, one stream, category, type or correlation, some from the middle."""
         rounds = 100 if soak else 8

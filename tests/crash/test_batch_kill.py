@@ -114,6 +114,7 @@ class Folder:
 
 @pytest.mark.parametrize("host", ["sync", "asyncio"])
 @pytest.mark.parametrize("kind", ["durable", "plain"])
+@pytest.mark.guarantee("batches-resume")
 def test_a_batch_that_is_killed_again_and_again(tmp_path: Path, kind: str, host: str, soak: bool) -> None:
     count = 300 if soak else 60
     folder = Folder(tmp_path, kind, host, count)

@@ -99,6 +99,7 @@ def crash_everywhere(seed: int, again: int | None = None) -> None:
             assert set(life.ran) == set(range(14))
 
 
+@pytest.mark.guarantee("batches-resume")
 def test_a_batch_that_dies_anywhere_is_finished_by_another_process(soak) -> None:
     for seed in range(1, 40 if soak else 3):
         crash_everywhere(seed)

@@ -121,6 +121,7 @@ def check(project, undisturbed, folder, seed):
 
 
 @pytest.mark.parametrize("seed", range(ROUNDS))
+@pytest.mark.guarantee("plans-resume")
 def test_a_killed_run_is_finished_by_another_process(project, undisturbed, tmp_path, seed):
     check(project, undisturbed, tmp_path, seed)
 

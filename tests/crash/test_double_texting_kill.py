@@ -28,6 +28,7 @@ def said(process: subprocess.Popen[str]) -> list[str]:
     return process.communicate()[0].splitlines()
 
 
+@pytest.mark.guarantee("no-input-lost")
 def test_inputs_of_many_processes_at_once(folder, soak) -> None:
     """All are handled, none twice, and each caller gets the result of its own."""
     processes, each = (16, 60) if soak else (2, 25)
@@ -44,6 +45,7 @@ def test_inputs_of_many_processes_at_once(folder, soak) -> None:
 
 
 @pytest.mark.parametrize("both", [False, True])
+@pytest.mark.guarantee("no-input-lost")
 def test_a_caller_that_is_killed_while_its_input_waits(folder, both) -> None:
     """A worker runs it; and first what the other process left, if that died too."""
     first = held(folder, 1)

@@ -154,6 +154,7 @@ def host(request: pytest.FixtureRequest) -> Any:
 
 
 @pytest.mark.parametrize("durability", ["sync", "async"])
+@pytest.mark.guarantee("sync-repeats-nothing-recorded")
 def test_a_killed_chain_repeats_the_step_that_was_in_flight(tmp_path, host, durability) -> None:
     folder = Folder(tmp_path, "chain", host, durability)
     assert folder.kill_when(folder.start("start"), line="c")
@@ -165,6 +166,7 @@ def test_a_killed_chain_repeats_the_step_that_was_in_flight(tmp_path, host, dura
         assert folder.effects()["d"] == 1
 
 
+@pytest.mark.guarantee("task-by-task")
 def test_tasks_that_were_done_beside_the_one_in_flight_do_not_run_again(tmp_path, host) -> None:
     folder = Folder(tmp_path, "fan_out", host, "sync")
     process = folder.start("start")
@@ -193,6 +195,7 @@ def test_an_answer_is_not_asked_for_again(tmp_path, host) -> None:
 
 
 @pytest.mark.parametrize("durability", ["sync", "async"])
+@pytest.mark.guarantee("sync-repeats-nothing-recorded")
 def test_a_loop_that_is_killed_again_and_again(tmp_path, host, durability, soak) -> None:
     folder = Folder(tmp_path, "loop", host, durability)
     in_flight = 1 if durability == "sync" else AHEAD + 2

@@ -165,6 +165,7 @@ def crash_everywhere(program: str, durability: str, seed: int, again: int | None
 @pytest.mark.feature("PERSIST-000", "LOG-01")
 @pytest.mark.parametrize("durability", ["sync", "async", "exit"])
 @pytest.mark.parametrize("program", PROGRAMS)
+@pytest.mark.guarantee("async-window", "exit-starts-over")
 def test_a_run_that_dies_anywhere_is_finished_by_another_process(program, durability, soak) -> None:
     for seed in range(40 if soak else 2 if durability == "async" else 1):
         assert crash_everywhere(program, durability, seed, None) > 5
@@ -179,6 +180,7 @@ def test_a_process_that_takes_over_may_die_too(program, soak) -> None:
 
 @pytest.mark.feature("PERSIST-000")
 @pytest.mark.parametrize("program", ["chain", "fan-out"])
+@pytest.mark.guarantee("sync-repeats-nothing-recorded")
 def test_with_durability_sync_only_what_was_in_flight_runs_again(program) -> None:
     expected, calls = uncrashed(program, "sync", 5)
     for at in range(1, calls + 1):

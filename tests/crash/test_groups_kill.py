@@ -130,6 +130,7 @@ def rounds(where: str, place: Place | None, start: Callable[[str], Child], kills
     log.close()
 
 
+@pytest.mark.guarantee("groups")
 def test_consumers_are_killed_in_the_middle_of_messages(
     where: str, place: Place | None, start: Callable[[str], Child]
 ) -> None:
@@ -143,6 +144,7 @@ def test_consumers_are_killed_50_times(
     rounds(where, place, start, 50)
 
 
+@pytest.mark.guarantee("groups")
 def test_a_message_that_kills_its_consumers_ends_as_the_only_dead_letter(
     where: str, place: Place | None, start: Callable[[str], Child]
 ) -> None:

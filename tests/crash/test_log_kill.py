@@ -79,6 +79,7 @@ def one_round(path: Path, start: Start, number: int, chance: random.Random) -> N
     assert not path.with_name("log.db.owners").exists()
 
 
+@pytest.mark.guarantee("acknowledged-survives")
 def test_what_was_acknowledged_survives_kill(path: Path, start: Start) -> None:
     chance = random.Random(20_240_117)
     for number in range(8):
@@ -118,6 +119,7 @@ def test_killed_while_others_go_on(path: Path, start: Start) -> None:
     check_file(path)
 
 
+@pytest.mark.guarantee("one-order")
 def test_several_processes_append_to_one_file(path: Path, start: Start) -> None:
     log = SqliteLog(path)
     follow = log.subscribe(category="run")
@@ -133,6 +135,7 @@ def test_several_processes_append_to_one_file(path: Path, start: Start) -> None:
     check_file(path)
 
 
+@pytest.mark.guarantee("fenced")
 def test_an_owner_that_was_stopped_past_its_lease_is_fenced(path: Path, start: Start) -> None:
     child = start(SLEEPER, path)
     assert said(child) == "owns"
@@ -153,6 +156,7 @@ def test_an_owner_that_was_stopped_past_its_lease_is_fenced(path: Path, start: S
 
 
 @pytest.mark.feature("LOG-04", "LOG-05", "LOG-06")
+@pytest.mark.guarantee("deleted-stays-deleted")
 def test_killed_while_it_forgets(path: Path, start: Start) -> None:
     chance = random.Random(7)
     last = 0

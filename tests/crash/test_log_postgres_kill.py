@@ -77,6 +77,7 @@ def one_round(place: Place, start: Start, number: int, chance: random.Random) ->
         log.close()
 
 
+@pytest.mark.guarantee("acknowledged-survives")
 def test_what_was_acknowledged_survives_kill(postgres: Place, start: Start) -> None:
     chance = random.Random(20_240_117)
     for number in range(4):
@@ -142,6 +143,7 @@ def crash_under_load(server: PostgresServer, start: Start, rounds: int) -> None:
     log.close()
 
 
+@pytest.mark.guarantee("acknowledged-survives")
 def test_nothing_is_lost_when_the_server_crashes_under_load(server: PostgresServer, start: Start) -> None:
     crash_under_load(server, start, 2)
 
@@ -151,6 +153,7 @@ def test_nothing_is_lost_when_the_server_crashes_20_times(server: PostgresServer
     crash_under_load(server, start, 20)
 
 
+@pytest.mark.guarantee("one-order")
 def test_several_processes_append_to_one_log(postgres: Place, start: Start) -> None:
     log = PostgresLog(postgres.log)
     follow = log.subscribe(category="run")
@@ -177,6 +180,7 @@ def of_processes_one_wins(place: Place, start: Start, processes: int, trials: in
         assert child.returncode == 0
 
 
+@pytest.mark.guarantee("one-owner")
 def test_of_processes_that_claim_one_stream_one_wins(postgres: Place, start: Start) -> None:
     of_processes_one_wins(postgres, start, 4, 25)
 
@@ -189,6 +193,7 @@ def test_of_many_processes_that_claim_one_stream_one_wins(
     of_processes_one_wins(postgres, start, processes, 1000)
 
 
+@pytest.mark.guarantee("fenced")
 def test_an_owner_that_was_stopped_past_its_lease_is_fenced(postgres: Place, start: Start) -> None:
     child = start(SLEEPER, postgres.log)
     assert said(child) == "owns"

@@ -127,6 +127,7 @@ def memory_lives():
 @pytest.mark.parametrize("failing", [(), ("tests",)], ids=["all well", "one fails"])
 @pytest.mark.parametrize("after", [False, True], ids=["before the call", "after the call"])
 @pytest.mark.parametrize("seed", range(3))
+@pytest.mark.guarantee("plans-resume")
 def test_a_crash_at_every_port_call(seed, after, failing, soak):
     for schedule in range(seed, seed + (300 if soak else 3), 3):
         crash_everywhere(schedule, after, failing)
@@ -163,6 +164,7 @@ def made(state):
     return {one.id: (one.status, one.result, one.error, one.answer) for one in state.tasks.values()}
 
 
+@pytest.mark.guarantee("plans-resume")
 def test_a_crash_while_a_person_is_asked():
     expected, calm, _, calls = undisturbed(4, ())
     for crash_at in range(3, calls):
@@ -224,6 +226,7 @@ def test_crash_after_crash_still_comes_to_the_end():
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before the call", "after the call"])
+@pytest.mark.guarantee("plans-resume")
 def test_a_crash_at_every_port_call_on_a_file(after, tmp_path):
     expected, calm, accepted, calls = undisturbed(1, ())
     for crash_at in range(1, calls + 1, 2):

@@ -118,6 +118,7 @@ def check(folder: Folder, threads: list[str], *, killed: set[str]) -> None:
     assert set(keys.values()) == {1, 2}
 
 
+@pytest.mark.guarantee("server-away")
 def test_runs_go_on_when_the_server_crashes(server: PostgresServer, tmp_path: Path) -> None:
     crash_under_runs(server, tmp_path, crashes=2, runs=12)
 
@@ -152,5 +153,6 @@ def test_a_run_that_lost_patience_is_finished_by_the_worker_beside_it(server: Po
 
 
 @pytest.mark.soak
+@pytest.mark.guarantee("server-away")
 def test_200_runs_go_on_when_the_server_crashes_20_times(server: PostgresServer, tmp_path: Path) -> None:
     crash_under_runs(server, tmp_path, crashes=20, runs=201)

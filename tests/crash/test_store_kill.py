@@ -45,6 +45,7 @@ def place(request, tmp_path):
 
 
 @pytest.mark.parametrize("batches", [1, 2, 5, 30])
+@pytest.mark.guarantee("acknowledged-survives")
 def test_what_was_confirmed_is_there_and_no_batch_is_half_there(place, batches):
     kind, where = place
     with subprocess.Popen(

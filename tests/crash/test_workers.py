@@ -16,6 +16,7 @@ from tests.crash.workplace import Folder, hear, say
 pytestmark = pytest.mark.feature("NEW-01", "NEW-08", "PERSIST-004", "SCALE-01")
 
 
+@pytest.mark.guarantee("taken-over")
 def test_the_command_finishes_what_a_killed_process_began(folder) -> None:
     (folder.path / "hold 7").touch()
     process = folder.call("holding", {"n": 7})
@@ -29,6 +30,7 @@ def test_the_command_finishes_what_a_killed_process_began(folder) -> None:
     assert folder.work() == []
 
 
+@pytest.mark.guarantee("accepted-is-durable")
 def test_an_input_is_durable_before_the_first_node_runs(folder, soak) -> None:
     """kill -9 in the first node's first line: the input is there, and somebody runs it."""
     numbers = range(1000 if soak else 3)
@@ -43,6 +45,7 @@ def test_an_input_is_durable_before_the_first_node_runs(folder, soak) -> None:
     assert [folder.values(f"t{number}") for number in numbers] == [([n], "finished") for n in numbers]
 
 
+@pytest.mark.guarantee("taken-over")
 def test_workers_that_are_killed_again_and_again(folder, soak) -> None:
     """Steps that were recorded are not repeated, and the last worker finds everything done."""
     random.seed(4)
@@ -79,6 +82,7 @@ def unfinished(folder: Folder) -> bool:
         return any(reader.head(thread).status == "running" for thread in reader.threads())
 
 
+@pytest.mark.guarantee("taken-over")
 def test_two_workers_on_one_log(folder) -> None:
     threads = [f"t{number}" for number in range(6)]
     for thread in threads:
@@ -95,6 +99,7 @@ def test_two_workers_on_one_log(folder) -> None:
     assert folder.effects() == {f"hold {number}": 2 for number in range(6)}
 
 
+@pytest.mark.guarantee("dead-letter")
 def test_a_node_that_kills_its_process_ends_as_a_dead_letter(folder) -> None:
     process = folder.call("poisonous", {"n": 1})
     folder.gone(process)
@@ -116,6 +121,7 @@ def test_a_node_that_kills_its_process_ends_as_a_dead_letter(folder) -> None:
     assert "No dead letters" in folder.dashflow("deadletters")
 
 
+@pytest.mark.guarantee("fenced")
 def test_a_process_that_sleeps_past_its_lease_can_commit_nothing(folder) -> None:
     """SIGSTOP: its run is taken over though it lives; when it wakes it is told, and nothing of it counts."""
     (folder.path / "hold 3").touch()
@@ -175,6 +181,7 @@ def of_processes_one_pays(folder, processes: int, trials: int) -> None:
         assert one.returncode == 0
 
 
+@pytest.mark.guarantee("one-owner")
 def test_of_processes_that_answer_one_question_one_pays(folder) -> None:
     """The others are told before a node runs: with a conflict, or that there is nothing left to do."""
     of_processes_one_pays(folder, 4, 6)
@@ -182,6 +189,7 @@ def test_of_processes_that_answer_one_question_one_pays(folder) -> None:
 
 @pytest.mark.soak
 @pytest.mark.parametrize("processes", [2, 4, 8, 16])
+@pytest.mark.guarantee("one-owner")
 def test_of_many_processes_that_answer_one_question_one_pays(folder, processes) -> None:
     of_processes_one_pays(folder, processes, 1000)
 
@@ -198,6 +206,7 @@ sys.stdin.readline()
 """
 
 
+@pytest.mark.guarantee("taken-over")
 def test_a_program_that_ends_in_the_middle_of_a_run(folder) -> None:
     """In an orderly way: its log was closed, and nobody has to wait for a lease."""
     (folder.path / "hold 8").touch()

@@ -171,6 +171,7 @@ def only_value_errors(data: bytes) -> None:
 @example(b"\xc1")
 @example(b"\xdd\xff\xff\xff\xff")
 @example(b"\xc9\xff\xff\xff\xff\x01")
+@pytest.mark.guarantee("data-only")
 def test_any_bytes_are_a_value_or_a_value_error(data):
     only_value_errors(data)
 

@@ -43,6 +43,7 @@ def heard():
 
 @pytest.mark.parametrize("allowed", [True, None, [("builtins", "set")]])
 @pytest.mark.parametrize("code", [0, 1, 2, 4, 5])
+@pytest.mark.guarantee("data-only")
 def test_a_class_that_only_data_names_is_not_even_imported(
     tmp_path, monkeypatch, allowed, code, heard, caplog
 ):
@@ -58,6 +59,7 @@ def test_a_class_that_only_data_names_is_not_even_imported(
     assert "Blocked deserialization of trapped_module.Thing" in caplog.text
 
 
+@pytest.mark.guarantee("data-only")
 def test_functions_are_not_called(tmp_path):
     marker = tmp_path / "marker"
     serde = JsonPlusSerializer()

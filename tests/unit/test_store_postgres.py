@@ -263,6 +263,7 @@ def test_a_filter_key_cannot_say_anything_but_a_name(store, key):
 
 @pytest.mark.feature("SEC-11")
 @pytest.mark.parametrize("text", ["x' OR '1'='1", "a\0b", "a\ud800", "%s", "1; DROP TABLE store"])
+@pytest.mark.guarantee("keys-are-data")
 def test_nothing_that_is_compared_is_sql(store, text):
     store.put(("n",), "k", {"v": "a"})
     assert store.search(("n",), filter={"v": text}) == []
@@ -272,6 +273,7 @@ def test_nothing_that_is_compared_is_sql(store, text):
 
 
 @pytest.mark.feature("SEC-11")
+@pytest.mark.guarantee("keys-are-data")
 def test_tenants_whose_names_begin_alike_see_nothing_of_each_other(store):
     places = [("t1",), ("t1", "a"), ("t12",), ("t_1",), ("tX1",), ("t%",), ("t1-a",), ("t1/a",), ("T1",)]
     for place in places:

@@ -39,7 +39,12 @@ def stream_of(thread: str, ns: str = "") -> str:
     """The stream that holds a thread's events; ``ns`` names a graph inside of its graph."""
     if not ns:
         return f"{CATEGORY}-{thread}"
-    return f"{SUB_CATEGORY}-{thread.replace('%', '%25').replace('|', '%7C')}|{ns}"
+    return f"{inside_of(thread)}{ns}"
+
+
+def inside_of(thread: str) -> str:
+    """What the names of all streams of graphs inside a thread's graph begin with."""
+    return f"{SUB_CATEGORY}-{thread.replace('%', '%25').replace('|', '%7C')}|"
 
 
 def thread_of(stream: str) -> tuple[str, str]:

@@ -12,8 +12,10 @@ from dashflow.checkpoint.lines import CATEGORY, MARK, stream_of, thread_of
 from dashflow.checkpoint.thread import ThreadReader
 from dashflow.checkpoint.view import name_of
 from dashflow.core.events import CheckpointsForgotten, Event, HistoryForgotten
-from dashflow.errors import VersionConflictError
+from dashflow.errors import FencedError, VersionConflictError
 from dashflow.log.base import ANY, EVERYTHING, Append, NewEvent
+
+_SHORTENING = "shorten-"
 
 
 def record(
@@ -38,30 +40,73 @@ def record(
         events = decide(newest)
         if not events:
             return
-        forget = max(map(_forgets, events))
-        # A cut was decided on with the branches in mind; forgetting everything was not.
-        if forget == EVERYTHING and begun_in(reader, thread_of(stream)[0]):
-            forget = 0  # branches that began here go on from it
+        append = Append(stream, [*map(new_event, events)], version, unowned=True)
         try:
-            reader.lines.append(
-                Append(stream, [*map(new_event, events)], version, unowned=True, forget=forget)
-            )
-        except VersionConflictError:
+            forget = max(map(_forgets, events))
+            if not forget:
+                reader.lines.append(append)
+            elif not _shortened(reader, append, forget):
+                continue
+        except (VersionConflictError, FencedError):
             continue
         return
 
 
+def _shortened(reader: ThreadReader, append: Append, forget: int) -> bool:
+    """Append, and drop events in the same commit, unless a branch goes on from them.
+
+    The stream is claimed before branches are looked for, and whoever begins one looks for such a claim
+    afterwards (``shortener_of``): so one of the two sees the other.
+
+    Returns:
+        Whether it was done; if not, there is a branch now that ``append`` was decided without.
+    """
+    lines, stream = reader.lines, append.stream
+    owner = shortening(reader, random.getrandbits(64))
+    epoch = lines.append(Append(stream, (), append.expected, owner=owner, claim=True)).epoch
+    events: Sequence[NewEvent] = ()
+    try:
+        begun = bool(begun_in(reader, thread_of(stream)[0]))
+        if not begun:
+            events = append.events
+        elif forget == EVERYTHING:  # branches keep what they began with, of a thread that is shown no more
+            events, forget = append.events, 0
+    finally:
+        forget = forget if events else 0
+        lines.append(Append(stream, events, owner=owner, epoch=epoch, release=True, forget=forget))
+    return bool(events)
+
+
+def shortening(reader: ThreadReader, number: int) -> str:
+    """A name for an owner that drops events; ``number`` tells it from others."""
+    return f"{reader.log.instance}/{_SHORTENING}{number & 0xFFFFFFFFFFFFFFFF:016x}"
+
+
+def is_there(reader: ThreadReader, thread: str, version: int) -> bool:
+    """Whether a thread still has the event of a version."""
+    return bool(reader.lines.read(stream_of(thread), after=version - 1, upto=version))
+
+
+def shortener_of(reader: ThreadReader, thread: str) -> str:
+    """Who drops events of a thread at this moment; "" while nobody does."""
+    stream = stream_of(thread)
+    owners = (info.owner for info in reader.log.streams(prefix=stream) if info.stream == stream)
+    return next((owner for owner in owners if owner.partition("/")[2].startswith(_SHORTENING)), "")
+
+
 def begun_in(reader: ThreadReader, thread: str) -> list[str]:
     """The branches that began in a thread and live."""
-    start = stream_of(thread) + MARK
-    found = [info.stream for info in reader.log.streams(category=CATEGORY) if info.stream.startswith(start)]
-    branches = [stream.removeprefix(f"{CATEGORY}-") for stream in found]
+    return [branch for branch in branches_of(reader, thread) if reader.head(branch).checkpoint]
+
+
+def branches_of(reader: ThreadReader, thread: str) -> list[str]:
+    """The branches that began in a thread, those too of which nothing but their events is left."""
+    found = reader.log.streams(category=CATEGORY, prefix=stream_of(thread) + MARK)
+    branches = [info.stream.removeprefix(f"{CATEGORY}-") for info in found]
     return [
         branch
         for branch in branches
-        if (began := reader.lines.beginning(branch)) is not None
-        and began.event.thread == thread
-        and reader.head(branch).checkpoint
+        if (began := reader.lines.beginning(branch)) is not None and began.event.thread == thread
     ]
 
 

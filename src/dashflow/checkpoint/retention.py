@@ -16,7 +16,7 @@ from typing import NamedTuple
 from dashflow.checkpoint.breakpoints import new_set
 from dashflow.checkpoint.breakpoints import stream_of as breakpoints_of
 from dashflow.checkpoint.importing import latest_again
-from dashflow.checkpoint.recording import begun_in, new_event, record
+from dashflow.checkpoint.recording import begun_in, branches_of, new_event, record
 from dashflow.checkpoint.snapshots import plain_of
 from dashflow.checkpoint.thread import ThreadReader, stream_of, thread_of
 from dashflow.checkpoint.view import places
@@ -117,7 +117,9 @@ def _cut(reader: ThreadReader, stream: str, kept: Sequence[ThreadState]) -> Hist
     first = next((version for version, state in enumerate(states) if state.version), 0)
     if upto < first or reader.lines.origin(stream) is not None:
         return None
-    if begun_in(reader, thread_of(stream)[0]):  # last, since it looks through all threads of the log
+    thread, ns = thread_of(stream)
+    # Of a run whose process died the stream still says who it was, and to drop events is to claim it.
+    if reader.head(thread, ns).status == "running" or begun_in(reader, thread):
         return None
     wanted = {upto, *(base for base in reader.branching(stream, after=upto) if 0 < base <= upto)}
     known = {version: states[version] if version >= first else bases[version] for version in wanted}
@@ -131,13 +133,15 @@ def delete_thread(reader: ThreadReader, thread: str) -> None:
     writes is refused with ``FencedError``, and cannot bring the thread back.
     """
     tombstone = CheckpointsForgotten(all=True, base=0)
-    for branch in begun_in(reader, thread):
+    for branch in branches_of(reader, thread):
         delete_thread(reader, branch)
     for ns in reader.namespaces(thread):
         stream = stream_of(thread, ns)
         if reader.log.version(stream):
             _bury(reader, stream, new_event(tombstone))
         reader.forget(thread, ns)
+    for branch in branches_of(reader, thread):  # that began meanwhile
+        delete_thread(reader, branch)
     reader.lines.forget(thread)
     stream = breakpoints_of(thread)
     if reader.log.version(stream):

@@ -172,9 +172,9 @@ class SealedLog:
         """The stream's last version."""
         return self.inner.version(stream)
 
-    def streams(self, *, category: str | None = None) -> list[StreamInfo]:
-        """All streams, most recently written first."""
-        return self.inner.streams(category=category)
+    def streams(self, *, category: str | None = None, prefix: str = "") -> list[StreamInfo]:
+        """The streams that have events, most recently written first."""
+        return self.inner.streams(category=category, prefix=prefix)
 
     def abandoned(self, *, category: str | None = None) -> list[StreamInfo]:
         """Streams whose owner is dead, oldest first."""

@@ -17,7 +17,7 @@ import msgspec
 
 from dashflow.checkpoint.events import Unknown, from_record
 from dashflow.checkpoint.imported import Imports
-from dashflow.checkpoint.lines import CATEGORY, MARK, SUB_CATEGORY, Lines, stream_of, thread_of
+from dashflow.checkpoint.lines import CATEGORY, MARK, SUB_CATEGORY, Lines, inside_of, stream_of, thread_of
 from dashflow.checkpoint.snapshots import (
     EVENT_BYTES,
     FACTOR,
@@ -277,6 +277,9 @@ class ThreadReader:
 
     def _bases(self, stream: str, records: Sequence[Record] | None = None) -> dict[int, ThreadState]:
         """States that stand for the events which were dropped from a stream's beginning, by version."""
+        if (origin := self.lines.origin(stream)) is not None:
+            # Branches are never shortened; the thread that one began in may have been, and says so later on.
+            return self._bases(origin.stream)
         records = self.lines.read(stream) if records is None else records
         last = next((record for record in reversed(records) if record.type == HistoryForgotten.type), None)
         event = None if last is None else self.event(last, stream)
@@ -293,8 +296,8 @@ class ThreadReader:
 
     def namespaces(self, thread: str) -> list[str]:
         """Namespaces in which the thread has events; "" is always one."""
-        found = (thread_of(info.stream) for info in self.log.streams(category=SUB_CATEGORY))
-        own = ["", *(ns for owner, ns in found if owner == thread)]
+        inside = self.log.streams(category=SUB_CATEGORY, prefix=inside_of(thread))
+        own = ["", *(thread_of(info.stream)[1] for info in inside)]
         if (began := self.lines.beginning(thread)) is not None:
             there = self.namespaces(began.event.thread)
             own += [n for n in there if n not in own and self.lines.origin(stream_of(thread, n)) is not None]

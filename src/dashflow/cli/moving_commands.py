@@ -100,6 +100,36 @@ def import_events(context: click.Context, file: str) -> int:
     return bring_events(settings_of(context), file)
 
 
+@log.command("migrate", short_help="Bring the log's tables to the present format.")
+@click.option("--dry-run", is_flag=True, help="Change nothing; show the SQL that would be run.")
+@common_options
+@click.pass_context
+def migrate(context: click.Context, dry_run: bool) -> int:
+    """Bring the tables of an older log to the format of this version; opening the log does so too.
+
+    All steps are taken in one transaction. A log of a later version is refused.
+
+    \b
+    dashflow log migrate --dry-run --db postgresql://localhost/agents
+    """
+    from dashflow.cli.upkeep import migrate_log
+
+    return migrate_log(settings_of(context), dry_run=dry_run)
+
+
+@log.command("compact", short_help="Give free space of the log's file back.")
+@common_options
+@click.pass_context
+def compact(context: click.Context) -> int:
+    """Write the log's file anew without the space that pruned and deleted threads left.
+
+    Runs may go on; their appends wait meanwhile. The disk needs room for twice the content.
+    """
+    from dashflow.cli.upkeep import compact_log
+
+    return compact_log(settings_of(context))
+
+
 @click.group("backup", short_help="Make, check and restore backups.")
 @common_options
 def backup() -> None:

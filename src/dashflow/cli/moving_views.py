@@ -66,6 +66,34 @@ class VerifyView(msgspec.Struct, frozen=True):
     exit_code: int
 
 
+class MigrationView(msgspec.Struct, frozen=True):
+    """A step from one format to the next: its number, why it is there, its SQL."""
+
+    format: int
+    why: str
+    sql: str
+
+
+class MigrateView(msgspec.Struct, frozen=True):
+    """What was done to a log's tables, or would be; no step: they have the present format."""
+
+    schema: int
+    log: str
+    format: int
+    dry_run: bool
+    steps: tuple[MigrationView, ...]
+
+
+class CompactView(msgspec.Struct, frozen=True):
+    """Bytes of a log's file with its WAL, before and after; ``cut``: whether it is shorter already."""
+
+    schema: int
+    log: str
+    before: int
+    after: int
+    cut: bool
+
+
 def text_of(view: Any) -> str:
     """What people see."""
     return "\n".join(_LINES[type(view)](view))
@@ -121,6 +149,24 @@ def _verify(view: VerifyView) -> Iterator[str]:
         yield f"  ... and {view.found - _SHOWN} more; --json lists up to 1000"
 
 
+def _migrate(view: MigrateView) -> Iterator[str]:
+    if not view.steps:
+        yield f"{view.log} has format {view.format}, the present one; nothing to do"
+        return
+    did = "would be brought" if view.dry_run else "was brought"
+    yield f"{view.log} {did} to format {view.format}:"
+    for step in view.steps:
+        yield f"  {step.format}: {step.why}"
+        if view.dry_run:
+            yield from (f"      {line}" for line in step.sql.splitlines() if line.strip())
+
+
+def _compact(view: CompactView) -> Iterator[str]:
+    yield f"{view.log} took {_size(view.before)} and takes {_size(view.after)} now"
+    if not view.cut:
+        yield "somebody is reading it: it gets shorter when they and one more commit are done"
+
+
 def _at(time: str | None) -> str:
     return f" ({time})" if time else ""
 
@@ -136,6 +182,8 @@ _LINES: dict[type, Any] = {
     ExportView: _export,
     BroughtView: _brought,
     VerifyView: _verify,
+    MigrateView: _migrate,
+    CompactView: _compact,
 }
 
 VIEWS = tuple(_LINES)

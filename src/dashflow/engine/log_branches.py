@@ -7,7 +7,7 @@ from typing import Any
 
 from dashflow.checkpoint.events import to_new
 from dashflow.checkpoint.lines import CATEGORY, MARK, stream_of
-from dashflow.checkpoint.recording import begun_in
+from dashflow.checkpoint.recording import begun_in, is_there, shortener_of, shortening
 from dashflow.checkpoint.thread import ThreadReader
 from dashflow.checkpoint.view import name_of, places, timestamp
 from dashflow.core.events import (
@@ -28,8 +28,14 @@ from dashflow.engine.branches import Line, LineStep, ordered, thread_names
 from dashflow.engine.journal import give_back
 from dashflow.engine.log_history import LogHistory
 from dashflow.engine.ports import Host
-from dashflow.errors import BranchExistsError, UnknownCheckpointError, UsageError, VersionConflictError
-from dashflow.log.base import ANY, EVERYTHING, Append
+from dashflow.errors import (
+    BranchExistsError,
+    OwnershipConflictError,
+    UnknownCheckpointError,
+    UsageError,
+    VersionConflictError,
+)
+from dashflow.log.base import EVERYTHING, Append
 from dashflow.log.ids import EventIds
 from dashflow.types.branches import ThreadBranch
 
@@ -67,10 +73,38 @@ class LogBranches:
                 if branch is not None and (branch.parent, branch.name) == (thread, name):
                     raise BranchExistsError(thread, name, identifier) from None
                 continue
-            begun = await self._found(identifier)
-            assert begun is not None
-            return begun
+            return await self._stays(identifier, checkpoint, begun_at=version)
         raise AssertionError("there are more names than threads")
+
+    async def _stays(self, identifier: str, checkpoint: str | None, begun_at: int) -> ThreadBranch:
+        """The branch that was just made, unless what it began with was dropped at the same moment."""
+        host, reader = self.host, self.reader
+        began = await host.read(lambda: reader.lines.beginning(identifier))
+        assert began is not None
+        thread = began.event.thread
+        shortener = await host.read(lambda: shortener_of(reader, thread))
+        if not shortener and await host.read(lambda: is_there(reader, thread, begun_at)):
+            found = await self._found(identifier)
+            assert found is not None
+            return found
+        await self._forget(identifier)
+        reader.lines.forget(identifier)
+        if shortener:
+            raise OwnershipConflictError(stream_of(thread), shortener)
+        return await self.begin(thread, checkpoint, began.event.name)
+
+    async def _forget(self, thread: str, ns: str = "") -> None:
+        """Drop a stream's events. Claimed first, see ``recording.shortener_of``."""
+        host, lines, stream = self.host, self.reader.lines, stream_of(thread, ns)
+        at = host.now()
+        event = CheckpointsForgotten(all=True, base=0)
+        new = to_new(event, EventIds(host.entropy(), at).next(), at, "", b"", "")
+        owner = shortening(self.reader, host.entropy())
+        claimed = await host.append(lines, Append(stream, (), owner=owner, claim=True))
+        forget = 0 if await host.read(lambda: begun_in(self.reader, thread)) else EVERYTHING
+        await host.append(
+            lines, Append(stream, (new,), owner=owner, epoch=claimed.epoch, release=True, forget=forget)
+        )
 
     def _place(self, thread: str, checkpoint: str | None) -> tuple[int, ThreadState]:
         """The version at which a branch begins, and the state there.
@@ -105,8 +139,7 @@ class LogBranches:
         return await self.host.read(lambda: self._list(thread))
 
     def _list(self, thread: str) -> list[ThreadBranch]:
-        start = stream_of(thread) + MARK
-        infos = [i for i in self.reader.log.streams(category=CATEGORY) if i.stream.startswith(start)]
+        infos = self.reader.log.streams(category=CATEGORY, prefix=stream_of(thread) + MARK)
         found = [self._branch(info.stream.removeprefix(f"{CATEGORY}-"), info.owner) for info in infos]
         return ordered([one for one in found if one is not None and self._descends(one, thread)], thread)
 
@@ -145,14 +178,9 @@ class LogBranches:
     async def delete(self, thread: str) -> None:
         """See ``Branches.delete``; the log keeps the events only for branches that began in this one."""
         host, reader = self.host, self.reader
-        everything = CheckpointsForgotten(all=True, base=0)
-        forget = 0 if await host.read(lambda: begun_in(reader, thread)) else EVERYTHING
         for ns in await host.read(lambda: reader.namespaces(thread)):
-            stream = stream_of(thread, ns)
-            at = host.now()
-            new = to_new(everything, EventIds(host.entropy(), at).next(), at, "", b"", "")
-            await give_back(host, reader, stream)
-            await host.append(reader.lines, Append(stream, (new,), ANY, unowned=True, forget=forget))
+            await give_back(host, reader, stream_of(thread, ns))
+            await self._forget(thread, ns)
 
     # -- what led to a state ----------------------------------------------------------------------
 

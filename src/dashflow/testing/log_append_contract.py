@@ -125,6 +125,29 @@ class AppendContract(LogCase):
         assert second.stream == "plan-1"
         assert [info.stream for info in log.streams(category="plan")] == ["plan-1"]
 
+    def test_streams_are_found_by_what_their_names_begin_with(self, log: EventLog) -> None:
+        names = (
+            "run-a",
+            "run-a~b",
+            "run-a~b~c",
+            "run-a%",
+            "run-a_",
+            "run-A~b",
+            "run-aé",
+            "sub-a|x",
+            "run-ab",
+        )
+        for name in names:
+            log.append(Append(name, new_events(1)))
+        log.append(Append("run-a~b", new_events(1)))
+        assert [info.stream for info in log.streams(prefix="run-a~")] == ["run-a~b", "run-a~b~c"]
+        assert [info.version for info in log.streams(prefix="run-a~b")] == [2, 1]
+        assert {info.stream for info in log.streams(prefix="run-a")} == {*names} - {"run-A~b", "sub-a|x"}
+        assert [info.stream for info in log.streams(prefix="run-a%")] == ["run-a%"]
+        assert [info.stream for info in log.streams(prefix="run-a_", category="run")] == ["run-a_"]
+        assert log.streams(prefix="run-a", category="sub") == []
+        assert log.streams(prefix="x") == []
+
     def test_an_append_without_events_changes_nothing(self, log: EventLog) -> None:
         assert log.append(Append("run-1")) == Appended(0, 0)
         assert log.streams() == []

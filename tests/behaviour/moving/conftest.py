@@ -9,9 +9,9 @@ from uuid import uuid4
 import pytest
 
 from dashflow.log.base import EventLog
-from dashflow.log.memory import MemoryLog
 from dashflow.log.open import open_log
 from tests.behaviour.moving.databases import program
+from tests.postgres import Place
 
 
 @pytest.fixture(scope="module")
@@ -46,16 +46,27 @@ def source(filled: Path, tmp_path: Path) -> Path:
     return Path(shutil.copy(filled, tmp_path / "threads.sqlite"))
 
 
-@pytest.fixture(params=["memory", "sqlite"])
-def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[str], EventLog]:
-    """Opens logs by name."""
+@pytest.fixture(params=["memory", "sqlite", "postgres"])
+def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[str], EventLog]]:
+    """Opens logs by name; those on a server each in a schema of its own."""
     logs: list[EventLog] = []
+    places: dict[str, Place] = {}
+
+    def where(name: str) -> str:
+        if request.param == "memory":
+            return "memory://"
+        if request.param == "sqlite":
+            return str(tmp_path / f"{name}.db")
+        if name not in places:
+            places[name] = Place(request.getfixturevalue("postgres_dsn"))
+        return places[name].log
 
     def open_one(name: str) -> EventLog:
-        log = MemoryLog() if request.param == "memory" else open_log(tmp_path / f"{name}.db")
-        logs.append(log)
-        return log
+        logs.append(open_log(where(name)))
+        return logs[-1]
 
     yield open_one
     for log in logs:
         log.close()
+    for place in places.values():
+        place.drop()

@@ -40,6 +40,7 @@ while True:
 
 
 @backups
+@pytest.mark.guarantee("restore")
 def test_a_drill_backup_in_the_middle_of_runs_and_restore_to_several_moments(tmp_path, soak):
     """A program runs; backups are made meanwhile; it is killed; every thread goes on from each backup."""
     with subprocess.Popen(
@@ -116,6 +117,7 @@ def go_on(db: Path) -> int:
 
 
 @backups
+@pytest.mark.guarantee("restore")
 def test_a_backup_is_of_one_moment_while_others_append(opened, tmp_path):
     log = opened("source")
     stop = threading.Event()

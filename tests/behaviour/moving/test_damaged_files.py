@@ -48,6 +48,7 @@ def refused(path: Path, folder: Path) -> LogError:
 @exports
 @backups
 @pytest.mark.parametrize("line", [0, 1, 60, 121])
+@pytest.mark.guarantee("restore")
 def test_a_changed_byte_is_found_in_its_line(tmp_path, line):
     path = written(tmp_path)
     lines = path.read_bytes().splitlines(keepends=True)

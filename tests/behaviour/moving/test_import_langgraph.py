@@ -145,11 +145,13 @@ saver.close()
     codes = []
     while not codes or codes[-1]:
         done = subprocess.run(
-            [sys.executable, "-c", script], env={**os.environ, "PYTHONPATH": SOURCES}, check=False
-        )
+            [sys.executable, "-c", script],
+            env={**os.environ, "PYTHONPATH": SOURCES}, stderr=subprocess.PIPE, text=True, check=False,
+        )  # fmt: skip
         codes.append(done.returncode)
+        assert codes[-1] in (0, -signal.SIGKILL), done.stderr
         assert len(codes) < 40
-    assert set(codes[:-1]) == {-signal.SIGKILL}
+    assert len(codes) > 1
     whole = LogSaver(MemoryLog())
     import_langgraph(source, whole)
     with SqliteSaver.from_conn_string(str(db)) as saver:

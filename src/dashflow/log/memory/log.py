@@ -191,13 +191,14 @@ class MemoryLog:
             known = self.store.streams.get(stream)
             return known.version if known else 0
 
-    def streams(self, *, category: str | None = None) -> list[StreamInfo]:
+    def streams(self, *, category: str | None = None, prefix: str = "") -> list[StreamInfo]:
         """See ``EventLog.streams``."""
         self._check_open()
         with self.store.lock:
             return [
                 stream.info(stream.owner if self._alive(stream) else "")
                 for stream in reversed(self._in_order(category))
+                if stream.name.startswith(prefix)
             ]
 
     def abandoned(self, *, category: str | None = None) -> list[StreamInfo]:

@@ -13,7 +13,16 @@ import psycopg
 
 from dashflow.errors import LogClosedError, LogError, UsageError, VersionConflictError
 from dashflow.log.admission import category_of
-from dashflow.log.base import Append, Appended, Record, Snapshot, StreamInfo, Subscription, Ticket
+from dashflow.log.base import (
+    LAST_CHARACTER,
+    Append,
+    Appended,
+    Record,
+    Snapshot,
+    StreamInfo,
+    Subscription,
+    Ticket,
+)
 from dashflow.log.commits import CommitQueue
 from dashflow.log.packing import stored
 from dashflow.log.postgres import faults
@@ -153,10 +162,16 @@ class PostgresLog:
         self._check_open()
         return self._reader.number("version", stream)
 
-    def streams(self, *, category: str | None = None) -> list[StreamInfo]:
+    def streams(self, *, category: str | None = None, prefix: str = "") -> list[StreamInfo]:
         """See ``EventLog.streams``."""
         self._check_open()
-        return [StreamInfo(*row) for row in self._reader.rows("streams", category, self._instance)]
+        if prefix:
+            rows = self._reader.rows(
+                "streams_named", category, self._instance, prefix, prefix + LAST_CHARACTER
+            )
+        else:
+            rows = self._reader.rows("streams", category, self._instance)
+        return [StreamInfo(*row) for row in rows]
 
     def abandoned(self, *, category: str | None = None) -> list[StreamInfo]:
         """See ``EventLog.abandoned``."""

@@ -83,6 +83,16 @@ FROM {schema}.streams s LEFT JOIN {schema}.instances n ON n.instance = split_par
 WHERE s.version > s.forgotten AND ($1::text IS NULL OR s.category = $1)
 ORDER BY s.position DESC;
 
+-- name: streams_named
+-- The same of those whose names are between two texts, found by the index of names.
+SELECT s.name, s.category, s.version, s.created_at, s.updated_at,
+       CASE WHEN s.owner = '' OR split_part(s.owner, '/', 1) = $2 OR n.lease > clock_timestamp()
+            THEN s.owner ELSE '' END
+FROM {schema}.streams s LEFT JOIN {schema}.instances n ON n.instance = split_part(s.owner, '/', 1)
+WHERE s.name >= $3 AND s.name < $4
+  AND s.version > s.forgotten AND ($1::text IS NULL OR s.category = $1)
+ORDER BY s.position DESC;
+
 -- name: abandoned
 -- Streams whose owners are dead, those first that have been so for longest.
 SELECT s.name, s.category, s.version, s.created_at, s.updated_at, s.owner

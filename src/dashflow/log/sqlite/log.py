@@ -12,7 +12,16 @@ from typing import Any, Final
 
 from dashflow.errors import LogClosedError, LogError, UsageError
 from dashflow.log.admission import category_of
-from dashflow.log.base import Append, Appended, Record, Snapshot, StreamInfo, Subscription, Ticket
+from dashflow.log.base import (
+    LAST_CHARACTER,
+    Append,
+    Appended,
+    Record,
+    Snapshot,
+    StreamInfo,
+    Subscription,
+    Ticket,
+)
 from dashflow.log.commits import CommitQueue
 from dashflow.log.sqlite import snapshots, views
 from dashflow.log.sqlite.clock import since_boot
@@ -147,15 +156,18 @@ class SqliteLog:
         self._check_open()
         return self._reader.number("version", stream)
 
-    def streams(self, *, category: str | None = None) -> list[StreamInfo]:
+    def streams(self, *, category: str | None = None, prefix: str = "") -> list[StreamInfo]:
         """See ``EventLog.streams``."""
         self._check_open()
         alive = self._owners.alive
+        if prefix:
+            last = prefix + LAST_CHARACTER
+            rows = self._reader.rows("streams_named", prefix, last, category, category)
+        else:
+            rows = self._reader.rows("streams", category, category)
         return [
             StreamInfo(name, of, version, created, updated, owner if owner and alive(owner, lease) else "")
-            for name, of, version, created, updated, owner, lease in self._reader.rows(
-                "streams", category, category
-            )
+            for name, of, version, created, updated, owner, lease in rows
         ]
 
     def abandoned(self, *, category: str | None = None) -> list[StreamInfo]:

@@ -134,6 +134,13 @@ WHERE version > 0 AND (? IS NULL OR category = ?)
   AND EXISTS (SELECT 1 FROM events e WHERE e.stream_id = s.stream_id)
 ORDER BY position DESC;
 
+-- name: streams_named
+-- The same of those whose names are between two texts, found by the index of names.
+SELECT name, category, version, created_at, updated_at, owner, lease FROM streams s
+WHERE name >= ? AND name < ? AND version > 0 AND (? IS NULL OR category = ?)
+  AND EXISTS (SELECT 1 FROM events e WHERE e.stream_id = s.stream_id)
+ORDER BY position DESC;
+
 -- name: owned
 -- The same of those that have an owner, alive or dead; those that were written longest ago first.
 SELECT name, category, version, created_at, updated_at, owner, lease FROM streams s
