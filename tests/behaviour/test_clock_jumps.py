@@ -62,7 +62,8 @@ def test_nobody_takes_a_run_from_its_living_owner(where, wall, jump) -> None:
 
 @JUMPS
 def test_an_owner_that_hangs_is_not_waited_for_longer(tmp_path, wall, jump) -> None:
-    """On a file, where a set-back clock could keep its lease alive; PostgreSQL's leases are by its own clock."""
+    """On a file, where a set-back clock could keep its lease alive; PostgreSQL's leases are by its own
+    clock."""
     from dashflow.log.sqlite import SqliteLog
 
     where = tmp_path / "log.db"

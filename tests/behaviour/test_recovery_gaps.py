@@ -116,9 +116,8 @@ def test_a_worker_that_runs_once_takes_the_inputs_of_a_thread_that_it_gives_back
     # An input that waits for the thread, and whose process dies with the one that holds it.
     second = MemoryLog(store)
     waiting = talk().compile(checkpointer=LogSaver(second), name="talk")
-    with Chaos([Fault("read.after", "crash", only="inbox-t", at=3)], also=["read.after"]):
-        with pytest.raises(SimulatedCrash):
-            waiting.invoke({"said": ["two"]}, CONFIG)
+    with Chaos([Fault("read.after", "crash", only="inbox-t", at=3)]), pytest.raises(SimulatedCrash):
+        waiting.invoke({"said": ["two"]}, CONFIG)
     first.abandon()
     second.abandon()
     log = MemoryLog(store)

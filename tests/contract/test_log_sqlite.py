@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from dashflow.log.base import EventLog
-from dashflow.log.sqlite.clock import since_boot
 from dashflow.log.sqlite import SqliteLog
+from dashflow.log.sqlite.clock import since_boot
 from dashflow.testing.log_contract import EventLogContract
 
 pytestmark = pytest.mark.feature("LOG-01", "PERSIST-000")

@@ -15,8 +15,8 @@ import pytest
 
 from dashflow.errors import OwnershipConflictError
 from dashflow.log.base import Append
-from dashflow.log.sqlite.clock import since_boot
 from dashflow.log.sqlite import SqliteLog
+from dashflow.log.sqlite.clock import since_boot
 from dashflow.testing.log_case import new_events
 from tests.crash.log_children import (
     APPENDER,

@@ -1,7 +1,9 @@
-"""Random programs in LangGraph and in DashFlow: ``python -m tests.model.against_langgraph PYTHON [--programs 5000]``.
+"""Random programs in LangGraph and in DashFlow: ``python -m tests.model.against_langgraph PYTHON [--programs
+5000]``.
 
-PYTHON is an interpreter that has LangGraph; without one, an environment of its own is made as for the benchmarks
-(``benchmarks.environment``). The seed is printed; a difference is printed as the program and script that show it.
+PYTHON is an interpreter that has LangGraph; without one, an environment of its own is made as for the
+benchmarks (``benchmarks.environment``). The seed is printed; a difference is printed as the program and
+script that show it.
 """
 
 import argparse
@@ -52,8 +54,8 @@ def theirs(python: str, cases: list) -> list:
 def same(ours: list, others: list) -> bool:
     """Whether two outcomes are the same, but for one difference that is meant.
 
-    A task whose first question is answered and that asks a second one is still due. LangGraph leaves it out of
-    ``next``, and so says that a thread which asks something is at its end.
+    A task whose first question is answered and that asks a second one is still due. LangGraph leaves it out
+    of ``next``, and so says that a thread which asks something is at its end.
     """
     if len(ours) != len(others):
         return False

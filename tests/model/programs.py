@@ -1,7 +1,9 @@
-"""Random programs as plain data, and how they become graphs: of DashFlow, or of LangGraph where this is imported there.
+"""Random programs as plain data, and how they become graphs: of DashFlow, or of LangGraph where this is
+imported there.
 
-A program has nodes, each with what it writes and where it leads; a script is what a caller does with a thread. May
-import nothing but the standard library: another interpreter, without DashFlow, loads this file alone.
+A program has nodes, each with what it writes and where it leads; a script is what a caller does with a
+thread. May import nothing but the standard library: another interpreter, without DashFlow, loads this file
+alone.
 """
 
 import json
@@ -32,15 +34,19 @@ def build(lib: Any, program: dict, *, checkpointer: Any = None) -> Any:
     """
     builder = lib.StateGraph(State)
     for node in program["nodes"]:
-        ends = tuple(node.get("back", ())) + (lib.END,)
-        builder.add_node(node["name"], _function(lib, node), **({"destinations": ends} if "back" in node else {}))
+        ends = (*node.get("back", ()), lib.END)
+        builder.add_node(
+            node["name"], _function(lib, node), **({"destinations": ends} if "back" in node else {})
+        )
     for target in program["start"]:
         builder.add_edge(lib.START, target)
     for node in program["nodes"]:
         for target in node.get("to", ()):
             builder.add_edge(node["name"], target)
         if "route" in node:
-            builder.add_conditional_edges(node["name"], _route(lib, node["route"]), _targets(lib, node["route"]))
+            builder.add_conditional_edges(
+                node["name"], _route(lib, node["route"]), _targets(lib, node["route"])
+            )
     for sources, target in program.get("joins", ()):
         builder.add_edge(list(sources), target)
     return builder.compile(checkpointer=checkpointer, name=program["name"])
@@ -132,12 +138,14 @@ def told(graph: Any, config: dict) -> dict:
 
 
 def questions(state: Any) -> list:
-    """What is asked by tasks that are not done. (LangGraph's ``interrupts`` has those of tasks that are, too.)"""
+    """What is asked by tasks that are not done. (LangGraph's ``interrupts`` has those of tasks that are,
+    too.)"""
     return [one for task in state.tasks if not task.result for one in task.interrupts]
 
 
 def outcome(lib: Any, saver: Any, program: dict, script: list) -> list:
-    """What a caller sees after each thing of a script; the name of the error where there is one, and the end."""
+    """What a caller sees after each thing of a script; the name of the error where there is one, and the
+    end."""
     graph = build(lib, program, checkpointer=saver)
     config = {"configurable": {"thread_id": "t"}, "recursion_limit": 60}
     seen: list = []

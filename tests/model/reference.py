@@ -1,7 +1,7 @@
 """A small reference interpreter of programs: what they mean, with nothing of an engine in it.
 
-Nodes are pure, so nothing has to be remembered of a step but its beginning and the answers given since: what ran
-before a question runs again and comes to the same. A thread is a list of such beginnings.
+Nodes are pure, so nothing has to be remembered of a step but its beginning and the answers given since: what
+ran before a question runs again and comes to the same. A thread is a list of such beginnings.
 """
 
 from dataclasses import dataclass, field
@@ -125,8 +125,8 @@ class Program:
         return [*names, *(one for one in found if one != "END")], []
 
     def _after(self, at: At, wrote: list, *, ran: bool = True) -> At:
-        """The beginning of the step after these writes: [update, names, packets, who]; ``ran``: whether who was
-        due has run, or was given up."""
+        """The beginning of the step after these writes: [update, names, packets, who]; ``ran``: whether who
+        was due has run, or was given up."""
         woken = {name for _, name, _ in at.tasks} if ran else set()
         writers = {name for _, _, _, name in wrote}
         values = _written(at.values, [update for update, *_ in wrote])
@@ -179,7 +179,7 @@ class Thread:
             chosen = sorted(self.asked, key=lambda key: self.asked[key])
             chosen = chosen[:1] if op["one"] else chosen
             if chosen:
-                self.answers |= {key: f"a<{number}>" for key in chosen}
+                self.answers |= dict.fromkeys(chosen, f"a<{number}>")
                 self._run([])
         elif kind == "go on":
             if self.at.tasks:

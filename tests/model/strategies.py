@@ -27,7 +27,11 @@ def programs(draw: Any, depth: int = 1, prefix: str = "") -> dict:
 @st.composite
 def _node(draw: Any, depth: int, names: list, number: int) -> dict:
     later = names[number + 1 :]
-    node: dict = {"name": names[number], "adds": draw(st.integers(0, 2)), "last": draw(st.integers(0, 9)) == 0}
+    node: dict = {
+        "name": names[number],
+        "adds": draw(st.integers(0, 2)),
+        "last": draw(st.integers(0, 9)) == 0,
+    }
     node["asks"] = draw(st.sampled_from([0, 0, 0, 0, 1, 2]))
     if depth and draw(st.integers(0, 5)) == 0:
         node["inner"] = draw(programs(depth - 1, f"{names[number]}."))
@@ -55,7 +59,7 @@ def scripts(program: dict, *, edits: bool = True) -> Any:
         {"do": st.just("edit"), "back": st.integers(0, 3), "as_node": st.sampled_from(names)}
     )
     others = [given, answer, answer, answer, st.just({"do": "go on"}), *([edit] if edits else [])]
-    return st.tuples(given, st.lists(st.one_of(others), max_size=6)).map(lambda all: [all[0], *all[1]])
+    return st.tuples(given, st.lists(st.one_of(others), max_size=6)).map(lambda ops: [ops[0], *ops[1]])
 
 
 @st.composite

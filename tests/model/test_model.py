@@ -1,4 +1,5 @@
-"""Random programs come to what a small reference interpreter says, and to what LangGraph says; with crashes, too."""
+"""Random programs come to what a small reference interpreter says, and to what LangGraph says; with crashes,
+too."""
 
 import os
 import sys
@@ -26,8 +27,6 @@ pytestmark = pytest.mark.feature("PERSIST-000", "GRAPH-001")
 LIB = types.SimpleNamespace(
     StateGraph=StateGraph, START=START, END=END, Send=Send, Command=Command, interrupt=interrupt
 )
-
-
 
 
 @given(case=strategies.cases())

@@ -5,8 +5,8 @@
     python -m tests.simulation --minutes 60             as many as there is time for (0: until stopped)
     python -m tests.simulation --scenario chain --seed 7 --at=-12      one case, again
 
-A crash point is the number of a port call; negative: the process dies after the call took effect. What fails is
-made smaller, and printed with the command that repeats it.
+A crash point is the number of a port call; negative: the process dies after the call took effect. What fails
+is made smaller, and printed with the command that repeats it.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from tests.simulation.cases import SCENARIOS, Case, Failed, run
 def main(arguments: list[str] | None = None) -> int:
     """Run what the command line asks for; 1 when a case failed."""
     options = _options(arguments)
-    if options.at is not None or options.scenario and options.seed is not None and not options.cases:
+    if options.at is not None or (options.scenario and options.seed is not None and not options.cases):
         return _one(options)
     return _many(options)
 
@@ -64,9 +64,10 @@ def _many(options: argparse.Namespace) -> int:
     calls = sum(part.calls for part in found)
     seeds = sum(part.seeds for part in found)
     failures = [failure for part in found for failure in part.failures]
+    speed = f"{took:.0f} s ({done / took:,.0f}/s, {sum(part.cpu for part in found):.0f} s of CPU)"
     print(
-        f"{done:,} crash points x schedules in {seeds:,} seeds ({base} to {base + seeds - 1}), {calls:,} port "
-        f"calls, {took:.0f} s ({done / took:,.0f}/s, {sum(part.cpu for part in found):.0f} s of CPU): {len(failures)} failures"
+        f"{done:,} crash points x schedules in {seeds:,} seeds ({base} to {base + seeds - 1}), "
+        f"{calls:,} port calls, {speed}: {len(failures)} failures"
     )
     for failure in failures:
         print(f"FAILED {failure}")

@@ -14,7 +14,8 @@ _ENOUGH = 5
 
 
 class Part(msgspec.Struct, frozen=True):
-    """One process's part: seeds ``first``, ``first + step``, ... until ``count`` cases are done or time is up."""
+    """One process's part: seeds ``first``, ``first + step``, ... until ``count`` cases are done or time is
+    up."""
 
     first: int
     step: int

@@ -1,4 +1,4 @@
-"""Cases: a scenario, a seed and where its processes die. Each is a world of its own, and repeats to the byte."""
+"""Cases: a scenario, a seed and where its processes die. Each one repeats to the byte."""
 
 from collections.abc import Iterator, Sequence
 from random import Random

@@ -1,4 +1,4 @@
-"""What must hold of a world when all is done: a small checker of histories, in the spirit of Knossos and Elle.
+"""What must hold of a world in the end: a small checker of histories, in the spirit of Knossos and Elle.
 
 It looks at what is in the store, at what callers were told, and at what nodes did; it asks the engine nothing
 but how events are decoded.

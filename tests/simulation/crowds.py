@@ -1,4 +1,4 @@
-"""Scenarios with several callers at once: inputs for a busy thread, takeovers, owners that wake after their lease."""
+"""Scenarios with several callers: inputs for a busy thread, takeovers, owners that wake after their lease."""
 
 from collections.abc import Callable
 from functools import partial
@@ -91,9 +91,11 @@ class Room:
         for _ in range(9):
             try:
                 session.host.port(lambda: self.world.wait(2 * LEASE))  # who died is known to be dead by then
-                return work_once(session)
+                work_once(session)
             except SimulatedCrash:
                 session.renew()
+            else:
+                return
 
 
 def double_texting(strategy: str, world: World, watch: Watch) -> None:

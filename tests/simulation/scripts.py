@@ -1,7 +1,8 @@
 """What a caller of a thread wants done, one thing after the other, whatever dies meanwhile.
 
 The caller itself never dies: it stands for somebody outside who was told, or was not told, that something is
-done. What it was told must be in the log; what it was not told it looks up, and does again if it is not there.
+done. What it was told must be in the log; what it was not told it looks up, and does again if it is not
+there.
 """
 
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The simulation itself: reduced counts here, 100,000 cases in `make simulate`; and cases that once failed."""
+"""The simulation: reduced counts here, 100,000 cases in `make simulate`; and cases that once failed."""
 
 import subprocess
 import sys
@@ -31,14 +31,16 @@ def test_every_scenario(scenario) -> None:
 @pytest.mark.parametrize(
     "case",
     [
-        # A graph inside a node that keeps its state per thread had not begun when the process died: whoever went
-        # on took what was there for work to go on with, and the node's input was lost.
+        # A graph inside a node that keeps its state per thread had not begun when the process died: whoever
+        # went on took what was there for work to go on with, and the node's input was lost.
         Case("nested-thread", 1, (-34,)),
         Case("nested-thread", 1, (35,)),
-        # The process died before the first step, or a newer input came before it: the input was not in the state.
+        # The process died before the first step, or a newer input came before it: the input was not in the
+        # state.
         Case("interrupt", 1, (18,)),
         Case("reject", 1, (-33,)),
-        # A worker that ran once gave a thread back and left before it looked for the inputs that waited for it.
+        # A worker that ran once gave a thread back and left before it looked for the inputs that waited for
+        # it.
         Case("interrupt", 101, (-92, 107)),
     ],
     ids=lambda case: case.command.partition("--")[2],

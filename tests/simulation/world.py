@@ -1,8 +1,9 @@
-"""A small world in which processes run the real engine: one clock, one store, one seed that decides everything.
+"""A small world in which processes run the real engine: one clock, one store, one seed that decides
+everything.
 
-Any number of callers (``Caller``) run in it, each on a thread of its own of which exactly one moves at a time:
-at every port call the seed picks who goes on, how long that took, which records that were handed over reach
-the store, who stands still for a while (longer than a lease, at times), and who dies. Time is a number.
+Any number of callers (``Caller``) run in it, each on a thread of its own of which exactly one moves at a
+time: at every port call the seed picks who goes on, how long that took, which records that were handed over
+reach the store, who stands still for a while (longer than a lease, at times), and who dies. Time is a number.
 """
 
 import random

@@ -9,8 +9,8 @@ import pytest
 
 from dashflow.errors import FencedError, OwnershipConflictError
 from dashflow.log.base import Append, Appended
-from dashflow.log.sqlite.clock import since_boot
 from dashflow.log.sqlite import SqliteLog, owners
+from dashflow.log.sqlite.clock import since_boot
 from dashflow.log.sqlite.owners import Owners
 from dashflow.testing.log_case import in_threads, new_events
 

@@ -52,7 +52,7 @@ def crashpoints(
     \b
     dashflow crashpoints my_app.agents:graph --input '{"n": 1}'
     dashflow crashpoints my_app.agents:graph --input '{"n": 1}' --point node.after --json
-    """  # fmt: skip
+    """
     from dashflow.cli.crashing import crash
 
     asked = None if answer is None else _json("--answer", answer)

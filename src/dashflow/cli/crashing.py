@@ -28,8 +28,8 @@ class CrashRow(msgspec.Struct, frozen=True):
 
 
 class CrashView(msgspec.Struct, frozen=True):
-    """What all crashes came to: ``expected`` is the run without one, ``repeated`` how many crashes made a node
-    begin more often than there; ``lines`` are what people see."""
+    """What all crashes came to: ``expected`` is the run without one, ``repeated`` how many crashes made a
+    node begin more often than there; ``lines`` are what people see."""
 
     schema: int
     graph: str

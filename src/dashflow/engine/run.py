@@ -365,8 +365,8 @@ class GraphRun(Step):
         return Terms(resumes, forks, strict, self.outer is not None, place.superseded, self.unseen), travels
 
     def _is_new(self, state: ThreadState) -> bool:
-        """Whether a graph inside a task, which keeps its state per thread, has not begun in the task that goes
-        on: what is there is an earlier task's, and ended."""
+        """Whether a graph inside a task, which keeps its state per thread, has not begun in the task that
+        goes on: what is there is an earlier task's, and ended."""
         return state.status == "finished" and state.parents != self.around
 
     def _goes_on(self, state: ThreadState) -> bool:

@@ -3,9 +3,9 @@
     with Chaos([Fault("append.after", "crash", at=3)]):
         graph.invoke(...)
 
-While it is on, the functions at the points that its faults name are wrapped; when it ends they are as they were.
-So chaos that is off costs nothing. It is on where a program says so; ``from_environment`` says so where two
-variables of the environment do.
+While it is on, the functions at the points that its faults name are wrapped; when it ends they are as they
+were. So chaos that is off costs nothing. It is on where a program says so; ``from_environment`` says so where
+two variables of the environment do.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ class Fault(msgspec.Struct, frozen=True):
     Attributes:
         point: Name of the point and side: ``append.before``.
         action: ``latency``: it takes ``seconds`` longer. ``error``: ``error`` is raised. ``crash``: as if the
-            process died here; from then on every point that is watched raises ``SimulatedCrash``. ``kill``: the
-            process kills itself (SIGKILL). ``drop``: the log's connection to its server is cut.
+            process died here; from then on every point that is watched raises ``SimulatedCrash``. ``kill``:
+            the process kills itself (SIGKILL). ``drop``: the log's connection to its server is cut.
         at: Only when the point is passed for the n-th time, from 1; 0: every time.
         chance: How likely, from 0 to 1.
         only: Only where the name fits this pattern (``*`` stands for anything): a stream's or a node's.
@@ -335,7 +335,8 @@ _KINDS: Final[Mapping[str, Callable[[str], Any]]] = {
 
 
 def from_environment(environment: Mapping[str, str] = os.environ) -> Chaos | None:
-    """The chaos that the environment asks for, to be entered; None unless ``DASHFLOW_CHAOS_ENABLED`` is ``1``.
+    """The chaos that the environment asks for, to be entered; None unless ``DASHFLOW_CHAOS_ENABLED`` is
+    ``1``.
 
     ``DASHFLOW_CHAOS`` has the faults, ``DASHFLOW_CHAOS_SEED`` the seed.
 

@@ -1,7 +1,7 @@
 """The named points at which chaos can strike: where each is in the code, and what it means.
 
-Nothing in the code calls these points. They are put around its functions while a ``Chaos`` is on, so that code
-which runs without one is the code as it is written.
+Nothing in the code calls these points. They are put around its functions while a ``Chaos`` is on, so that
+code which runs without one is the code as it is written.
 """
 
 from __future__ import annotations
@@ -61,19 +61,33 @@ POINTS: Final[dict[str, Point]] = {
             background=True,
         ),
         Point(
-            "heartbeat", "a log says that its owners live; of logs on disk opened while chaos is on", _of_writers("renew"),
+            "heartbeat",
+            "a log says that its owners live; of logs on disk opened while chaos is on",
+            _of_writers("renew"),
             background=True,
         ),
         Point("read", "events of a stream are read", _of_logs("read")),
         Point("read_all", "events of the whole log are read", _of_logs("read_all")),
         Point("snapshot", "a snapshot of a stream is kept", _of_logs("keep_snapshot")),
         Point("node", "a node's code, each attempt", ("dashflow.engine.task:_attempt",)),
-        Point("record", "a run records a step, a task or a question", ("dashflow.engine.journal:Journal.record",)),
-        Point("accept", "a run records its input, before any node runs", ("dashflow.engine.journal:Journal.begin",)),
+        Point(
+            "record",
+            "a run records a step, a task or a question",
+            ("dashflow.engine.journal:Journal.record",),
+        ),
+        Point(
+            "accept",
+            "a run records its input, before any node runs",
+            ("dashflow.engine.journal:Journal.begin",),
+        ),
         Point("end", "a run records its end", ("dashflow.engine.journal:Journal.end",)),
-        Point("recover", "a worker looks for runs whose process died", ("dashflow.engine.recovery:Recovery.look",)),
+        Point(
+            "recover",
+            "a worker looks for runs whose process died",
+            ("dashflow.engine.recovery:Recovery.look",),
+        ),
     )
-}  # fmt: skip
+}
 
 
 def point_of(name: str) -> tuple[Point, str]:

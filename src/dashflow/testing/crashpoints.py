@@ -1,26 +1,31 @@
-"""``crashpoints``: runs a graph with a crash before and after every commit, and says what that repeats or loses.
+"""``crashpoints``: runs a graph with a crash at every commit, and says what that repeats or loses.
 
     report = crashpoints(graph, {"n": 1})
     print(report)
     report.assert_no_loss()
 
-The graph runs on a log in memory, as often as there are commits and ways to die at one. What a dead process left
-is finished as a worker would. The uncrashed run is what all others are compared with.
+The graph runs on a log in memory, as often as there are commits and ways to die at one. What a dead process
+left is finished as a worker would. The uncrashed run is what all others are compared with.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import aclosing
 from typing import Any
 
 from dashflow._util.drive import drive
 from dashflow.checkpoint.saver import LogSaver
+from dashflow.engine.ports import Host
+from dashflow.engine.recovery import Recovery
 from dashflow.errors import UsageError
 from dashflow.hosts.simulated import SimulatedCrash
+from dashflow.hosts.sync import SyncHost
 from dashflow.log.base import Append
 from dashflow.log.memory import MemoryStore
 from dashflow.pregel.main import Pregel
+from dashflow.pregel.takeover import take_over
 from dashflow.testing.chaos import Chaos, Fault, Passed
 from dashflow.testing.crash_report import CrashPoint, CrashReport, Outcome
 from dashflow.testing.dying_log import DyingLog
@@ -66,10 +71,8 @@ class _Calls:
     async def state(self, graph: Graph, config: Any) -> Any:
         return graph.get_state(config)
 
-    async def recover(self, graph: Graph, saver: LogSaver, tell: Callable[[Any], None]) -> None:
-        from dashflow.worker.worker import Worker
-
-        Worker([graph], saver, tell=tell, max_attempts=_ROUNDS).run(once=True)
+    def host(self) -> Host:
+        return SyncHost()
 
 
 class _AsyncCalls:
@@ -81,10 +84,23 @@ class _AsyncCalls:
     async def state(self, graph: Graph, config: Any) -> Any:
         return await graph.aget_state(config)
 
-    async def recover(self, graph: Graph, saver: LogSaver, tell: Callable[[Any], None]) -> None:
-        from dashflow.worker.worker import Worker
+    def host(self) -> Host:
+        from dashflow.hosts.aio import AioHost  # asyncio is loaded where it is used
 
-        await Worker([graph], saver, tell=tell, max_attempts=_ROUNDS).arun(once=True)
+        return AioHost()
+
+
+async def _recover(graph: Graph, saver: LogSaver, host: Host) -> None:
+    """Finish what a dead process left, as a worker does."""
+    recovery = Recovery(host, saver.reader, max_attempts=_ROUNDS)
+    orphans, _ = await recovery.look()
+    for orphan in orphans:
+        if await recovery.verdict(orphan) == "release":
+            await recovery.release(orphan)
+            continue
+        async with aclosing(take_over(graph, host, orphan)) as parts:
+            async for _ in parts:
+                pass
 
 
 class _Trial:
@@ -128,7 +144,7 @@ class _Trial:
         tests.effects.enter(log)
         try:
             if again:
-                await tests.calls.recover(graph, saver, self._tell)
+                await _recover(graph, saver, tests.calls.host())
             await self._finish(graph)
         except SimulatedCrash:
             log.die()
@@ -172,10 +188,6 @@ class _Trial:
         if passed.point == "node.before" and not passed.name.startswith("__"):
             self.nodes[passed.name] += 1
 
-    def _tell(self, report: Any) -> None:
-        if report.what in ("failed", "trouble"):
-            self.failure = report.text
-
 
 class _Tests:
     """All trials of one graph."""
@@ -196,7 +208,8 @@ class _Tests:
         built = graph if isinstance(graph, Pregel) else graph(self.effects)
         if not isinstance(built, Pregel):
             raise UsageError(
-                f"crashpoints needs a compiled graph, or a function that makes one; got {type(built).__name__}."
+                "crashpoints needs a compiled graph, or a function that makes one; "
+                f"got {type(built).__name__}."
             )
         self.graph: Graph = built
         self.given = given
@@ -259,7 +272,8 @@ def crashpoints(
 
     Args:
         graph: A compiled graph, or a function that makes one and is handed the recorder of effects. Its own
-            checkpointer does not matter. Its nodes run many times: let them have no effects but harmless ones.
+            checkpointer does not matter. Its nodes run many times: let them have no effects but harmless
+            ones.
         given: The input.
         effects: The recorder that the graph's nodes call; None: one of its own, see ``report.effects``.
         config: Of the runs; a thread id in it is used.

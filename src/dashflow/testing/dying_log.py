@@ -13,7 +13,8 @@ from dashflow.log.memory import MemoryLog, MemoryStore
 
 
 class HandedOver:
-    """A ticket of an append that becomes durable when somebody waits for it, or at the next append that does."""
+    """A ticket of an append that becomes durable when somebody waits for it, or at the next append that
+    does."""
 
     def __init__(self, log: DyingLog, append: Append) -> None:
         self._log = log

@@ -131,8 +131,8 @@ class Rounds:
     # -- looking --------------------------------------------------------------------------------
 
     async def _look(self) -> int:
-        """Start work on what is found; how much that is, or goes on already. A thread that was only given back
-        counts too: inputs that wait for it are found by the next look."""
+        """Start work on what is found; how much that is, or goes on already. A thread that was only given
+        back counts too: inputs that wait for it are found by the next look."""
         given_back = 0
         try:
             orphans, strays = await self._recovery.look()
@@ -166,7 +166,7 @@ class Rounds:
             if verdict == "release":
                 await self._recovery.release(orphan)
                 return True
-            elif (state.graph or UNNAMED) not in self._graphs:
+            if (state.graph or UNNAMED) not in self._graphs:
                 self._leave_alone(report, state.version)
             elif verdict == "bury":
                 letter = await self._recovery.bury(orphan)

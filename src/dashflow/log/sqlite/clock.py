@@ -1,7 +1,7 @@
 """The clock that leases go by: one for all processes of the machine, and nobody can set it.
 
-A lease by the wall clock would run out for everybody when that is set forward, and keep a process that hangs in
-its place for as long as it is set back. Times of events are the wall clock's; they are for people.
+A lease by the wall clock would run out for everybody when that is set forward, and keep a process that hangs
+in its place for as long as it is set back. Times of events are the wall clock's; they are for people.
 """
 
 from __future__ import annotations
