@@ -67,6 +67,7 @@ features: $(READY)dev ## Regenerate the pages that are made from code and tests
 	@$(PY) scripts/guarantees.py
 	@$(PY) scripts/cli_reference.py
 	@$(PY) scripts/event_reference.py
+	@$(PY) scripts/chaos_reference.py
 
 docs: $(READY)dev ## Build the documentation into site/, strictly
 	@echo "==> Documentation into site/"
