@@ -119,7 +119,7 @@ def test_timers_measure_and_do_not_look_at_the_wall_clock(name, seed) -> None:
         Now.watch, Now.host = Watch(world.durable), lambda: world.current
         program, ops = SCRIPTS[name]
         world.run(caller=lambda caller: perform(Session(world, caller, program), ops))
-        return normal(final(world, program).values), world.time, sum(Now.watch.begun.values())
+        return normal(final(world)), world.time, sum(Now.watch.begun.values())
 
     calm, jumping = lasted(0.0), lasted(0.5)
     assert calm[0] == jumping[0] == expected(name)
@@ -135,6 +135,6 @@ def test_a_dead_owner_is_followed_after_its_lease_and_not_later(seed) -> None:
     Now.watch, Now.host = Watch(world.durable), lambda: world.current
     room = Room(world)
     actor_and_worker(room, "chain")
-    assert normal(final(world, "chain").values) == expected("chain")
+    assert normal(final(world)) == expected("chain")
     assert world.time < 5 * LEASE
     assert not [task for task, process in Now.watch.repeated if process not in world.zombies]

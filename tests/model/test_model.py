@@ -55,7 +55,6 @@ def test_programs_come_to_the_same_where_processes_die(case, crashes, seed) -> N
         for number, op in enumerate(script):
             one = Op(
                 partial(do, op, number),
-                lambda session, state: not session.running(),
                 before=tuple(op.get("before", ())),
             )
             perform(session, [one], first=number)

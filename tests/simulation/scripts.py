@@ -11,13 +11,14 @@ from typing import Any, NamedTuple
 
 from dashflow._util.drive import drive
 from dashflow.checkpoint.saver import LogSaver
+from dashflow.core.fold import ThreadState
 from dashflow.engine.recovery import Recovery
 from dashflow.errors import FencedError, GraphDrained, OwnershipConflictError, VersionConflictError
 from dashflow.hosts.simulated import SimulatedCrash
 from dashflow.runtime import RunControl
 from dashflow.types import Command
 from dashflow.worker.rounds import Rounds
-from tests.simulation.programs import PROGRAMS
+from tests.simulation.programs import PROGRAMS, State
 from tests.simulation.world import Caller, Place, Process, Stuck, World
 
 ELSEWHERE = (FencedError, OwnershipConflictError, VersionConflictError)
@@ -66,7 +67,11 @@ class Session:
 
     def running(self) -> bool:
         """Whether a run of the thread is recorded as going on."""
-        return self.saver.reader.head("t").status == "running"
+        return self.head().status == "running"
+
+    def head(self) -> ThreadState:
+        """The thread as the log has it."""
+        return self.saver.reader.head("t")
 
     def recover(self, before: tuple[str, ...] = ()) -> None:
         """Have done what a dead process left: by a worker, or by going on with it."""
@@ -107,14 +112,14 @@ class Op(NamedTuple):
 
     Attributes:
         do: Does it, and leaves a token in the store.
-        done: Tells from the thread's state whether it has come to its end.
+        done: Tells whether it has come to its end, where nothing tells it of a run that goes on.
         before: Breakpoints of its run.
         forks: How often it goes on elsewhere than at the end of the thread.
         silent: Whether it leaves no token.
     """
 
     do: Callable[[Session, str], Any]
-    done: Callable[[Session, Any], bool] = lambda session, state: not state.next or bool(state.interrupts)
+    done: Callable[[Session], bool] = lambda session: not session.running()
     before: tuple[str, ...] = ()
     forks: int = 0
     silent: bool = False
@@ -151,7 +156,7 @@ def until(node: str) -> Op:
             durability=session.durability,
         )
 
-    return Op(do, lambda session, state: state.next == (node,), (node,))
+    return Op(do, lambda session: session.state().next == (node,), (node,))
 
 
 def edit(step: int | None = None, **values: Any) -> Op:
@@ -164,15 +169,14 @@ def edit(step: int | None = None, **values: Any) -> Op:
             (config,) = [one.config for one in history if one.metadata["step"] == step][:1]
         session.graph.update_state(config, {**values, "ops": [token]})
 
-    return Op(do, lambda session, state: True, forks=int(step is not None))
+    return Op(do, lambda session: True, forks=int(step is not None))
 
 
 def go_on() -> Op:
     """Go on from where the thread is."""
 
     def do(session: Session, token: str) -> None:
-        state = session.state()
-        if state.next and not state.interrupts:
+        if session.head().status != "finished":
             session.graph.invoke(None, session.config(), durability=session.durability)
 
     return Op(do, silent=True)
@@ -191,7 +195,7 @@ def drained() -> Op:
         except GraphDrained:
             return
 
-    return Op(do, lambda session, state: True)
+    return Op(do, lambda session: True)
 
 
 SCRIPTS: dict[str, tuple[str, list[Op]]] = {
@@ -227,7 +231,7 @@ def _perform(session: Session, op: Op, token: str) -> None:
             if token.encode() not in world.durable:
                 op.do(session, token)
                 return
-            if op.done(session, session.state()):
+            if op.done(session):
                 return
             session.recover(op.before)
         except SimulatedCrash:
@@ -237,7 +241,13 @@ def _perform(session: Session, op: Op, token: str) -> None:
     raise Stuck(f"{token} never came to its end: {session.state()}")
 
 
-def final(world: World, program: Any, thread: str = "t") -> Any:
-    """The thread's state when all is over, as somebody sees it who only looks."""
-    graph = graph_of(program, LogSaver(world.process().log))
-    return graph.get_state({"configurable": {"thread_id": thread}})
+def final(world: World, ended: tuple[str, ...] = ("finished", "idle")) -> dict[str, Any]:
+    """The thread's values when all is over, as somebody reads them who only looks.
+
+    Raises:
+        Stuck: The thread is not at its end.
+    """
+    state = LogSaver(world.process().log).reader.head("t")
+    if state.status not in ended:
+        raise Stuck(f"not at its end: {state}")
+    return {key: state.values[key] for key in State.__annotations__ if key in state.values}
