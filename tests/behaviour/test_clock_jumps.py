@@ -18,7 +18,7 @@ from tests.simulation.programs import Now, State, Watch
 from tests.simulation.scripts import SCRIPTS, Session, final, perform
 from tests.simulation.world import LEASE, World
 
-pytestmark = pytest.mark.feature("PERSIST-000", "LOG-01")
+pytestmark = [pytest.mark.feature("PERSIST-000", "LOG-01"), pytest.mark.guarantee("clock-jumps")]
 
 HOUR = 3600 * 10**9
 JUMPS = pytest.mark.parametrize("jump", [HOUR, -HOUR], ids=["an hour forth", "an hour back"])

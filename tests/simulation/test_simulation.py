@@ -15,6 +15,8 @@ from tests.simulation.world import World
 pytestmark = [pytest.mark.feature("PERSIST-000"), pytest.mark.feature("NEW-03")]
 
 
+@pytest.mark.guarantee("accepted-is-durable", "taken-over", "fenced", "no-input-lost", "plans-resume")
+@pytest.mark.guarantee("batches-resume")
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_crash_points_and_schedules(seed, soak) -> None:
     found = work(Part(seed, 3, 30_000 if soak else 400))
