@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -21,7 +21,7 @@ from dashflow.errors import (
 )
 from dashflow.log.base import Append, NewEvent
 from dashflow.log.sqlite import SqliteLog
-from dashflow.testing.log_case import new_event, new_events
+from dashflow.testing.log_case import in_threads, new_event, new_events
 
 pytestmark = pytest.mark.feature("PERSIST-000")
 
@@ -340,14 +340,14 @@ def test_a_log_that_is_forgotten_at_once_still_commits_and_closes(path: Path) ->
         again.close()
 
 
-def test_many_readers_at_once_leave_few_connections_open(log: SqliteLog) -> None:
+def test_many_readers_at_once_share_few_connections(log: SqliteLog, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = []
+    reader = log._database.reader
+    monkeypatch.setattr(log._database, "reader", lambda: opened.append(1) or reader())
     log.append(Append("run-1", new_events(3)))
-    with ExitStack() as readers:
-        for _ in range(9):
-            readers.enter_context(log._reader._connection())
-        assert log.version("run-1") == 3
-    assert len(log._reader._idle) <= 4
-    assert log.version("run-1") == 3
+    jobs = [lambda: [log.version("run-1") for _ in range(20)]] * 30
+    assert in_threads(jobs) == [[3] * 20] * 30
+    assert len(opened) <= 8
 
 
 def test_a_program_that_just_ends_loses_nothing_that_it_submitted(path: Path) -> None:

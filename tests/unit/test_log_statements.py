@@ -36,7 +36,15 @@ def test_every_statement_is_valid(database: sqlite3.Connection, name: str) -> No
     [
         *("head", "stream_by_name", "stream_by_id", "word_by_text", "word_by_id", "version_of_event"),
         *("ids_from", "version", "read_stream", "read_all", "version_at"),
-        *("update_stream", "renew_lease", "give_up"),
+        *(
+            "streams_by_name",
+            "words_by_text",
+            "versions",
+            "last_stream",
+            "last_word",
+            "renew_lease",
+            "give_up",
+        ),
         *("read_correlated", "read_types", "read_stream_filtered", "blob", "blob_number"),
         *("snapshots", "keep_snapshot", "view_by_name", "entries", "remove_entry"),
         *("forget_events", "forget_word", "forgettable_blobs", "forget_needs", "forget_blob"),

@@ -27,6 +27,9 @@ INTERVAL_NS: Final = 10_000_000
 """A run looks for breakpoints at its first step and at steps that begin so long after the last look,
 nanoseconds; those set in its own process it sees at once."""
 
+MANY: Final = 100
+"""Threads at work in one process from which on the interval grows, as their number does."""
+
 T = TypeVar("T")
 Test = Callable[[Any], bool]
 _PLAIN = Registry()
@@ -46,18 +49,26 @@ class BreakpointsSet(msgspec.Struct, frozen=True):
 class Stops:
     """The breakpoints of one thread, as its runs in this process know them.
 
-    Attributes:
+    Args:
         log: Where they are kept.
         thread: Whose they are.
+        others: Gives those of all threads of the log that anybody is at work on in this process.
+
+    Attributes:
+        log: See above.
+        thread: See above.
+        stream: The one that keeps them.
         points: Those that hold.
         until: Time, nanoseconds since the Unix epoch, up to which nobody needs to look for others.
     """
 
-    __slots__ = ("__weakref__", "_tests", "log", "points", "thread", "until", "version")
+    __slots__ = ("__weakref__", "_others", "_tests", "log", "points", "stream", "thread", "until", "version")
 
-    def __init__(self, log: EventLog, thread: str) -> None:
+    def __init__(self, log: EventLog, thread: str, others: Callable[[], list[Stops]] = list) -> None:
         self.log = log
         self.thread = thread
+        self.stream = stream_of(thread)
+        self._others = others
         self.points: tuple[Breakpoint, ...] = ()
         self.until = 0
         self.version = 0
@@ -65,15 +76,26 @@ class Stops:
 
     def looked(self, at: int) -> None:
         """Nobody needs to look again for a while after ``at``."""
-        self.until = at + INTERVAL_NS
+        self.until = max(self.until, at + INTERVAL_NS)
 
-    def refresh(self) -> None:
-        """Read what the log says.
+    def due(self, at: int) -> list[Stops]:
+        """These, and those of other threads that somebody would have to look for at ``at`` or soon after:
+        whoever looks does so for all, so that many runs at once ask the log one question and not one each."""
+        live = self._others()
+        pause = max(INTERVAL_NS, len(live) * INTERVAL_NS // MANY)
+        soon, until = at + pause // 2, at + pause
+        found = [self, *[other for other in live if other.until < soon and other is not self]]
+        for one in found:
+            one.until = until
+        return found
+
+    def refresh(self, version: int | None = None) -> None:
+        """Read what the log says; ``version`` is the stream's, where that is known already.
 
         Raises:
             CorruptEventError: The last event of the stream cannot be read.
         """
-        version = self.log.version(stream_of(self.thread))
+        version = self.log.version(self.stream) if version is None else version
         if version > self.version:
             version, points = read(self.log, self.thread, version)
             self.take(version, points)

@@ -20,6 +20,9 @@ WORKER: Final = "worker"
 
 _ENDS: Final = (RunFinished.type, RunPaused.type, RunFailed.type, RunDeadLettered.type)
 
+_NEVER: Final[tuple[int, tuple[InputQueued, ...]]] = (0, ())
+"""What is known of an inbox that nothing ever was in."""
+
 
 def inbox_event(record: Record, reader: ThreadReader) -> InboxEvent:
     """The event in a record of an inbox, or of a process that waits or works.
@@ -51,16 +54,19 @@ class Inbox:
         self.thread = thread
         self.stream = inbox_of(thread)
 
-    @property
-    def empty(self) -> bool:
-        """Whether nothing waits; one question to the log, where nothing happened since it was empty."""
-        version, left = self._reader.inboxes.get(self.thread, (0, ()))
-        return not left if version == self._reader.log.version(self.stream) else not self.waiting()[0]
+    def known_at(self, version: int) -> bool:
+        """Whether it is known what waited at a version of the inbox."""
+        return self._reader.inboxes.get(self.thread, _NEVER)[0] == version
+
+    def empty(self, version: int) -> bool:
+        """Whether nothing waits; ``version`` is the inbox's. Asks the log only where something happened."""
+        known, left = self._reader.inboxes.get(self.thread, _NEVER)
+        return not left if known == version else not self.waiting()[0]
 
     def waiting(self) -> tuple[Sequence[InputQueued], int]:
         """What waits, in the order of turns; and the stream's version. Reads only what is new."""
         reader = self._reader
-        version, left = reader.inboxes.get(self.thread, (0, ()))
+        version, left = reader.inboxes.get(self.thread, _NEVER)
         records = reader.log.read(self.stream, after=version)
         if records:
             if records[0].version != version + 1:  # in between everything was done with, and forgotten

@@ -167,7 +167,10 @@ class Lines:
 
     def version(self, stream: str) -> int:
         """See ``EventLog.version``."""
-        version = self.inner.version(stream)
+        return self.counted(stream, self.inner.version(stream))
+
+    def counted(self, stream: str, version: int) -> int:
+        """What a version of the log below is here, where a branch's versions go on counting."""
         origin = self.origin(stream)
         return version if origin is None else version + origin.version
 

@@ -172,6 +172,14 @@ class SealedLog:
         """The stream's last version."""
         return self.inner.version(stream)
 
+    def versions(self, streams: Sequence[str]) -> list[int]:
+        """The last versions of several streams."""
+        return self.inner.versions(streams)
+
+    def glance(self, streams: Sequence[str]) -> list[int] | None:
+        """The same, where it needs no waiting."""
+        return self.inner.glance(streams)
+
     def streams(self, *, category: str | None = None, prefix: str = "") -> list[StreamInfo]:
         """The streams that have events, most recently written first."""
         return self.inner.streams(category=category, prefix=prefix)

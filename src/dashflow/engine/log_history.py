@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from dashflow.checkpoint.events import to_new
-from dashflow.checkpoint.thread import ThreadReader, stream_of
+from dashflow.checkpoint.lines import MARK
+from dashflow.checkpoint.thread import ThreadReader, is_plain, stream_of
 from dashflow.checkpoint.view import as_shown, config_of, mapped, name_of, places
 from dashflow.checkpoint.window import checkpoints, place
 from dashflow.core.events import StateEdited
@@ -25,6 +26,7 @@ from dashflow.types.commands import Command
 
 if TYPE_CHECKING:
     from dashflow.checkpoint.breakpoints import Stops
+    from dashflow.checkpoint.inbox import Inbox
     from dashflow.engine.turn import Turn
 
 
@@ -63,23 +65,54 @@ class LogHistory:
         self, checkpoint: str | None, before: str | None = None, *, looking: bool = False
     ) -> Place:
         """See ``History.locate``."""
-        turn = self._turn
-        if turn is None:
-            return await self.host.read(lambda: self._locate(checkpoint, before, looking))
-        return await self.host.read(lambda: self._look(turn, checkpoint))
+        turn, reader = self._turn, self.reader
+        inbox = turn.inbox if turn is not None and not turn.ticket else None
+        asked = [stream_of(self.thread, self.ns)]
+        if not looking and not self.ns:
+            asked.append(self.stops.stream)
+        if inbox is not None:
+            asked.append(inbox.stream)
+        if not reader.has_opened(asked[0]) and turn is None:
+            # It has to be read anyway, so that all is asked for there.
+            return await self.host.read(lambda: self._ask(asked, checkpoint, before, looking))
+        there = dict(zip(asked, await self.host.versions(reader.log, asked), strict=True))
+        if checkpoint is None and before is None and self._at_hand(there, inbox):
+            return self._look(there, None, None, looking)
+        return await self.host.read(lambda: self._look(there, checkpoint, before, looking))
 
-    def _look(self, turn: Turn, checkpoint: str | None) -> Place:
-        """Where a new input goes on, if it is its turn."""
-        place = self._locate(checkpoint, None, False)
-        head = place.state if checkpoint is None else self.reader.head(self.thread, self.ns)
-        turn.check(head, place.end)
+    def _ask(self, asked: Sequence[str], checkpoint: str | None, before: str | None, looking: bool) -> Place:
+        there = dict(zip(asked, self.reader.log.versions(asked), strict=True))
+        return self._look(there, checkpoint, before, looking)
+
+    def _at_hand(self, there: Mapping[str, int], inbox: Inbox | None) -> bool:
+        """Whether all that ``there`` says of is known here, so that the log need not be asked."""
+        turn, stream = self._turn, stream_of(self.thread, self.ns)
+        if MARK in stream or (
+            turn is not None and (inbox is None or not inbox.known_at(there[inbox.stream]))
+        ):
+            return False
+        if self._stops is not None and there.get(self._stops.stream, 0) > self._stops.version:
+            return False
+        head = self.reader.known(stream, there[stream])
+        if head is None or head.status == "running" or head.durability == "exit":
+            return False
+        return is_plain(head)
+
+    def _look(
+        self, there: Mapping[str, int], checkpoint: str | None, before: str | None, looking: bool
+    ) -> Place:
+        """Where to go on, if it is the turn of who asks; ``there``: versions of streams."""
+        reader, turn, stream = self.reader, self._turn, stream_of(self.thread, self.ns)
+        if not looking and not self.ns:
+            self.stops.refresh(there[self.stops.stream])
+        head = reader.head(self.thread, self.ns, reader.lines.counted(stream, there[stream]))
+        place = self._locate(head, checkpoint, before, looking)
+        if turn is not None:
+            turn.check(head, place.end, there.get(turn.inbox.stream, 0))
         return place
 
-    def _locate(self, checkpoint: str | None, before: str | None, looking: bool) -> Place:
+    def _locate(self, head: ThreadState, checkpoint: str | None, before: str | None, looking: bool) -> Place:
         reader = self.reader
-        if not looking and not self.ns:
-            self.stops.refresh()
-        head = reader.head(self.thread, self.ns)
         if before is not None:
             there = places(reader, stream_of(self.thread, self.ns))
             state = next((state for name, state in there.items() if name < before), EMPTY)
@@ -100,11 +133,14 @@ class LogHistory:
     ) -> Sequence[ThreadState]:
         """See ``History.list``."""
 
+        from dashflow._util.collector import resting
+
         def every() -> list[ThreadState]:
-            found = checkpoints(
-                self.reader, self.thread, before=before, filter=matching, limit=limit, ns=self.ns
-            )
-            return [self.reader.own(state) for state in found]
+            with resting():  # a state per event is made, and needed
+                found = checkpoints(
+                    self.reader, self.thread, before=before, filter=matching, limit=limit, ns=self.ns
+                )
+                return [self.reader.own(state) for state in found]
 
         return await self.host.read(every)
 

@@ -7,13 +7,13 @@ suspend where the loop should run; the simulated host counts every call, and may
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Awaitable, Callable, Hashable, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from typing import Any, Protocol, TypeVar
 
 import msgspec
 
-from dashflow.log.base import Append, Appended, Streams, Ticket
+from dashflow.log.base import Append, Appended, EventLog, Streams, Ticket
 
 T = TypeVar("T")
 
@@ -113,6 +113,10 @@ class Host(Protocol):
 
     async def settle(self, ticket: Ticket) -> Appended:
         """Wait for a submitted append; returns or raises what it came to."""
+        ...
+
+    async def versions(self, log: EventLog, streams: Sequence[str]) -> list[int]:
+        """The versions of several streams, asked for in one go; see ``EventLog.versions``."""
         ...
 
     async def read(self, query: Callable[[], T]) -> T:

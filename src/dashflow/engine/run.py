@@ -424,8 +424,14 @@ class GraphRun(Step):
 
     async def _look_for_stops(self, stops: Stops, at: int) -> None:
         """See whether somebody set or cleared breakpoints since the last look."""
-        stops.looked(at)
-        await self.host.read(stops.refresh)
+        due = stops.due(at)
+        versions = await self.host.versions(stops.log, [one.stream for one in due])
+        for one, version in zip(due, versions, strict=True):
+            if version > one.version:
+                one.until = 0  # its own runs read it, and meet what is wrong with it
+        if versions[0] > stops.version:
+            await self.host.read(stops.refresh)
+            stops.looked(at)
 
     def _breakpoint(self, nodes: Breakpoints, tasks: Sequence[Task], when: str) -> None:
         held = stops_at(self.plan, self.live, nodes, tasks) if nodes else []

@@ -55,19 +55,20 @@ class Turn:
         self.ticket = ""
         self.seizes = False
 
-    def check(self, state: ThreadState, end: int) -> None:
+    def check(self, state: ThreadState, end: int, inbox: int) -> None:
         """Called in the read that finds where to go on.
 
         Args:
-            state: The thread there.
+            state: The thread as it is.
             end: Its stream's version, at which the run will claim it.
+            inbox: The version of its inbox, for an input that does not wait there.
 
         Raises:
             Busy: It is not this input's turn.
             FencedError: Somebody else has started its run.
         """
         if not self.ticket:
-            if not self.inbox.empty:
+            if not self.inbox.empty(inbox):
                 raise Busy
         else:
             if self.inbox.started(self.ticket, self.scanned, end):

@@ -10,15 +10,16 @@ import contextvars
 import inspect
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Awaitable, Callable, Hashable, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
 from typing import Any, TypeVar
 
 from dashflow.engine.ports import Done, Overdue, Posted
 from dashflow.hosts.clock import WallClock, entropy, jitter
 from dashflow.hosts.future import CallFuture, ready
+from dashflow.hosts.questions import questions_to
 from dashflow.hosts.threads import THREADS
-from dashflow.log.base import Append, Appended, Streams, Ticket
+from dashflow.log.base import Append, Appended, EventLog, Streams, Ticket
 
 T = TypeVar("T")
 
@@ -226,6 +227,12 @@ class AioHost:
             ticket.on_done(done)
             await future
         return ticket.wait()
+
+    async def versions(self, log: EventLog, streams: Sequence[str]) -> list[int]:
+        """See ``Host.versions``."""
+        questions = questions_to(log)
+        known = None if questions is None else await questions.versions(log, streams)
+        return await in_thread(lambda: log.versions(streams)) if known is None else known
 
     async def read(self, query: Callable[[], T]) -> T:
         """See ``Host.read``; on a thread, since a log's read may block."""

@@ -11,13 +11,13 @@ from __future__ import annotations
 import contextvars
 import random
 from collections import deque
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Awaitable, Callable, Hashable, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
 from typing import Any, TypeVar
 
 from dashflow.engine.ports import Done, Overdue, Posted
 from dashflow.errors import LogError
-from dashflow.log.base import Append, Appended, Streams, Ticket
+from dashflow.log.base import Append, Appended, EventLog, Streams, Ticket
 
 T = TypeVar("T")
 
@@ -228,6 +228,10 @@ class SimulatedHost:
     async def settle(self, ticket: Ticket) -> Appended:
         """See ``Host.settle``."""
         return self.port(ticket.wait)
+
+    async def versions(self, log: EventLog, streams: Sequence[str]) -> list[int]:
+        """See ``Host.versions``."""
+        return self.port(lambda: log.versions(streams))
 
     async def read(self, query: Callable[[], T]) -> T:
         """See ``Host.read``."""

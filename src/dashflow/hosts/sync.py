@@ -10,7 +10,7 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Awaitable, Callable, Hashable, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from dashflow.engine.ports import Done, Overdue, Posted
 from dashflow.hosts.clock import WallClock, entropy, jitter, reseed
 from dashflow.hosts.threads import THREADS, install_fork_guard
-from dashflow.log.base import Append, Appended, Streams, Ticket
+from dashflow.log.base import Append, Appended, EventLog, Streams, Ticket
 
 T = TypeVar("T")
 
@@ -151,6 +151,10 @@ class SyncHost:
     async def settle(self, ticket: Ticket) -> Appended:
         """See ``Host.settle``."""
         return ticket.wait()
+
+    async def versions(self, log: EventLog, streams: Sequence[str]) -> list[int]:
+        """See ``Host.versions``."""
+        return log.versions(streams)
 
     async def read(self, query: Callable[[], T]) -> T:
         """See ``Host.read``."""

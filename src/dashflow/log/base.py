@@ -252,6 +252,20 @@ class Streams(Protocol):
 class EventLog(Streams, Protocol):
     """An append-only event log. See the module's text for what holds for every backend."""
 
+    def versions(self, streams: Sequence[str]) -> list[int]:
+        """The last versions of several streams, in their order, asked for in one go; 0 for an unknown one.
+
+        A few hundred are of one and the same moment; of more, all are of moments during the call.
+        """
+        ...
+
+    def glance(self, streams: Sequence[str]) -> list[int] | None:
+        """``versions``, where that needs no waiting for a network, a lock or a flush: for who must not block.
+
+        None: here, or at this moment, it does; then ask ``versions``, on a thread.
+        """
+        ...
+
     def read_all(
         self,
         *,

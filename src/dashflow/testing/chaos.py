@@ -141,7 +141,11 @@ class Chaos:
     def __exit__(self, *error: object) -> None:
         """Off: everything is as it was."""
         while self._undo:
-            setattr(*self._undo.pop())
+            owner, name, inner = self._undo.pop()
+            if inner is None:
+                delattr(owner, name)  # it is inherited
+            else:
+                setattr(owner, name, inner)
         _ONE.release()
 
     def _wrap(self, point: Point, place: str) -> None:
@@ -154,7 +158,7 @@ class Chaos:
         for part in outer:
             owner = getattr(owner, part)
         inner = getattr(owner, name)
-        self._undo.append((owner, name, inner))
+        self._undo.append((owner, name, vars(owner).get(name)))
         setattr(
             owner, name, (_asynchronous if inspect.iscoroutinefunction(inner) else _plain)(self, point, inner)
         )

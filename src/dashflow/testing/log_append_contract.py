@@ -16,7 +16,7 @@ from dashflow.errors import (
     UsageError,
     VersionConflictError,
 )
-from dashflow.log.base import ANY, Append, Appended, EventLog, NewEvent, Record
+from dashflow.log.base import ANY, EVERYTHING, Append, Appended, EventLog, NewEvent, Record
 from dashflow.testing.log_case import AT, LogCase, Open, in_threads, new_event, new_events
 
 
@@ -54,6 +54,26 @@ class AppendContract(LogCase):
             checksum=crc32(event.data),
             data=event.data,
         )
+
+    def test_the_versions_of_several_streams_come_in_the_order_asked_for(self, log: EventLog) -> None:
+        log.append(Append("run-1", new_events(3)))
+        log.append(Append('it\'s "2"', new_events(1)))
+        log.append(Append("run-3", new_events(2), forget=EVERYTHING))
+        asked = ["run-3", "nobody's", 'it\'s "2"', "run-1", "run-1"]
+        assert log.versions(asked) == [2, 0, 1, 3, 3]
+        assert log.versions([]) == []
+
+    def test_the_versions_of_many_streams_at_once(self, log: EventLog) -> None:
+        names = [f"run-{number}" for number in range(1200)]
+        for name in names[::100]:
+            log.append(Append(name, new_events(1)))
+        assert log.versions(names) == [int(number % 100 == 0) for number in range(1200)]
+
+    def test_a_glance_tells_versions_or_nothing(self, opened: Open) -> None:
+        log, other = opened(), opened()
+        for count in (1, 2, 3):
+            other.append(Append("run-1", new_events(1)))
+            assert log.glance(["run-1", "run-2"]) in ([count, 0], None)
 
     @pytest.mark.parametrize("data", [b"", b"\0", b"x" * 1_000_000], ids=["empty", "nul", "1 MB"])
     def test_any_bytes_come_back(self, log: EventLog, data: bytes) -> None:

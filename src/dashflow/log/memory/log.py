@@ -191,6 +191,17 @@ class MemoryLog:
             known = self.store.streams.get(stream)
             return known.version if known else 0
 
+    def versions(self, streams: Sequence[str]) -> list[int]:
+        """See ``EventLog.versions``."""
+        self._check_open()
+        with self.store.lock:
+            known = map(self.store.streams.get, streams)
+            return [0 if stream is None else stream.version for stream in known]
+
+    def glance(self, streams: Sequence[str]) -> list[int]:
+        """See ``EventLog.glance``: always possible."""
+        return self.versions(streams)
+
     def streams(self, *, category: str | None = None, prefix: str = "") -> list[StreamInfo]:
         """See ``EventLog.streams``."""
         self._check_open()

@@ -3,26 +3,14 @@
 from __future__ import annotations
 
 import os
-import threading
-import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import Any, Final
 
 import psycopg
 
-from dashflow.errors import LogClosedError, LogError, UsageError, VersionConflictError
+from dashflow.errors import LogError, VersionConflictError
 from dashflow.log.admission import category_of
-from dashflow.log.base import (
-    LAST_CHARACTER,
-    Append,
-    Appended,
-    Record,
-    Snapshot,
-    StreamInfo,
-    Subscription,
-    Ticket,
-)
+from dashflow.log.base import LAST_CHARACTER, Record, Snapshot, StreamInfo, Subscription
 from dashflow.log.commits import CommitQueue
 from dashflow.log.packing import stored
 from dashflow.log.postgres import faults
@@ -35,12 +23,11 @@ from dashflow.log.postgres.schema import prepare
 from dashflow.log.postgres.statements import queries
 from dashflow.log.postgres.watcher import Watcher
 from dashflow.log.postgres.writer import Writer
+from dashflow.log.stored import StoredLog, host_name
 from dashflow.log.subscriptions import PagedSubscription
 
-_LAST: Final = 2**63 - 1
 
-
-class PostgresLog:
+class PostgresLog(StoredLog):
     """An ``EventLog`` in a schema of a PostgreSQL database, for any number of machines.
 
     Args:
@@ -73,18 +60,16 @@ class PostgresLog:
         patience_seconds: float = 30.0,
         connections: int = 8,
     ) -> None:
-        self._refusal: Callable[[], Exception] | None = None
         address = Address(where, schema)
-        self._where = address.where
-        self._instance = f"{_host()}-{os.getpid()}-{os.urandom(4).hex()}"
+        super().__init__(f"{host_name()}-{os.getpid()}-{os.urandom(4).hex()}", address.where)
         sql = queries(address.schema)
-        self._connections = lent = _opened(address, patience_seconds, connections)
-        self._reader = reader = Reader(lent, sql)
+        lent = _opened(address, patience_seconds, connections)
+        self._reader: Reader = Reader(lent, sql)
         self._writer = writer = Writer(
             lent, sql, instance=self._instance, lease_seconds=lease_seconds, busy_seconds=patience_seconds
         )
         listeners = Connections(Address(direct, address.schema), patience=0, most=1) if direct else lent
-        self._watcher = watcher = _watching(listeners, lent, reader, address, self._instance)
+        self._watcher = watcher = _watching(listeners, lent, self._reader, address, self._instance)
         self._notifier = notifier = Notifier(watcher.probe)
 
         def committed() -> None:
@@ -103,46 +88,9 @@ class PostgresLog:
         self._commits = commits = CommitQueue(
             writer.commit, committed=committed, beat=beat, beat_seconds=lease_seconds / 3
         )
-        self._closing = threading.Lock()
-        self._finalizer = weakref.finalize(self, _shut, os.getpid(), commits, writer, notifier, watcher, lent)
-        _OPEN.add(self)
-
-    @property
-    def instance(self) -> str:
-        """Identity of this log object, with the host and the process's number in it."""
-        return self._instance
-
-    @property
-    def where(self) -> str:
-        """The address without its password."""
-        return self._where
-
-    # -- writing ------------------------------------------------------------------------------
-
-    def submit(self, append: Append) -> Ticket:
-        """See ``EventLog.submit``."""
-        self._check_open()
-        return self._commits.submit(append, self)
-
-    def append(self, append: Append) -> Appended:
-        """See ``EventLog.append``."""
-        self._check_open()
-        return self._commits.append(append, self)
+        self._opened(_shut, commits, writer, notifier, watcher, lent)
 
     # -- reading ------------------------------------------------------------------------------
-
-    def read(
-        self, stream: str, *, after: int = 0, upto: int | None = None, limit: int | None = None
-    ) -> list[Record]:
-        """See ``EventLog.read``."""
-        self._check_open()
-        return self._reader.records(
-            "read_stream",
-            stream,
-            after,
-            _LAST if upto is None else upto,
-            None if limit is None else max(limit, 0),
-        )
 
     def read_all(
         self,
@@ -156,11 +104,6 @@ class PostgresLog:
         """See ``EventLog.read_all``."""
         self._check_open()
         return self._reader.page(after, category, types, correlation, max(limit, 0))[0]
-
-    def version(self, stream: str) -> int:
-        """See ``EventLog.version``."""
-        self._check_open()
-        return self._reader.number("version", stream)
 
     def streams(self, *, category: str | None = None, prefix: str = "") -> list[StreamInfo]:
         """See ``EventLog.streams``."""
@@ -220,11 +163,6 @@ class PostgresLog:
 
     # -- beside the events --------------------------------------------------------------------
 
-    def blob(self, key: bytes) -> bytes:
-        """See ``EventLog.blob``."""
-        self._check_open()
-        return self._reader.blob(key)
-
     def needs(self, stream: str) -> dict[bytes, int]:
         """See ``EventLog.needs``."""
         self._check_open()
@@ -268,31 +206,6 @@ class PostgresLog:
         """See ``EventLog.drop_view``."""
         self._check_open()
         self._reader.rows("drop_view", view)
-
-    # -- the end ------------------------------------------------------------------------------
-
-    def close(self) -> None:
-        """See ``EventLog.close``."""
-        with self._closing:
-            self._refusal = self._refusal or (lambda: LogClosedError(self._where))
-            self._finalizer()
-            _OPEN.discard(self)
-
-    def _check_open(self) -> None:
-        if self._refusal is not None:
-            raise self._refusal()
-
-    def _forked(self) -> None:
-        """In the child of a fork: threads are gone and the connections are the parent's."""
-        parent = os.getppid()
-        self._closing = threading.Lock()
-        self._refusal = lambda: UsageError(
-            f"The log at {self._where!r} was opened by process {parent}, of which this process "
-            f"({os.getpid()}) is a fork. Open it again here.",
-            where=self._where,
-        )
-        self._finalizer.detach()
-        _INHERITED.append((self._connections, self._writer, self._watcher))
 
 
 def _opened(address: Address, patience: float, most: int) -> Connections:
@@ -357,22 +270,3 @@ def _is_away(connections: Connections) -> bool:
             return False
     except psycopg.Error as error:
         return not faults.is_starting(error)
-
-
-def _host() -> str:
-    """The machine's name, as far as it can be part of an owner's name."""
-    name = os.uname().nodename if hasattr(os, "uname") else "host"
-    return "".join(c if c.isalnum() else "_" for c in name)[:32]
-
-
-def _after_fork() -> None:
-    for log in tuple(_OPEN):
-        log._forked()
-
-
-_OPEN: weakref.WeakSet[PostgresLog] = weakref.WeakSet()
-_INHERITED: list[Any] = []
-"""Connections of a parent process: closing one here would end the parent's session."""
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)

@@ -38,8 +38,9 @@ SELECT uuid_send(event_id), version, position, epoch FROM {schema}.events
 WHERE stream_id = (SELECT stream_id FROM {schema}.streams WHERE name = $1) AND version >= $2
 ORDER BY version LIMIT $3;
 
--- name: version
-SELECT coalesce((SELECT version FROM {schema}.streams WHERE name = $1), 0);
+-- name: versions
+-- Of several streams; those that are not there have no row.
+SELECT name, version FROM {schema}.streams WHERE name = ANY ($1);
 
 -- name: version_at
 -- The version of a stream at a position of the log.

@@ -9,6 +9,7 @@ from zlib import crc32
 from dashflow.errors import CorruptBlobError, CorruptEventError, MissingBlobError
 from dashflow.log.base import Record, Snapshot
 from dashflow.log.packing import PACKED, restored
+from dashflow.log.postgres.arrays import texts
 from dashflow.log.postgres.connections import Connections, Row
 
 
@@ -34,6 +35,18 @@ class Reader:
             CorruptEventError: One of them is not what was written.
         """
         return [_record(row) for row in self.rows(query, *parameters)]
+
+    def stretch(self, stream: str, after: int, upto: int, limit: int | None) -> list[Record]:
+        """Events of a stream."""
+        return self.records("read_stream", stream, after, upto, limit)
+
+    def versions(self, streams: Sequence[str]) -> list[int]:
+        """The last versions of several streams, in their order."""
+        known: dict[str, int] = dict(self.rows("versions", texts(streams)))
+        return [known.get(stream, 0) for stream in streams]
+
+    def glance(self, streams: Sequence[str]) -> None:
+        """The server has to be asked: never without waiting."""
 
     def page(
         self, after: int, category: str | None, types: Sequence[str], correlation: str, limit: int

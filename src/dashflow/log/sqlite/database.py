@@ -28,9 +28,12 @@ APPLICATION_ID: Final = 0x44617368
 _MAGIC: Final = b"SQLite format 3\0"
 _WAL_KEPT: Final = 64 * 1024 * 1024
 
-_WAL_PAGES: Final = 4000
-"""Pages after which the WAL is written back. Many streams at once change the same pages again and
-again; SQLite's 1,000 would write them four times as often."""
+_WAL_PAGES: Final = (256, 4000)
+"""Pages after which the WAL is written back and begun anew: usually, and while many append at once.
+
+A WAL that begins anew is overwritten; one that grows needs the file system's own journal at every flush,
+which takes as long again. Many streams at once change the same pages again and again; to write them back
+every 256 pages would double what is written."""
 
 T = TypeVar("T")
 
@@ -60,6 +63,7 @@ class Database:
 
     def __init__(self, where: str | os.PathLike[str] | sqlite3.Connection, busy_seconds: float) -> None:
         self.busy_seconds = busy_seconds
+        self._crowded = False
         self._owned = True
         if isinstance(where, sqlite3.Connection):
             file = _file_of(where)
@@ -96,14 +100,18 @@ class Database:
         except sqlite3.Error as error:
             raise faults.fault(self.where, error) from error
 
-    def reader(self) -> sqlite3.Connection:
-        """A further connection that only reads; not for a log without a file."""
+    def reader(self, *, busy_seconds: float | None = None) -> sqlite3.Connection:
+        """A further connection that only reads; not for a log without a file.
+
+        ``busy_seconds``: how long it waits for others; None: as long as the log does.
+        """
         assert self.path is not None
         # Not created if it is gone.
         connection = sqlite3.connect(
             self.path.as_uri() + "?mode=rw", uri=True, isolation_level=None, check_same_thread=False
         )
-        connection.execute(f"PRAGMA busy_timeout={int(self.busy_seconds * 1000)}")
+        seconds = self.busy_seconds if busy_seconds is None else busy_seconds
+        connection.execute(f"PRAGMA busy_timeout={int(seconds * 1000)}")
         connection.execute("PRAGMA query_only=ON")
         return connection
 
@@ -157,6 +165,12 @@ class Database:
                     logging.getLogger(__name__).warning("the WAL of %r stays: %s", self.where, error)
                 return False
 
+    def expect(self, crowd: bool) -> None:
+        """Say whether many append at once; called between transactions."""
+        if crowd is not self._crowded:
+            self._crowded = crowd
+            self.writer.execute(f"PRAGMA wal_autocheckpoint={_WAL_PAGES[crowd]}")
+
     @contextmanager
     def unhurried(self) -> Iterator[None]:
         """Commits of the writer in this block do not wait for the disk; the next one after it does."""
@@ -209,7 +223,7 @@ class Database:
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA fullfsync=ON")  # macOS: flush the drive's own cache as well
         connection.execute("PRAGMA checkpoint_fullfsync=ON")
-        connection.execute(f"PRAGMA wal_autocheckpoint={_WAL_PAGES}")
+        connection.execute(f"PRAGMA wal_autocheckpoint={_WAL_PAGES[0]}")
         connection.execute(f"PRAGMA journal_size_limit={_WAL_KEPT}")
         connection.execute("PRAGMA secure_delete=ON")  # what is forgotten is overwritten, not only let go
 

@@ -4,24 +4,13 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import threading
-import weakref
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, Final
+from typing import Final
 
-from dashflow.errors import LogClosedError, LogError, UsageError
+from dashflow.errors import LogError
 from dashflow.log.admission import category_of
-from dashflow.log.base import (
-    LAST_CHARACTER,
-    Append,
-    Appended,
-    Record,
-    Snapshot,
-    StreamInfo,
-    Subscription,
-    Ticket,
-)
+from dashflow.log.base import LAST_CHARACTER, Record, Snapshot, StreamInfo, Subscription
 from dashflow.log.commits import CommitQueue
 from dashflow.log.sqlite import snapshots, views
 from dashflow.log.sqlite.clock import since_boot
@@ -30,6 +19,7 @@ from dashflow.log.sqlite.owners import Owners
 from dashflow.log.sqlite.reader import Reader
 from dashflow.log.sqlite.watcher import Watcher
 from dashflow.log.sqlite.writer import Writer
+from dashflow.log.stored import StoredLog
 from dashflow.log.subscriptions import Bell, PagedSubscription
 
 _EVERYTHING: Final = -1
@@ -38,7 +28,7 @@ _EVERYTHING: Final = -1
 _LAST: Final = 2**63 - 1
 
 
-class SqliteLog:
+class SqliteLog(StoredLog):
     """An ``EventLog`` in one SQLite file, for any number of threads and processes.
 
     Args:
@@ -64,15 +54,14 @@ class SqliteLog:
         busy_seconds: float = 30.0,
         clock: Callable[[], int] = since_boot,
     ) -> None:
-        self._refusal: Callable[[], Exception] | None = None
         self._database = database = Database(where, busy_seconds)
-        self._where = database.where
         try:
             self._owners = owners = Owners(database.path, clock)
         except BaseException:
             database.close()
             raise
-        self._reader = reader = Reader(database)
+        super().__init__(owners.instance, database.where)
+        self._reader: Reader = Reader(database)
         self._writer = writer = Writer(database, owners, lease_ns=int(lease_seconds * 1e9), clock=clock)
         self._watcher = watcher = Watcher(database.reader) if database.path else None
         self._bell = bell = watcher.bell if watcher else Bell()
@@ -94,49 +83,9 @@ class SqliteLog:
         self._commits = commits = CommitQueue(
             writer.commit, committed=committed, beat=beat, beat_seconds=lease_seconds / 3
         )
-        parts = (commits, writer, watcher, bell, reader, owners, database)
-        self._closing = threading.Lock()
-        self._finalizer = weakref.finalize(self, _shut, os.getpid(), *parts)
-        _OPEN.add(self)
-
-    @property
-    def instance(self) -> str:
-        """Identity of this log object, with the process's number in it."""
-        return self._owners.instance
-
-    @property
-    def where(self) -> str:
-        """The file's path, or ``:memory:``."""
-        return self._where
-
-    # -- writing ------------------------------------------------------------------------------
-
-    def submit(self, append: Append) -> Ticket:
-        """See ``EventLog.submit``."""
-        if self._refusal is not None:
-            raise self._refusal()
-        return self._commits.submit(append, self)
-
-    def append(self, append: Append) -> Appended:
-        """See ``EventLog.append``."""
-        if self._refusal is not None:
-            raise self._refusal()
-        return self._commits.append(append, self)
+        self._opened(_shut, commits, writer, watcher, bell, self._reader, owners, database)
 
     # -- reading ------------------------------------------------------------------------------
-
-    def read(
-        self, stream: str, *, after: int = 0, upto: int | None = None, limit: int | None = None
-    ) -> list[Record]:
-        """See ``EventLog.read``."""
-        self._check_open()
-        return self._reader.records(
-            "read_stream",
-            stream,
-            after,
-            _LAST if upto is None else upto,
-            _EVERYTHING if limit is None else max(limit, 0),
-        )
 
     def read_all(
         self,
@@ -150,11 +99,6 @@ class SqliteLog:
         """See ``EventLog.read_all``."""
         self._check_open()
         return self._page(after, max(limit, 0), category, _listed(types), correlation)[0]
-
-    def version(self, stream: str) -> int:
-        """See ``EventLog.version``."""
-        self._check_open()
-        return self._reader.number("version", stream)
 
     def streams(self, *, category: str | None = None, prefix: str = "") -> list[StreamInfo]:
         """See ``EventLog.streams``."""
@@ -246,11 +190,6 @@ class SqliteLog:
 
     # -- beside the events ----------------------------------------------------------------------
 
-    def blob(self, key: bytes) -> bytes:
-        """See ``EventLog.blob``."""
-        self._check_open()
-        return self._reader.blob(key)
-
     def needs(self, stream: str) -> dict[bytes, int]:
         """See ``EventLog.needs``."""
         self._check_open()
@@ -295,31 +234,9 @@ class SqliteLog:
         self._check_open()
         self._commits.alone(lambda: self._writer.beside(work))
 
-    # -- the end ------------------------------------------------------------------------------
-
-    def close(self) -> None:
-        """See ``EventLog.close``."""
-        with self._closing:
-            self._refusal = self._refusal or (lambda: LogClosedError(self._where))
-            self._finalizer()
-            _OPEN.discard(self)
-
-    def _check_open(self) -> None:
-        if self._refusal is not None:
-            raise self._refusal()
-
     def _forked(self) -> None:
-        """In the child of a fork: threads are gone and SQLite's connections must not be touched."""
-        parent = os.getppid()
         self._owners.forget()
-        self._closing = threading.Lock()
-        self._refusal = lambda: UsageError(
-            f"The log at {self._where!r} was opened by process {parent}, of which this process "
-            f"({os.getpid()}) is a fork. Open it again here.",
-            where=self._where,
-        )
-        self._finalizer.detach()
-        _INHERITED.append((self._database, self._reader, self._writer))
+        super()._forked()
 
 
 def _shut(
@@ -347,19 +264,6 @@ def _shut(
         owners.close()
 
     commits.close(last)
-
-
-def _after_fork() -> None:
-    for log in tuple(_OPEN):
-        log._forked()
-
-
-_OPEN: weakref.WeakSet[SqliteLog] = weakref.WeakSet()
-_INHERITED: list[Any] = []
-"""Connections of a parent process: closing one here could break the parent's file locks."""
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
 
 
 def _listed(types: Sequence[str]) -> str | None:

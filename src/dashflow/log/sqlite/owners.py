@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from dashflow.errors import StorageUnavailableError
+from dashflow.log.stored import host_name
 
 try:
     import fcntl
@@ -30,7 +31,7 @@ class Owners:
     def __init__(self, log: Path | None, clock: Callable[[], int]) -> None:
         """``log`` is the log's file, None for one that no other process can see."""
         locks = log is not None and fcntl is not None
-        token = f"{_host()}-{os.getpid()}-{os.urandom(4).hex()}"
+        token = f"{host_name()}-{os.getpid()}-{os.urandom(4).hex()}"
         self.instance = token if locks else token + _LEASE_ONLY
         self._folder = log.with_name(log.name + ".owners") if log is not None and locks else None
         self._clock = clock
@@ -118,12 +119,6 @@ def _locked(path: Path, *, remove: bool = False) -> bool:
     finally:
         os.close(descriptor)
     return False
-
-
-def _host() -> str:
-    """The machine's name, as far as it can be part of a file's name."""
-    name = os.uname().nodename if hasattr(os, "uname") else "host"
-    return "".join(c if c.isalnum() else "_" for c in name)[:32]
 
 
 def _is_file(path: Path, descriptor: int) -> bool:

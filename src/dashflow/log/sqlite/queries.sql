@@ -11,17 +11,29 @@ SELECT max(coalesce((SELECT max(position) FROM events), 0),
 SELECT stream_id, version, position, created_at, updated_at, owner, epoch, lease
 FROM streams WHERE name = ?;
 
+-- name: streams_by_name
+-- The same of many: the question mark is repeated.
+SELECT name, stream_id, version, position, created_at, updated_at, owner, epoch, lease
+FROM streams WHERE name IN (?);
+
+-- name: last_stream
+-- The highest number of a stream; none is ever taken away.
+SELECT coalesce(max(stream_id), 0) FROM streams;
+
 -- name: stream_by_id
 -- What a reader must know of a stream.
 SELECT name, category FROM streams WHERE stream_id = ?;
 
--- name: add_stream
-INSERT INTO streams (name, category) VALUES (?, ?);
-
--- name: update_stream
-UPDATE streams
-SET version = ?, position = ?, created_at = ?, updated_at = ?, owner = ?, epoch = ?, lease = ?
-WHERE stream_id = ?;
+-- name: keep_streams
+-- A stream as it is now, new or not. One row; the writer repeats the line after VALUES.
+INSERT INTO streams (stream_id, name, category, version, position, created_at, updated_at, owner, epoch,
+                     lease)
+VALUES
+(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (stream_id) DO UPDATE
+SET version = excluded.version, position = excluded.position, created_at = excluded.created_at,
+    updated_at = excluded.updated_at, owner = excluded.owner, epoch = excluded.epoch,
+    lease = excluded.lease;
 
 -- name: renew_lease
 -- The heartbeat of an owner; without effect where a later owner took over.
@@ -34,18 +46,28 @@ UPDATE streams SET lease = 0 WHERE stream_id = ? AND owner = ? AND epoch = ?;
 -- name: word_by_text
 SELECT word_id, lasting FROM words WHERE text = ?;
 
+-- name: words_by_text
+-- Numbers of many: the question mark is repeated.
+SELECT text, word_id FROM words WHERE text IN (?);
+
+-- name: last_word
+-- The highest number of a text; one whose text was forgotten keeps it.
+SELECT coalesce(max(word_id), 0) FROM words;
+
 -- name: word_by_id
 SELECT text FROM words WHERE word_id = ?;
 
--- name: add_word
-INSERT INTO words (text, lasting) VALUES (?, ?);
+-- name: add_words
+INSERT INTO words (word_id, text, lasting)
+VALUES
+(?, ?, ?);
 
 -- name: keep_word
 -- A correlation id that an event has as its type or fingerprint, too.
 UPDATE words SET lasting = 1 WHERE word_id = ?;
 
 -- name: add_events
--- One row; the writer repeats the last line to insert many at once, which costs a third less.
+-- One row; the writer repeats the line after VALUES to insert many at once, which costs a third less.
 INSERT INTO events (position, stream_id, version, type, schema, event_id, correlation_id,
                     causation_id, at, epoch, fingerprint, checksum, data)
 VALUES
@@ -62,6 +84,10 @@ WHERE stream_id = ? AND version >= ? ORDER BY version LIMIT ?;
 
 -- name: version
 SELECT coalesce((SELECT version FROM streams WHERE name = ?), 0);
+
+-- name: versions
+-- Of several streams: the question mark is repeated. Those that are not there have no row.
+SELECT name, version FROM streams WHERE name IN (?);
 
 -- name: read_stream
 SELECT position, stream_id, version, type, schema, event_id, correlation_id, causation_id, at, epoch,

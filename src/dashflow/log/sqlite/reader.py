@@ -7,22 +7,24 @@ lock.
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 from zlib import crc32
 
-from dashflow._util.database import plain_cursor
+from dashflow._util.database import is_busy, plain_cursor
 from dashflow.errors import CorruptBlobError, CorruptEventError, LogClosedError, MissingBlobError
 from dashflow.log.base import Record
 from dashflow.log.packing import PACKED, restored
 from dashflow.log.sqlite import faults
 from dashflow.log.sqlite.database import Database
+from dashflow.log.sqlite.rows import find
 from dashflow.log.sqlite.statements import queries
 
-_KEPT: Final = 4
-"""Connections kept open while nobody reads; more are opened when more threads read at once."""
+_MOST: Final = 8
+"""Connections that read at the same time; they stay open. To open another one takes longer than to wait."""
 
 _REMEMBERED: Final = 50_000
 
@@ -36,6 +38,9 @@ class Reader:
         self._database = database
         self._idle: deque[sqlite3.Connection] = deque()
         self._closed = False
+        self._free = threading.Semaphore(_MOST)
+        self._glancing = threading.Lock()
+        self._glance: sqlite3.Cursor | None = None
         self._sql = queries()
         self._words = _Words(self)
         self._streams = _Streams(self)
@@ -113,6 +118,48 @@ class Reader:
             raise CorruptEventError(name, version, f"its row makes no sense ({error})") from error
         return records
 
+    def stretch(self, stream: str, after: int, upto: int, limit: int | None) -> list[Record]:
+        """Events of a stream."""
+        return self.records("read_stream", stream, after, upto, -1 if limit is None else limit)
+
+    def versions(self, streams: Sequence[str]) -> list[int]:
+        """The last versions of several streams, in their order."""
+        with self._connection() as connection:
+            try:
+                return self._versions(plain_cursor(connection), streams)
+            except sqlite3.Error as error:
+                raise faults.fault(self._database.where, error) from error
+
+    def glance(self, streams: Sequence[str]) -> list[int] | None:
+        """The same, or None where somebody would have to be waited for: in WAL mode nobody is, but when the
+        file is being mended."""
+        lock = self._glancing if self._database.path is not None else self._database.lock
+        if not lock.acquire(blocking=False):
+            return None
+        try:
+            if self._closed:
+                raise LogClosedError(self._database.where)
+            return self._versions(self._glancer(), streams)
+        except sqlite3.Error as error:
+            if is_busy(error):
+                return None
+            raise faults.fault(self._database.where, error) from error
+        finally:
+            lock.release()
+
+    def _versions(self, cursor: sqlite3.Cursor, streams: Sequence[str]) -> list[int]:
+        known: dict[str, int] = dict(find(cursor, "versions", streams))
+        return [known.get(stream, 0) for stream in streams]
+
+    def _glancer(self) -> sqlite3.Cursor:
+        """The cursor of who glances, whose connection waits for nobody."""
+        if self._glance is None:
+            connection = self._database.writer
+            if self._database.path is not None:
+                connection = self._database.reader(busy_seconds=0)
+            self._glance = plain_cursor(connection)
+        return self._glance
+
     def blob(self, key: bytes) -> bytes:
         """A large value.
 
@@ -130,6 +177,9 @@ class Reader:
     def close(self) -> None:
         """Close what is idle; what is in use is closed when it comes back."""
         self._closed = True
+        with self._glancing:
+            if self._glance is not None and self._database.path is not None:
+                self._glance.connection.close()
         while self._idle:
             self._idle.pop().close()
 
@@ -141,19 +191,20 @@ class Reader:
             with self._database.lock:
                 yield self._database.writer
             return
-        try:
-            connection = self._idle.pop()
-        except IndexError:
+        with self._free:
             try:
-                connection = self._database.reader()
-            except sqlite3.Error as error:
-                raise faults.fault(self._database.where, error) from error
-        try:
-            yield connection
-        finally:
-            self._idle.append(connection)
-            if self._closed or len(self._idle) > _KEPT:
-                self._discard()
+                connection = self._idle.pop()
+            except IndexError:
+                try:
+                    connection = self._database.reader()
+                except sqlite3.Error as error:
+                    raise faults.fault(self._database.where, error) from error
+            try:
+                yield connection
+            finally:
+                self._idle.append(connection)
+                if self._closed:
+                    self._discard()
 
     def _discard(self) -> None:
         try:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from functools import cache
 from typing import Any, Final, TypeVar
 from zlib import crc32
 
@@ -24,11 +23,14 @@ from dashflow.log.sqlite.blobs import keep_blobs
 from dashflow.log.sqlite.database import Database
 from dashflow.log.sqlite.forgetting import forget
 from dashflow.log.sqlite.owners import Owners
+from dashflow.log.sqlite.rows import find, insert
 from dashflow.log.sqlite.statements import queries
+from dashflow.log.sqlite.words import Words
 
 _COLUMNS: Final = 13
-_AT_ONCE: Final = 64
-"""Rows per INSERT at most; they stay below the 999 parameters of old SQLite builds."""
+_STREAM_COLUMNS: Final = 10
+_NOTHING: Final = (0, 0, 0, 0, 0, "", 0, 0)
+"""What the file has of a stream that is not in it."""
 
 _UNFIT: Final = (
     sqlite3.IntegrityError,
@@ -41,6 +43,9 @@ _UNFIT: Final = (
 )
 """What comes of an append that holds something the tables do not take."""
 
+_CROWD: Final = 4
+"""Appends in a group from which on many append at once."""
+
 _REMEMBERED: Final = 10_000
 """Streams and words kept in memory; then all are forgotten and read again when needed."""
 
@@ -52,7 +57,7 @@ class _Stream:
 
     __slots__ = ("created", "epoch", "lease", "name", "number", "owner", "position", "updated", "version")
 
-    def __init__(self, name: str, row: tuple[int, int, int, int, int, str, int, int]) -> None:
+    def __init__(self, name: str, row: Sequence[Any]) -> None:
         self.name = name
         (
             self.number,
@@ -64,6 +69,21 @@ class _Stream:
             self.epoch,
             self.lease,
         ) = row
+
+    def row(self) -> tuple[Any, ...]:
+        """What the file is to have of it."""
+        return (
+            self.number,
+            self.name,
+            category_of(self.name),
+            self.version,
+            self.position,
+            self.created,
+            self.updated,
+            self.owner,
+            self.epoch,
+            self.lease,
+        )
 
 
 class Writer:
@@ -80,10 +100,11 @@ class Writer:
         self._sql = queries()
         self._known_as: tuple[int, int] | None = None
         self._streams: dict[str, _Stream] = {}
-        # Texts by number: types and fingerprints, which stay, and correlation ids, which may go.
-        self._words: dict[str, int] = {"": 0}
-        self._correlations: dict[str, int] = {"": 0}
+        self._absent: dict[str, _Stream] = {}  # known not to be in the file; of the present group
+        self._last_stream = 0
+        self._words = Words(self._cursor)
         self._head = 0
+        self._company = 1.0  # appends in a group, on the average of the last ones
         self._forgot = False
         self._rows: list[Any] = []
         self._changed: dict[str, _Stream] = {}
@@ -100,7 +121,9 @@ class Writer:
         Raises:
             LogError: Nothing of the group was written.
         """
+        self._company += (len(group) - self._company) / 8
         with self._transaction():
+            self._database.expect(self._company > _CROWD)
             try:
                 self._together(group)
             except _UNFIT:
@@ -159,6 +182,8 @@ class Writer:
     def _together(self, group: Sequence[Pending]) -> None:
         """The usual way: decide on all, insert all, commit."""
         self._begin()
+        if len(group) > 1:
+            self._look_up([pending.append for pending in group])
         for pending in group:
             pending.result = pending.error = None
             try:
@@ -193,7 +218,8 @@ class Writer:
 
     def _take(self, append: Append) -> Appended:
         """Decide on an append and line up its rows; nothing is lined up when it is refused."""
-        stream = self._streams.get(append.stream) or self._load(append.stream)
+        name = append.stream
+        stream = self._streams.get(name) or self._absent.get(name) or self._load(name)
         owner = append.owner
         try:
             if (
@@ -239,29 +265,30 @@ class Writer:
 
     def _line_up(self, stream: _Stream, append: Append, epoch: int) -> None:
         """Make the rows of the events and move the stream's end and the log's head."""
-        words, correlations = self._words, self._correlations
+        words = self._words
+        lasting, passing = words.lasting, words.passing
         number, version, position = stream.number, stream.version, self._head
         rows: list[Any] = []
         for event in append.events:
             version += 1
             position += 1
-            kind = words.get(event.type)
-            correlation = correlations.get(event.correlation_id)
-            fingerprint = words.get(event.fingerprint)
+            kind = lasting.get(event.type)
+            correlation = passing.get(event.correlation_id)
+            fingerprint = lasting.get(event.fingerprint)
             data = event.data
             checksum, data = stored(data) if len(data) >= PACK_FROM else (crc32(data), data)
             rows += (
                 position,
                 number,
                 version,
-                self._word(event.type) if kind is None else kind,
+                words.number(event.type) if kind is None else kind,
                 event.schema,
                 event.event_id,
-                self._correlation(event.correlation_id) if correlation is None else correlation,
+                words.correlation(event.correlation_id) if correlation is None else correlation,
                 event.causation_id,
                 event.at,
                 epoch,
-                self._word(event.fingerprint) if fingerprint is None else fingerprint,
+                words.number(event.fingerprint) if fingerprint is None else fingerprint,
                 checksum,
                 data,
             )
@@ -316,72 +343,39 @@ class Writer:
         """A stream as the file has it; one without a number if it has none."""
         row = self._one("stream_by_name", name)
         if row is None:
-            return _Stream(name, (0, 0, 0, 0, 0, "", 0, 0))
+            return _Stream(name, _NOTHING)
         stream = self._streams[name] = _Stream(name, row)
         return stream
 
+    def _look_up(self, appends: Sequence[Append]) -> None:
+        """Read what the file has of the streams and correlation ids of several appends, in one go each."""
+        streams = {append.stream for append in appends} - self._streams.keys()
+        if len(streams) > 1:
+            for name, *row in find(self._cursor, "streams_by_name", streams):
+                self._streams[name] = _Stream(name, row)
+            self._absent = {name: _Stream(name, _NOTHING) for name in streams - self._streams.keys()}
+        self._words.look_up(event.correlation_id for append in appends for event in append.events)
+
     def _add_stream(self, stream: _Stream) -> None:
-        self._cursor.execute(self._sql["add_stream"], (stream.name, category_of(stream.name)))
-        stream.number = self._cursor.lastrowid or 0
+        self._last_stream += 1
+        stream.number = self._last_stream
         self._streams[stream.name] = stream
-
-    def _word(self, text: str) -> int:
-        """The number of a type or a fingerprint."""
-        row = self._one("word_by_text", text)
-        if row is None:
-            self._cursor.execute(self._sql["add_word"], (text, 1))
-            number = self._cursor.lastrowid or 0
-        else:
-            number, lasting = row
-            if not lasting:
-                self._cursor.execute(self._sql["keep_word"], (number,))
-        self._words[text] = number
-        return number
-
-    def _correlation(self, text: str) -> int:
-        """The number of a correlation id."""
-        row = self._one("word_by_text", text)
-        if row is None:
-            self._cursor.execute(self._sql["add_word"], (text, 0))
-            row = (self._cursor.lastrowid or 0, 0)
-        number: int = row[0]
-        self._correlations[text] = number
-        return number
 
     def _forget(self, stream: _Stream, upto: int) -> None:
         """Drop a stream's beginning, once everything before is in its place."""
         self._flush()
         forget(self._cursor, stream.number, upto, head=self._head)
-        self._correlations = {"": 0}
+        self._words.passing = {"": 0}
         self._forgot = True
 
     def _flush(self) -> None:
         """Write what is lined up."""
-        rows, start = self._rows, 0
-        left = len(rows) // _COLUMNS
-        while left:
-            # Few different statements, so that each stays prepared: 64 rows, 32, 16, ...
-            count = min(1 << (left.bit_length() - 1), _AT_ONCE)
-            end = start + count * _COLUMNS
-            self._cursor.execute(_insert(count), rows[start:end])
-            start = end
-            left -= count
-        self._rows = []
-        for stream in self._changed.values():
-            self._cursor.execute(
-                self._sql["update_stream"],
-                (
-                    stream.version,
-                    stream.position,
-                    stream.created,
-                    stream.updated,
-                    stream.owner,
-                    stream.epoch,
-                    stream.lease,
-                    stream.number,
-                ),
-            )
-        self._changed = {}
+        self._words.flush()
+        rows, self._rows = self._rows, []
+        insert(self._cursor, "add_events", rows, _COLUMNS)
+        changed, self._changed = self._changed, {}
+        values = [value for stream in changed.values() for value in stream.row()]
+        insert(self._cursor, "keep_streams", values, _STREAM_COLUMNS)
 
     def _one(self, query: str, *parameters: Any) -> Any:
         """The only row of a query, or None."""
@@ -409,9 +403,9 @@ class Writer:
             roll_back(self._database.writer)  # left open only if an undoing was interrupted
         self._database.patiently(lambda: self._cursor.execute("BEGIN IMMEDIATE"))
         now = (self._cursor.execute("PRAGMA data_version").fetchone()[0], self._database.writer.total_changes)
-        known = len(self._streams) + len(self._words) + len(self._correlations)
-        if now != self._known_as or known > _REMEMBERED:
+        if now != self._known_as or len(self._streams) + len(self._words) > _REMEMBERED:
             self._reload()
+        self._absent = {}
         self._known_as = now
         self._claimed = []
         self._lease_until = self._clock() + self._lease_ns
@@ -432,6 +426,8 @@ class Writer:
         """Read again, in the transaction, what is known of the log."""
         self._clear()
         self._head = self._one("head")[0]
+        self._last_stream = self._one("last_stream")[0]
+        self._words.reload()
 
     def _undo(self) -> None:
         """Undo an unfinished transaction, in the file and in memory."""
@@ -442,14 +438,7 @@ class Writer:
 
     def _clear(self) -> None:
         self._streams.clear()
-        self._words = {"": 0}
-        self._correlations = {"": 0}
+        self._absent = {}
+        self._words.clear()
         self._rows = []
         self._changed = {}
-
-
-@cache
-def _insert(rows: int) -> str:
-    """The statement that adds so many events."""
-    head, _, row = queries()["add_events"].rpartition("\n")
-    return head + "\n" + ",".join([row] * rows)
