@@ -17,9 +17,11 @@ HEAD = """\
 
 <!-- Made by scripts/chaos_reference.py from dashflow.testing.chaos_points. Do not edit: `make features`. -->
 
-Where `dashflow.testing.chaos` can put a fault; how is told in [Crash a graph on purpose](../how-to/crash-testing.md).
-Each point has two sides: `append.before` strikes before it happens, `append.after` when it has happened. Points on a
-thread of the log know no `crash`: use `kill` or `error` there. `drop` is for those that talk to a server.
+Where `dashflow.testing.chaos` can put a fault; how is told in
+[Crash a graph on purpose](../how-to/crash-testing.md).
+Each point has two sides: `append.before` strikes before it happens, `append.after` when it has happened.
+Points on a thread of the log know no `crash`: use `kill` or `error` there. `drop` is for those that talk to a
+server.
 
 | Point | What happens there | On whose thread | Functions |
 |---|---|---|---|

@@ -44,6 +44,8 @@ def test_every_scenario(scenario) -> None:
         # A worker that ran once gave a thread back and left before it looked for the inputs that waited for
         # it.
         Case("interrupt", 101, (-92, 107)),
+        # Several steps were read after an event by which all of the thread is forgotten.
+        Case("rollback", 12),
     ],
     ids=lambda case: case.command.partition("--")[2],
 )

@@ -27,7 +27,7 @@ from dashflow.core.events import (
     TaskFailed,
     TaskInterrupted,
 )
-from dashflow.core.fold import EMPTY, ThreadState, fold
+from dashflow.core.fold import EMPTY, ThreadState, fold, fold_steps
 from dashflow.errors import CorruptEventError
 from dashflow.log.base import Append
 from dashflow.log.codec import Registry, encode
@@ -250,3 +250,13 @@ def test_an_event_of_a_later_program_is_not_guessed_at() -> None:
     log.append(Append("run-t", (msgspec.structs.replace(new, type="SomethingNew"),), 0))
     with pytest.raises(CorruptEventError, match="SomethingNew"):
         ThreadReader(log, Registry()).head("t")
+
+
+def test_steps_in_a_row_after_all_was_forgotten() -> None:
+    gone = fold(EMPTY, CheckpointsForgotten(all=True, base=0), 1, 1)
+    steps = [(StepCompleted(step, ["a"], Change({"n": step})), step + 2, step + 2) for step in range(4)]
+    expected = gone
+    for step in steps:
+        expected = fold(expected, *step)
+    assert fold_steps(gone, steps) == expected
+    assert (gone.values, EMPTY.versions, EMPTY.seen) == ({}, {}, {})
