@@ -16,6 +16,7 @@ from dashflow.checkpoint.saver import LogSaver
 from dashflow.checkpoint.thread import ThreadReader
 from dashflow.core.events import (
     Change,
+    CheckpointsForgotten,
     Question,
     RunFailed,
     RunFinished,
