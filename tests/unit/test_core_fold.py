@@ -28,7 +28,8 @@ from dashflow.core.events import (
     TaskFailed,
     TaskInterrupted,
 )
-from dashflow.core.fold import EMPTY, ThreadState, fold, fold_steps
+from dashflow.core.fold import EMPTY, ThreadState, fold
+from dashflow.core.fold_steps import fold_steps
 from dashflow.errors import CorruptEventError
 from dashflow.log.base import Append
 from dashflow.log.codec import Registry, encode
