@@ -9,6 +9,7 @@ from typing import Annotated, Any, TypedDict
 import pytest
 
 from dashflow.errors import UsageError
+from dashflow.func import step
 from dashflow.graph import START, StateGraph
 from dashflow.testing.crashpoints import CrashPoint, CrashReport, Effects, Outcome, acrashpoints, crashpoints
 from dashflow.types import Send, interrupt
@@ -121,6 +122,20 @@ async def test_async_nodes():
     assert report.calm.values == {"n": 2, "log": [0, 1]}
     report.assert_no_loss()
     assert report.repeated["charge"]
+
+
+def test_steps_are_counted_by_themselves():
+    def pay(state):
+        first = step("reserve", lambda: 1)
+        return {"n": first + step("charge", lambda: 2)}
+
+    graph = StateGraph(State).add_node(pay).add_edge(START, "pay").compile(name="steps")
+    report = crashpoints(graph, {"n": 0}, durability="sync")
+    report.assert_no_loss()
+    assert report.calm.steps == {"reserve": 1, "charge": 1}
+    # The node runs again from its top; a step whose result was recorded is not called again.
+    assert len(report.repeated_nodes["pay"]) > len(report.repeated_steps["reserve"]) == 1
+    assert "  step charge: once; repeated after 1 of" in str(report)
 
 
 def test_what_cannot_be_tested_is_refused():

@@ -11,6 +11,7 @@ from dashflow.cli.batch_commands import batch_group
 from dashflow.cli.breakpoint_commands import breakpoint_group
 from dashflow.cli.completion import complete_graph_thread, complete_run, complete_thread, script
 from dashflow.cli.crash_commands import crashpoints
+from dashflow.cli.doctor_commands import doctor
 from dashflow.cli.moving_commands import COMMANDS as MOVING
 from dashflow.cli.options import common_options, settings_of
 from dashflow.cli.replay_commands import replay
@@ -428,6 +429,7 @@ COMMANDS: tuple[click.Command, ...] = (
     crashpoints,
     batch_group,
     *MOVING,
+    doctor,
     completion,
 )
 """All commands, in the order in which a newcomer needs them."""

@@ -95,6 +95,10 @@ def _renderer(kind: type) -> Callable[[Any, str, bool], RenderableType]:
 
     if kind is CrashView:
         return lambda view, form, unicode: Text("\n".join(view.lines))
+    from dashflow.cli.doctor_views import DoctorView, lines
+
+    if kind is DoctorView:
+        return lambda view, form, unicode: Text("\n".join(lines(view)))
     from dashflow.cli.moving_views import text_of  # and for these
 
     return lambda view, form, unicode: Text(text_of(view))

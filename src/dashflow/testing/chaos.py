@@ -269,7 +269,7 @@ def _named(append: Append | None, arguments: tuple[Any, ...]) -> str:
 
 
 def _usual(point: Point, arguments: tuple[Any, ...]) -> Exception:
-    if point.name in ("node", "record", "accept", "end", "recover"):
+    if point.name in ("node", "step", "record", "accept", "end", "recover"):
         return ConnectionError(f"chaos at {point.name}")
     return StorageUnavailableError(str(getattr(arguments[0], "where", "the log")), "chaos says so")
 

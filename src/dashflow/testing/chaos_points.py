@@ -71,6 +71,9 @@ POINTS: Final[dict[str, Point]] = {
         Point("snapshot", "a snapshot of a stream is kept", _of_logs("keep_snapshot")),
         Point("node", "a node's code, each attempt", ("dashflow.engine.task:_attempt",)),
         Point(
+            "step", "what a step calls, where its result is not recorded", ("dashflow.engine.steps:_call",)
+        ),
+        Point(
             "record",
             "a run records a step, a task or a question",
             ("dashflow.engine.journal:Journal.record",),

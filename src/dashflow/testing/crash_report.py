@@ -42,6 +42,7 @@ class Outcome(msgspec.Struct, frozen=True):
         next: The nodes that were still due: what the graph waits for.
         effects: How often each effect happened, over all processes.
         nodes: How often each node began.
+        steps: How often what each step calls was called.
         failure: The error that ended it; "" for none.
     """
 
@@ -52,6 +53,7 @@ class Outcome(msgspec.Struct, frozen=True):
     effects: dict[str, int]
     nodes: dict[str, int]
     failure: str = ""
+    steps: dict[str, int] = {}
 
 
 class CrashReport(msgspec.Struct, frozen=True):
@@ -76,6 +78,11 @@ class CrashReport(msgspec.Struct, frozen=True):
     def repeated_nodes(self) -> dict[str, list[CrashPoint]]:
         """By node, the crash points after which it began more often."""
         return self._compared(lambda outcome: outcome.nodes, 1)
+
+    @property
+    def repeated_steps(self) -> dict[str, list[CrashPoint]]:
+        """By step (``dashflow.func.step``), the crash points after which it called more often."""
+        return self._compared(lambda outcome: outcome.steps, 1)
 
     @property
     def lost_effects(self) -> dict[str, list[CrashPoint]]:
@@ -139,6 +146,7 @@ class CrashReport(msgspec.Struct, frozen=True):
         lines += [f"  LOST {one}" for one in self.losses]
         for title, usual, repeated in (
             ("effect", self.calm.effects, self.repeated),
+            ("step", self.calm.steps, self.repeated_steps),
             ("node", self.calm.nodes, self.repeated_nodes),
         ):
             for name, times in sorted(usual.items()):

@@ -37,6 +37,7 @@ Graph = Pregel[Any, Any, Any, Any]
 Answer = Callable[[Any], Any]
 
 _THREAD = "crashpoints"
+_COUNTED = ("node.before", "step.before")
 _ROUNDS = 100
 """Answers after which a run counts as one that never ends."""
 
@@ -113,6 +114,7 @@ class _Trial:
         self.commits: list[tuple[str, int]] = []
         self.passed: Counter[str] = Counter()
         self.nodes: Counter[str] = Counter()
+        self.steps: Counter[str] = Counter()
         self.crashed = False
         self._first = DyingLog(self._store)
         self.failure = ""
@@ -127,12 +129,12 @@ class _Trial:
         faults = [Fault(point.chaos, "crash", at=point.number)] if point is not None and point.chaos else []
         log = DyingLog(self._store, dies, how, self._commit)
         self._first = log
-        with Chaos(faults, watch=self._pass, also=("node.before", *tests.points)):
+        with Chaos(faults, watch=self._pass, also=(*_COUNTED, *tests.points)):
             await self._live(log)
         self.crashed = log.dead
         while log.dead:
             log = DyingLog(self._store)
-            with Chaos(watch=self._pass, also=("node.before",)):
+            with Chaos(watch=self._pass, also=_COUNTED):
                 await self._live(log, again=True)
         await self._look()
 
@@ -187,6 +189,8 @@ class _Trial:
             self._first.die()
         if passed.point == "node.before" and not passed.name.startswith("__"):
             self.nodes[passed.name] += 1
+        elif passed.point == "step.before":
+            self.steps[passed.name] += 1
 
 
 class _Tests:
@@ -254,6 +258,7 @@ def _outcome(point: CrashPoint | None, trial: _Trial, effects: Effects) -> Outco
         next=trial.next,
         effects=dict(effects.counts),
         nodes=dict(trial.nodes),
+        steps=dict(trial.steps),
         failure=trial.failure,
     )
 
