@@ -12,6 +12,7 @@ from dashflow.cli.batch_commands import batch_group
 from dashflow.cli.breakpoint_commands import breakpoint_group
 from dashflow.cli.budget_commands import budget_command
 from dashflow.cli.completion import complete_graph_thread, complete_run, complete_thread, script
+from dashflow.cli.crash_commands import crashpoints
 from dashflow.cli.doctor_commands import doctor
 from dashflow.cli.moving_commands import COMMANDS as MOVING
 from dashflow.cli.options import common_options, settings_of
@@ -434,6 +435,7 @@ COMMANDS: tuple[click.Command, ...] = (
     branch,
     replay,
     schema_group,
+    crashpoints,
     batch_group,
     *MOVING,
     doctor,

@@ -102,6 +102,10 @@ def _renderer(kind: type) -> Callable[[Any, str, bool], RenderableType]:
 
     if kind is FitView:
         return lambda view, form, unicode: Text("\n".join(fit_lines(view)))
+    from dashflow.cli.crashing import CrashView
+
+    if kind is CrashView:
+        return lambda view, form, unicode: Text("\n".join(view.lines))
     from dashflow.cli.doctor_views import DoctorView, lines
 
     if kind is DoctorView:

@@ -29,6 +29,7 @@ from dashflow.core.inbox import InputQueued, ProcessReady
 from dashflow.engine.ports import Host
 from dashflow.errors import (
     CorruptLogError,
+    FencedError,
     LogError,
     OwnershipConflictError,
     RunStateError,
@@ -112,6 +113,7 @@ class Recovery:
         self._reader = reader.lenient()
         self._max_attempts = max_attempts
         self._presence: Append | None = None
+        self._graphs: list[str] = []
         self._seen = {CATEGORY: 0, INBOX: 0}
         self._requeued: set[str] = set()
         self._waited_for: set[str] = set()
@@ -123,6 +125,7 @@ class Recovery:
         """Say that a worker is here for these graphs ("" for one without a name), and sweep up behind others
         that are gone."""
         host, log = self._host, self._reader.log
+        self._graphs = [*graphs]
         stream = f"{WORKER}-{log.instance}-{host.entropy():016x}"
         owner = f"{log.instance}/{stream}"
         now = host.now()
@@ -133,11 +136,21 @@ class Recovery:
             with suppress(OwnershipConflictError):  # somebody else sweeps
                 await host.append(log, Append(gone, owner=owner, claim=True, release=True, forget=EVERYTHING))
 
+    async def _return(self) -> None:
+        """Be there again, after this process was away for so long that another worker swept up behind it."""
+        presence = self._presence
+        if presence is None:
+            return
+        log = self._reader.log
+        if not await self._host.read(lambda: log.read(presence.stream, limit=1)):
+            await self.arrive(self._graphs)
+
     async def leave(self) -> None:
         """The worker is gone."""
         presence, self._presence = self._presence, None
         if presence is not None:
-            await self._host.append(self._reader.log, presence)
+            with suppress(FencedError):  # another one swept up behind this one
+                await self._host.append(self._reader.log, presence)
 
     # -- looking --------------------------------------------------------------------------------
 
@@ -146,6 +159,7 @@ class Recovery:
         thread that is free for it. Runs that ended here since the log could not be written are put back
         first."""
         await self.put_back_left()
+        await self._return()
         return await self._host.read(self._look)
 
     def _look(self) -> tuple[list[Orphan], list[Stray]]:

@@ -356,7 +356,7 @@ class GraphRun(Arriving):
         flag = self.resuming
         if self.outer is None:
             flag = given is None or command or self._goes_on(state)
-        elif flag is None:
+        elif flag is None or (flag and self._is_new(state)):
             flag = given is None or command
         resumes = bool(state.checkpoint) and flag
         named = self.outer is not None and self.namespace in options.around
@@ -374,6 +374,11 @@ class GraphRun(Arriving):
             resumes, forks, strict, inner, place.superseded, self.unseen, now, options.thread
         )  # fmt: skip
         return terms, travels
+
+    def _is_new(self, state: ThreadState) -> bool:
+        """Whether a graph inside a task, which keeps its state per thread, has not begun in the task that
+        goes on: what is there is an earlier task's, and ended."""
+        return state.status == "finished" and state.parents != self.around
 
     def _goes_on(self, state: ThreadState) -> bool:
         """Whether the caller's run is the one that is recorded: it comes back to it."""
