@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks import workloads
+from benchmarks import scaling, workloads
 from benchmarks.package import Library
 from benchmarks.places import Places
 
@@ -47,7 +47,7 @@ def _work(package: str, name: str) -> Callable[..., Any] | None:
         from benchmarks import floor
 
         return floor.WORK.get(name)
-    found = workloads.WORK.get(name)
+    found = workloads.WORK.get(name) or scaling.WORK.get(name)
     if found is None and package == "dashflow":
         from benchmarks import log_workloads  # not before it is asked for: it loads much more
 

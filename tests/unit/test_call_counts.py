@@ -162,6 +162,32 @@ def test_an_input_for_a_free_thread_asks_its_inbox_once():
     assert calls(lambda: graph.invoke({"n": 0}, config())) <= 1210
 
 
+def test_looking_at_a_thread_makes_few_calls():
+    graph = loop(3, InMemorySaver())
+    graph.invoke({"n": 0}, config())
+
+    def look(read):
+        return lambda: read(graph.get_state(config()))
+
+    look(tuple)()
+    counts = [calls(look(read)) for read in (id, lambda shown: shown.values, lambda shown: shown.next, tuple)]
+    # Half of it is the caller's config, and where the thread is; then, what is read.
+    for count, most in zip(counts, (105, 127, 152, 200), strict=True):
+        assert count <= most
+
+
+def test_the_history_of_a_thread_makes_few_calls_per_checkpoint():
+    graph = loop(100, InMemorySaver())
+    graph.invoke({"n": 0}, config())
+
+    def listed(read, limit):
+        return lambda: [read(shown) for shown in graph.get_state_history(config(), limit=limit)]
+
+    for read, most in ((id, 26), (lambda shown: shown.values, 50), (tuple, 182)):
+        listed(read, 70)()
+        assert (calls(listed(read, 70)) - calls(listed(read, 20))) / 50 <= most
+
+
 @pytest.mark.feature("NEW-02")
 def test_a_growing_conversation_records_only_what_was_added():
     def reply(state: Talk):
@@ -183,6 +209,7 @@ def test_importing_the_graph_loads_nothing_heavy():
     )
     loaded = json.loads(done.stdout)
     assert HEAVY & {name.partition(".")[0] for name in loaded} == set()
-    # Modules of their own: the low-level graph, policies of nodes, branches (streams, methods, results), and
-    # lists of checkpoints.
-    assert len(loaded) <= 240
+    # Modules of their own: the low-level graph, policies of nodes, branches (streams, methods, results),
+    # lists of checkpoints, values as they are kept (twice, and half opened), and looks (channels, sights,
+    # snapshots).
+    assert len(loaded) <= 245

@@ -106,6 +106,11 @@ def store(events: list[Any]) -> MemoryLog:
     return log
 
 
+def told(state: ThreadState) -> bytes:
+    """A state as bytes, with its values made."""
+    return encode(msgspec.structs.replace(state, values=dict(state.values)))
+
+
 def folded(events: list[Any], state: ThreadState = EMPTY) -> ThreadState:
     """The state after the events, at versions 1, 2, 3 ..."""
     for event in events:
@@ -124,7 +129,7 @@ def test_every_prefix_has_one_meaning_and_the_same_bytes(events) -> None:
     assert len(history) == len(events) + 1
     for version, state in enumerate(history):
         again = two.at("t", version)
-        assert encode(again) == encode(state)
+        assert told(again) == told(state)
         assert state.version == version
         assert state.checkpoint <= version
         assert set(state.values) <= set(state.versions)
@@ -137,9 +142,9 @@ def test_folding_changes_no_earlier_state(events) -> None:
     log = store(events)
     reader = ThreadReader(log, Registry())
     history = reader.history("t")
-    before = [encode(state) for state in history]
+    before = [told(state) for state in history]
     reader.history("t")
-    assert [encode(state) for state in history] == before
+    assert [told(state) for state in history] == before
 
 
 @given(st.lists(st.tuples(EVENTS, st.booleans()), max_size=12))
@@ -150,7 +155,7 @@ def test_a_kept_head_is_what_a_fresh_fold_gives(events) -> None:
         tell(log, event)
         if look:
             reader.head("t")
-    assert encode(reader.head("t")) == encode(ThreadReader(log, Registry()).head("t"))
+    assert told(reader.head("t")) == told(ThreadReader(log, Registry()).head("t"))
 
 
 @given(EVENTS)

@@ -122,6 +122,11 @@ def from_record(
     return event
 
 
+def is_current(record: Record) -> bool:
+    """Whether a record is of today's layout."""
+    return record.schema == SCHEMA
+
+
 def read_as(record: Record, kind: Any, registry: Registry, unknown: Unknown, load: Load | None) -> Any:
     """What a record holds, as an event of a kind; see ``from_record``. No kind: nobody knows the type."""
     if kind is None or record.schema > SCHEMA:

@@ -17,6 +17,7 @@ import msgspec
 
 from dashflow.checkpoint.events import Unknown, from_record
 from dashflow.checkpoint.imported import Imports
+from dashflow.checkpoint.kept import Classes, kept_event, with_kept
 from dashflow.checkpoint.lines import CATEGORY, MARK, SUB_CATEGORY, Lines, inside_of, stream_of, thread_of
 from dashflow.checkpoint.snapshots import (
     EVENT_BYTES,
@@ -34,9 +35,11 @@ from dashflow.core.events import (
     HistoryForgotten,
     RunStarted,
     StateEdited,
+    StepCompleted,
 )
-from dashflow.core.fold import EMPTY, Owned, ThreadState, fold
-from dashflow.errors import CorruptEventError, StorageUnavailableError, ValueCodecError
+from dashflow.core.fold import EMPTY, ThreadState, fold, fold_steps
+from dashflow.core.kept import Kept, Owned, Values
+from dashflow.errors import CorruptEventError, LogError, StorageUnavailableError, ValueCodecError
 from dashflow.log.base import EventLog, Record
 from dashflow.log.codec import Registry, decode, encode
 
@@ -55,6 +58,9 @@ if TYPE_CHECKING:
     from dashflow.checkpoint.breakpoints import Stops
 
 _SCALARS = (str, int, float, bool, bytes, type(None))
+_Read = tuple[Record, Event | None]
+"""A record, and its event where that was read already."""
+
 KEPT_THREADS = 256
 """How many threads' latest states are kept in memory."""
 
@@ -101,6 +107,7 @@ class ThreadReader:
         self.queues: dict[str, Any] = {}
         self.present = False
         self.unknown = unknown
+        self.classes = Classes(registry, unknown)
         self._heads: OrderedDict[str, ThreadState] = OrderedDict()
         self._costs: dict[str, tuple[int, int]] = {}
         self._stops: WeakValueDictionary[str, Stops] = WeakValueDictionary()
@@ -152,11 +159,9 @@ class ThreadReader:
             return EMPTY
         if known is not None and known.version < version:
             tail = log.read(stream, after=known.version, upto=version)
-            events = [(r, self.event(r, stream)) for r in tail]
+            events = [(r, self.kept_event(r, stream)) for r in tail]
             if all(base_of(e, r.version) in (None, r.version - 1) for r, e in events):
-                state = known
-                for record, event in events:
-                    state = self.folded(state, event, record, stream)
+                state = self._after(known, events, stream)
                 self._spent(stream, tail, state)
                 self.remember(thread, state, ns)
                 return state
@@ -164,6 +169,22 @@ class ThreadReader:
         self._spent(stream, read, state)
         self.remember(thread, state, ns)
         return state
+
+    def is_costly(self, stream: str, events: int, size: int) -> bool:
+        """Whether to fold so many events of so many bytes, which a run wrote, costs much more than to read
+        what they come to."""
+        cost, known = self._costs.get(stream, (0, 0))
+        return cost + size + events * EVENT_BYTES >= max(LEAST_BYTES, FACTOR * known)
+
+    def open_again(self, stream: str) -> None:
+        """Fold what a run wrote that is over, so that nobody who opens the thread has to wait for that.
+
+        Nothing needs it: whatever is in the way is left to who looks next.
+        """
+        from dashflow._util.collector import resting
+
+        with suppress(LogError, ValueCodecError), resting():
+            self.head(*thread_of(stream))
 
     def _spent(self, stream: str, read: Sequence[Record], state: ThreadState) -> None:
         """Take a snapshot when opening the stream the next time would cost much more than reading one."""
@@ -174,7 +195,7 @@ class ThreadReader:
         if cost >= max(LEAST_BYTES, FACTOR * size):
             # Nothing needs a snapshot: that it cannot be had is no reason to show no thread.
             with suppress(StorageUnavailableError, ValueCodecError):
-                snapshot = to_snapshot(state)
+                snapshot = to_snapshot(state, self.classes)
                 size = len(snapshot.data)
                 if cost >= FACTOR * size:
                     self.lines.keep_snapshot(stream, snapshot, alone=True)
@@ -186,17 +207,31 @@ class ThreadReader:
     def own(self, state: ThreadState) -> ThreadState:
         """The same state with values of its own, so that whoever changes them in place harms nobody."""
         own = self.copied
-        return msgspec.structs.replace(
-            state,
-            values={name: own(value) for name, value in state.values.items()},
-            done={key: own(writes) for key, writes in state.done.items()},
-            questions={
+        fields: dict[str, Any] = {}
+        if state.done:
+            one = self._own_part
+            fields["done"] = {
+                key: [(chan, one(value)) for chan, value in writes] for key, writes in state.done.items()
+            }
+        if state.questions:
+            fields["questions"] = {
                 key: [msgspec.structs.replace(q, value=own(q.value), schema=own(q.schema)) for q in asked]
                 for key, asked in state.questions.items()
-            },
-            answers={key: own(value) for key, value in state.answers.items()},
-            answer=own(state.answer),
+            }
+        if state.answers:
+            fields["answers"] = {key: own(value) for key, value in state.answers.items()}
+        if state.answer:
+            fields["answer"] = own(state.answer)
+        values = state.values
+        return msgspec.structs.replace(
+            state,
+            values=Values({name: self._own_part(part) for name, part in dict.items(values)}),
+            **fields,
         )
+
+    def _own_part(self, part: Any) -> Any:
+        """A value, or as it is kept: of that everybody makes one of his own."""
+        return part if type(part) in _SCALARS or isinstance(part, Kept) else self.copied(part)
 
     def copied(self, value: Any) -> Any:
         """A value of a thread once more, so that whoever changes it in place harms nobody."""
@@ -231,8 +266,12 @@ class ThreadReader:
         read for it."""
         snapshot = self.lines.snapshot(stream, upto=version)
         if snapshot is not None:
-            begun = from_snapshot(snapshot, self.registry, self.unknown)
-            records = self.lines.read(stream, after=snapshot.version, upto=version)
+            begun = from_snapshot(snapshot, self.classes)
+            records = (
+                self.lines.read(stream, after=snapshot.version, upto=version)
+                if snapshot.version < version
+                else []
+            )
             start, path = self._lineage(records, version, stream)
             if begun is not None and start == snapshot.version:
                 return self._folded(begun, path, stream), records
@@ -241,12 +280,42 @@ class ThreadReader:
         begun = EMPTY if start == 0 else self._base(stream, start)
         return self._folded(begun, path, stream), records
 
-    def _folded(self, state: ThreadState, path: Iterable[Record], stream: str) -> ThreadState:
-        """The state after more events; ``state`` is nobody else's and used up."""
-        state = msgspec.structs.replace(state, values=Owned(state.values))
-        for record in path:
-            state = self.folded(state, self.event(record, stream), record, stream)
-        return msgspec.structs.replace(state, values=dict(state.values))
+    def _folded(self, state: ThreadState, path: Sequence[_Read], stream: str) -> ThreadState:
+        """The state after more records."""
+        read = ((record, event or self.kept_event(record, stream)) for record, event in path)
+        return self._after(state, read, stream)
+
+    def _after(self, state: ThreadState, events: Iterable[tuple[Record, Event]], stream: str) -> ThreadState:
+        """The state after more events. In between, nobody else has it: they change it in place."""
+        values = state.values if isinstance(state.values, Values) else Values(state.values)
+        state = msgspec.structs.replace(
+            state,
+            values=Owned(values.twins()),
+            versions=dict(state.versions),
+            seen={name: dict(known) for name, known in state.seen.items()},
+        )
+        steps: list[tuple[StepCompleted, int, int]] = []
+        for record, event in events:
+            if type(event) is StepCompleted and not state.deltas and record.stream == stream:
+                steps.append((event, record.version, record.at))
+                continue
+            state = self.folded(self._through(state, steps, stream), event, record, stream)
+            steps.clear()
+        state = self._through(state, steps, stream)
+        return msgspec.structs.replace(state, values=Values(state.values))
+
+    def _through(
+        self, state: ThreadState, steps: Sequence[tuple[StepCompleted, int, int]], stream: str
+    ) -> ThreadState:
+        """The state after steps that were completed in a row.
+
+        Raises:
+            CorruptEventError: One does not fit the state.
+        """
+        try:
+            return fold_steps(state, steps) if steps else state
+        except ValueError as error:
+            raise CorruptEventError(stream, steps[0][1], str(error)) from error
 
     def line(
         self, thread: str, version: int | None = None, ns: str = ""
@@ -257,7 +326,7 @@ class ThreadReader:
         version = self.lines.version(stream) if version is None else version
         start, path = self._lineage(self.lines.read(stream, upto=version), version, stream)
         state = EMPTY if start == 0 else self._base(stream, start)
-        for record in path:
+        for record, _ in path:
             event = self.event(record, stream)
             state = self.folded(state, event, record, stream)
             yield record, event, state
@@ -278,7 +347,7 @@ class ThreadReader:
         bases = self._bases(stream, records) if first > 1 else {}
         states = [EMPTY] * first
         for record in records:
-            event = self.event(record, stream)
+            event = self.kept_event(record, stream)
             base = base_of(event, record.version)
             base = record.version - 1 if base is None else base
             before = states[base] if base >= first or base == 0 else bases.get(base)
@@ -291,7 +360,7 @@ class ThreadReader:
         """The versions that events after a version go on from elsewhere than from the one before them."""
         for record in self.lines.read(stream, after=after):
             if record.type in OPENERS:
-                base = base_of(self.event(record, stream), record.version)
+                base = base_of(self.kept_event(record, stream), record.version)
                 if base is not None:
                     yield base
 
@@ -341,6 +410,12 @@ class ThreadReader:
             return self.imports.event(record, stream)
         return from_record(record, self.registry, unknown=self.unknown, load=self.log.blob)
 
+    def kept_event(self, record: Record, stream: str) -> Event:
+        """``event`` for folding: what it says of channels is left as it is stored, where that can be."""
+        if (event := kept_event(record, self.classes)) is not None:
+            return event
+        return with_kept(self.event(record, stream), self.classes)
+
     def folded(self, state: ThreadState, event: Event, record: Record, stream: str) -> ThreadState:
         """The state after an event of a stream.
 
@@ -355,18 +430,19 @@ class ThreadReader:
             return msgspec.structs.replace(state, home=record.stream)  # it has its name from there
         return state
 
-    def _lineage(self, records: Sequence[Record], version: int, stream: str) -> tuple[int, list[Record]]:
+    def _lineage(self, records: Sequence[Record], version: int, stream: str) -> tuple[int, list[_Read]]:
         """The records that lead to a version, oldest first, and the version that they go on from: a branch
         leaves out what it did not follow."""
-        path: list[Record] = []
+        path: list[_Read] = []
         for record in reversed(records):
             if record.version > version:
                 continue
-            path.append(record)
-            version = record.version - 1
+            version, event = record.version - 1, None
             if record.type in OPENERS:
-                base = base_of(self.event(record, stream), record.version)
+                event = self.kept_event(record, stream)
+                base = base_of(event, record.version)
                 version = version if base is None else base
+            path.append((record, event))
         path.reverse()
         return version, path
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, cast
 
 import msgspec
@@ -42,7 +43,7 @@ from dashflow.checkpoint.thread import ThreadReader, stream_of, thread_of
 from dashflow.checkpoint.visible import visible
 from dashflow.constants import START
 from dashflow.core.cadence import is_whole
-from dashflow.core.fold import EMPTY, ThreadState, fold
+from dashflow.core.fold import EMPTY, ThreadState, fold, wrote_of
 from dashflow.core.ids import checkpoint_id
 from dashflow.log.base import EventLog
 from dashflow.log.codec import Registry
@@ -54,6 +55,7 @@ FORMAT = 4
 """LangGraph's number for this layout of a checkpoint."""
 
 
+@lru_cache(maxsize=1024)
 def timestamp(at: int) -> str:
     """Nanoseconds since the Unix epoch as ISO 8601 in UTC, microseconds kept."""
     return (
@@ -90,7 +92,9 @@ def metadata_of(state: ThreadState) -> dict[str, Any]:
     if state.id:
         return dict(state.meta)
     metadata = {**state.meta, "source": state.source, "step": state.step, "parents": dict(state.parents)}
-    if since := {name: list(one[1:]) for name, one in state.deltas.items() if not is_whole(one)}:
+    if state.deltas and (
+        since := {name: list(one[1:]) for name, one in state.deltas.items() if not is_whole(one)}
+    ):
         metadata["counters_since_delta_snapshot"] = since
     return metadata
 
@@ -153,9 +157,9 @@ def _shown(
 
 def _values(state: ThreadState) -> dict[str, Any]:
     """The channels' values, those of delta channels as savers hold them: now and then, as a snapshot."""
-    if not state.deltas:
-        return state.values
     values = dict(state.values)
+    if not state.deltas:
+        return values
     first = not state.parent and not state.parent_id  # where nothing is before, no updates tell the value
     for name, counter in state.deltas.items():
         if name in values:
@@ -336,5 +340,11 @@ def read_state(log: EventLog, thread: str, at: int | None = None) -> ThreadState
     """
     reader = ThreadReader(log, Registry(), unknown="opaque")
     if at is None:
-        return reader.head(thread)
-    return reader.at(thread, min(at, reader.lines.version(stream_of(thread)))) if at > 0 else EMPTY
+        state = reader.head(thread)
+    else:
+        state = reader.at(thread, min(at, reader.lines.version(stream_of(thread)))) if at > 0 else EMPTY
+    return msgspec.structs.replace(
+        state,
+        values=dict(state.values),
+        wrote={k: [list(w) for w in writes] for k, writes in wrote_of(state).items()},
+    )

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from dashflow._util.reserved import BRANCH_TO, NS_END, TASKS
-from dashflow.core.fold import EMPTY, ThreadState
+from dashflow.core.fold import EMPTY, ThreadState, wrote_of
 
 _replace = msgspec.structs.replace
 
@@ -72,7 +72,7 @@ def _tell_results(best: dict[int, ThreadState], states: Sequence[ThreadState]) -
         before = best.get(later.parent) if later.wrote and later.durability != "exit" else None
         if before is not None:
             names = {**later.wrote_names, **before.names}
-            wrote = later.wrote
+            wrote = wrote_of(later)
             if len(wrote) == 1 and later.source == "loop":
                 wrote = {key: [*writes, *_led(later, names[key])] for key, writes in wrote.items()}
             best[later.parent] = _replace(before, done={**wrote, **before.done}, names=names)

@@ -67,13 +67,16 @@ def checkpoints(
     for name, state in found.items():
         if before and not _is_before(name, state, before):
             continue
-        metadata = metadata_of(state)
-        if filter and any(metadata.get(key) != value for key, value in filter.items()):
+        if filter and not _has(metadata_of(state), filter):
             continue
         if limit is not None and shown >= limit:
             return
         shown += 1
         yield state
+
+
+def _has(metadata: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+    return all(metadata.get(key) == value for key, value in wanted.items())
 
 
 def _is_before(name: str, state: ThreadState, bound: str) -> bool:
@@ -96,7 +99,7 @@ def _between(
     if begin and states[0].checkpoint < reader.lines.read(stream, limit=1)[0].version:
         return None  # the checkpoint before was dropped, and what is dropped is nobody's parent
     for record in records:
-        event = reader.event(record, stream)
+        event = reader.kept_event(record, stream)
         base = base_of(event, record.version)
         index = (record.version - 1 if base is None else base) - begin
         if index < 0 or (isinstance(event, RunStarted) and event.durability == "exit"):

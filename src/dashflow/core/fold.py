@@ -6,7 +6,7 @@ applied to a copy of the parts they touch, so earlier states stay good (history 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -38,7 +38,8 @@ from dashflow.core.events import (
     ValuesImported,
     WritesImported,
 )
-from dashflow.core.written import resolve
+from dashflow.core.kept import Kept, Owned, Values
+from dashflow.core.written import Told, resolve
 
 
 class ThreadState(msgspec.Struct, frozen=True):
@@ -77,7 +78,8 @@ class ThreadState(msgspec.Struct, frozen=True):
         layout: Number of the imported checkpoint's layout; below 4, names of channels may be old ones.
         loose: Imported writes: [index, channel, value], by checkpoint id, then (task path, task id).
         parents: For a graph inside others: the checkpoints that those were at, by namespace.
-        wrote: What tasks of the step before the checkpoint wrote, by task key: for who looks at that step.
+        wrote: What tasks of the step before the checkpoint wrote, by task key, told as in
+            ``dashflow.core.written``: for who looks at that step.
         wrote_names: Nodes of those, by task key.
         deltas: Counters of delta channels, see ``dashflow.core.cadence``.
         later: Delta channels' values at the next checkpoint, where nothing else tells them: for who looks.
@@ -117,7 +119,7 @@ class ThreadState(msgspec.Struct, frozen=True):
     layout: int = 4
     loose: dict[str, dict[tuple[str, str], list[list[Any]]]] = {}
     parents: dict[str, str] = {}
-    wrote: dict[str, list[tuple[str, Any]]] = {}
+    wrote: dict[str, list[Told]] = {}
     wrote_names: dict[str, str] = {}
     deltas: dict[str, tuple[int, int, int]] = {}
     later: dict[str, Any] = {}
@@ -126,12 +128,6 @@ class ThreadState(msgspec.Struct, frozen=True):
 
 
 EMPTY = ThreadState()
-
-
-class Owned(dict[str, Any]):
-    """``ThreadState.values`` of a state that only its folder has, with everything in them: the next event may
-    change them in place. So a fold over a long history takes as long as its events, and not as the sum of
-    all the states that they made."""
 
 
 replace = msgspec.structs.replace
@@ -148,19 +144,14 @@ def _advance(state: ThreadState, change: Change, ran: list[Ran], **fields: Any) 
     """The next checkpoint: seen versions, then the changed channels with one new version."""
     seen = state.seen
     if ran:
-        seen, before = dict(seen), state.versions
-        for name, triggers in map(_triggers, ran):
-            known = seen[name] = dict(seen.get(name, ()))
-            for trigger in triggers:
-                if trigger in before:
-                    known[trigger] = before[trigger]
+        if type(state.values) is not Owned:
+            seen = {name: dict(known) for name, known in seen.items()}
+        _see(seen, state.versions, ran)
     values, versions = _alter(state, change)
     if state.done or state.questions or state.answers or state.answer or state.errors or state.names:
         state = replace(state, done={}, questions={}, answers={}, answer=[], errors={}, handled={}, names={})
     if state.id or state.parent_id or state.loose:
         state = replace(state, id="", parent_id=state.id, loose={}, layout=4)
-    if state.wrote:
-        state = replace(state, wrote={}, wrote_names={})
     if state.home or state.parent_home:
         state = replace(state, home="", parent_home=state.home)
     return replace(
@@ -171,28 +162,51 @@ def _advance(state: ThreadState, change: Change, ran: list[Ran], **fields: Any) 
         updated=frozenset((*change.put, *change.ops, *change.kept)),
         replay=False,
         attempt=0,
+        **(_UNTOLD if state.wrote and "wrote" not in fields else {}),
         **fields,
     )
+
+
+_UNTOLD: dict[str, Any] = {"wrote": {}, "wrote_names": {}}
+
+
+def _see(seen: dict[str, dict[str, int]], versions: Mapping[str, int], ran: Sequence[Ran]) -> None:
+    """Let tasks that ran have seen what woke them."""
+    for one in ran:
+        name, triggers = _triggers(one)
+        known = seen.get(name)
+        if known is None:
+            known = seen[name] = {}
+        for trigger in triggers:
+            if trigger in versions:
+                known[trigger] = versions[trigger]
 
 
 def _alter(state: ThreadState, change: Change) -> tuple[dict[str, Any], dict[str, int]]:
     """Values and versions after a change; all changed channels get the same new version."""
     owned = type(state.values) is Owned
-    values = state.values if owned else dict(state.values)
-    versions = dict(state.versions)
+    values = state.values if owned else Values(state.values)
+    versions = state.versions if owned else dict(state.versions)
+    _apply(values, versions, change, owned=owned)
+    return values, versions
+
+
+def _apply(values: dict[str, Any], versions: dict[str, int], change: Change, *, owned: bool) -> None:
+    """Make a change, in place."""
     top = (max(versions.values()) if versions else 0) + 1
+    there = dict.get
     for chan, value in change.put.items():
         values[chan] = value
         versions[chan] = top
     for chan, op in change.ops.items():
-        values[chan] = patch(values.get(chan), op, owned=owned)
+        old = there(values, chan)
+        values[chan] = old.patched(op, owned=owned) if isinstance(old, Kept) else patch(old, op, owned=owned)
         versions[chan] = top
     for chan in change.cleared:
         values.pop(chan, None)
         versions[chan] = top
     for chan in change.kept:
         versions[chan] = top
-    return values, versions
 
 
 def _counted(state: ThreadState, change: Change, writes: Iterable[list[tuple[str, Any]]]) -> ThreadState:
@@ -207,8 +221,9 @@ def _run_started(state: ThreadState, event: RunStarted, version: int, at: int) -
     if event.deltas or state.deltas:
         state = replace(state, deltas=joined(state.deltas, event.deltas), durability=event.durability)
     if event.change is not None and event.kind in ("resume", "continue"):
+        wrote = {key: [list(write) for write in writes] for key, writes in wrote_of(state).items()}
         values, versions = _alter(state, event.change)
-        state = replace(state, values=values, versions=versions)
+        state = replace(state, values=values, versions=versions, wrote=wrote)
     elif event.change is not None:
         state = _advance(
             state,
@@ -251,15 +266,19 @@ def _run_started(state: ThreadState, event: RunStarted, version: int, at: int) -
     )
 
 
-def _told(state: ThreadState, wrote: list[list[Any]]) -> ThreadState:
-    """The state with what tasks wrote to get there."""
+def wrote_of(state: ThreadState) -> dict[str, list[tuple[str, Any]]]:
+    """What tasks of the step before a state's checkpoint wrote, by task key: (channel, value)."""
+    return {key: resolve(writes, state.values) for key, writes in state.wrote.items()}
+
+
+def _told(wrote: list[list[Any]]) -> dict[str, Any]:
+    """Fields of a state that say what tasks wrote to get there."""
     if not wrote:
-        return state
-    return replace(
-        state,
-        wrote={key: resolve(writes, state.values) for key, _, writes in wrote},
-        wrote_names={key: name or key for key, name, _ in wrote},
-    )
+        return {}
+    return {
+        "wrote": {key: writes for key, _, writes in wrote},
+        "wrote_names": {key: name or key for key, name, _ in wrote},
+    }
 
 
 def _step_completed(state: ThreadState, event: StepCompleted, version: int, at: int) -> ThreadState:
@@ -275,11 +294,10 @@ def _step_completed(state: ThreadState, event: StepCompleted, version: int, at: 
         at=at,
         step=event.step,
         source="loop",
+        **_told([event.wrote] if event.wrote else []),
     )
-    if event.wrote:
-        state = _told(state, [event.wrote])
     if state.deltas:
-        state = _counted(state, event.change, [*done.values(), *state.wrote.values()])
+        state = _counted(state, event.change, [*done.values(), *wrote_of(state).values()])
     return state
 
 
@@ -306,11 +324,12 @@ def _state_edited(state: ThreadState, event: StateEdited, version: int, at: int)
         parents=event.parents,
         run="",
         durability="async",
+        **_told(event.wrote),
     )
-    state = _told(replace(state, parent_id=before_id, parent_home=before_home), event.wrote)
+    state = replace(state, parent_id=before_id, parent_home=before_home)
     if not state.deltas or fresh or event.copied:  # a thread's first value is whole
         return state
-    return _counted(state, event.change, state.wrote.values())
+    return _counted(state, event.change, wrote_of(state).values())
 
 
 def _branch_started(state: ThreadState, event: BranchStarted, version: int, at: int) -> ThreadState:
@@ -443,6 +462,29 @@ _TABLE: dict[type[Event], Callable[[ThreadState, Any, int, int], ThreadState]] =
     CheckpointsForgotten: _checkpoints_forgotten,
     HistoryForgotten: _history_forgotten,
 }
+
+
+def fold_steps(state: ThreadState, steps: Sequence[tuple[StepCompleted, int, int]]) -> ThreadState:
+    """``fold`` of completed steps one after the other, without a state for each.
+
+    Args:
+        state: The thread before them; ``Owned``, and of a graph without delta channels.
+        steps: The events, their versions and times.
+
+    Raises:
+        ValueError: As ``fold``.
+    """
+    *before, last = steps
+    if not before:
+        return fold(state, *last)
+    state = fold(state, *before[0])  # clears what the step was about, and what was imported
+    values, versions, seen = state.values, state.versions, state.seen
+    assert type(values) is Owned
+    for event, _, _ in before[1:]:
+        _see(seen, versions, event.ran)
+        _apply(values, versions, event.change, owned=True)
+    _, version, at = before[-1]
+    return fold(replace(state, checkpoint=version, at=at), *last)
 
 
 def fold(state: ThreadState, event: Event, version: int, at: int) -> ThreadState:

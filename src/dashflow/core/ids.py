@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from functools import lru_cache
 
 from xxhash import xxh3_64_intdigest
 
@@ -12,6 +13,7 @@ _VERSION_BITS = 40
 _VERSION_MASK = (1 << _VERSION_BITS) - 1
 
 
+@lru_cache(maxsize=4096)
 def checkpoint_id(stream: str, version: int, at: int) -> str:
     """The id of the checkpoint that the stream's event ``version`` made at time ``at`` (nanoseconds).
 

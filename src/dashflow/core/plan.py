@@ -69,6 +69,7 @@ class NodePlan:
         "reads",
         "source",
         "tags",
+        "total",
         "triggers",
     )
 
@@ -91,6 +92,8 @@ class NodePlan:
         self.triggers = tuple(sorted(triggers))
         self.reads = reads
         self.read = read
+        # Whether there always is an input, which no code of the user's has to make.
+        self.total = bool(getattr(read, "total", False))
         self.body = body
         self.hidden = hidden
         self.tags = tuple(tags)

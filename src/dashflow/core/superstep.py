@@ -99,8 +99,11 @@ def revive(plan: GraphPlan, values: Mapping[str, Any], live: Live) -> None:
     live.warm = {n for n in plan.volatile if channels[n].is_available()}
 
 
-def next_tasks(plan: GraphPlan, live: Live) -> list[Task]:
-    """The tasks of the next superstep, packets first; an empty list when the graph is done."""
+def next_tasks(plan: GraphPlan, live: Live, *, unread: bool = False) -> list[Task]:
+    """The tasks of the next superstep, packets first; an empty list when the graph is done.
+
+    ``unread``: without the input of nodes for which there always is one.
+    """
     tasks: list[Task] = []
     channels = live.channels
     if TASKS in live.warm:
@@ -116,6 +119,9 @@ def next_tasks(plan: GraphPlan, live: Live) -> list[Task]:
             names = sorted({name for chan in woken for name in plan.triggered_by[chan]})
     for name in names:
         node = plan.nodes[name]
+        if unread and node.total:
+            tasks.append(Task(name, node, node.path, node.triggers, None))
+            continue
         try:
             value = node.read(channels, live)
         except Exception as error:  # the user's own class refused its state
@@ -128,11 +134,14 @@ def next_tasks(plan: GraphPlan, live: Live) -> list[Task]:
 
 def _is_due(node: NodePlan, live: Live) -> bool:
     """Whether a trigger of the node has a value that the node has not seen."""
-    seen = live.seen.get(node.name, {})
-    return any(
-        live.channels[chan].is_available() and live.versions.get(chan, 1) > seen.get(chan, 0)
-        for chan in node.triggers
-    )
+    seen, versions = live.seen.get(node.name, _NEVER), live.versions
+    for chan in node.triggers:
+        if versions.get(chan, 1) > seen.get(chan, 0) and live.channels[chan].is_available():
+            return True
+    return False
+
+
+_NEVER: Mapping[str, int] = {}
 
 
 def _packets(plan: GraphPlan, packets: Sequence[Any]) -> Iterable[Task]:

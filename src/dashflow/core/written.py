@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
+from dashflow.core.kept import tail_of
+
 Told = list[Any]
 """A write: [channel] (its new value), [channel, None, n] (the last n items of it) or [channel, value]."""
 
@@ -53,5 +55,4 @@ def resolve(told: Sequence[Told], values: Mapping[str, Any]) -> list[tuple[str, 
 def _value(write: Told, values: Mapping[str, Any]) -> Any:
     if len(write) == 2:
         return write[1]
-    value: Any = values.get(write[0])
-    return value if len(write) == 1 else value[-write[2] :]
+    return values.get(write[0]) if len(write) == 1 else tail_of(values, write[0], write[2])

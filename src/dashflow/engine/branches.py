@@ -26,7 +26,7 @@ from dashflow.core.plan import GraphPlan
 from dashflow.core.superstep import Live, read
 from dashflow.engine.history import History, Place
 from dashflow.engine.setting import Setting
-from dashflow.engine.state_api import live_of
+from dashflow.engine.sight import live_of
 from dashflow.errors import (
     MergeConflictError,
     UnknownBranchError,

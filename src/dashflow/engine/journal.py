@@ -129,7 +129,7 @@ class Journal:
         self.host = host
         self.stream = stream = stream_of(thread, ns)
         self.log = reader.lines if MARK in stream else reader.log
-        self.version = version
+        self.version = self._begun = version
         self.at = 0
         self._run = run
         self._sync = durability == "sync"
@@ -145,6 +145,7 @@ class Journal:
         self._here: Any = None
         self._tickets: deque[Ticket] = deque()
         self._held: list[NewEvent] = []
+        self._bytes = 0
         self.open = False
         self.reused: set[str] = set()
 
@@ -152,6 +153,7 @@ class Journal:
         self.at = self.host.now()
         new = to_new(event, self._ids.next(), self.at, self._run, self._cause, "")
         self.version += 1
+        self._bytes += len(new.data)
         return new
 
     async def begin(self, event: RunStarted, live: Live, writes: Writes) -> None:
@@ -281,6 +283,14 @@ class Journal:
         self._owns = False
         if self._reader.left.get(self.stream) == self._owner:
             del self._reader.left[self.stream]
+        await self._wrap_up()
+
+    async def _wrap_up(self) -> None:
+        """Let whoever opens the thread next find it open, if the run was long."""
+        reader, stream, size = self._reader, self.stream, self._bytes
+        events = self.version - self._begun
+        if reader.is_costly(stream, events, size):
+            await self.host.read(lambda: reader.open_again(stream))
 
     async def _end(self, events: Sequence[Event]) -> None:
         version = self.version - len(self._held)

@@ -133,11 +133,14 @@ class LogHistory:
     ) -> Sequence[ThreadState]:
         """See ``History.list``."""
 
+        from dashflow._util.collector import resting
+
         def every() -> list[ThreadState]:
-            found = checkpoints(
-                self.reader, self.thread, before=before, filter=matching, limit=limit, ns=self.ns
-            )
-            return [self.reader.own(state) for state in found]
+            with resting():  # a state per event is made, and needed
+                found = checkpoints(
+                    self.reader, self.thread, before=before, filter=matching, limit=limit, ns=self.ns
+                )
+                return [self.reader.own(state) for state in found]
 
         return await self.host.read(every)
 

@@ -30,7 +30,7 @@ from dashflow.core.events import (
     TaskFailed,
     TaskInterrupted,
 )
-from dashflow.core.fold import EMPTY, ThreadState
+from dashflow.core.fold import EMPTY, ThreadState, wrote_of
 from dashflow.core.replay import (
     ANYWHERE,
     JOIN,
@@ -52,8 +52,8 @@ from dashflow.core.untracked import storable
 from dashflow.engine.handlers import HandlerTask, resumed
 from dashflow.engine.journal import Changes
 from dashflow.engine.mishaps import raised, refused, unappliable, unfit, unknown_class
+from dashflow.engine.sight import live_of
 from dashflow.engine.stage import Stage
-from dashflow.engine.state_api import live_of
 from dashflow.engine.task import Scope
 from dashflow.errors import CorruptEventError, GraphInterrupt, ValueCodecError
 from dashflow.log.base import Record
@@ -334,7 +334,7 @@ class Rehearsal:
         if not alone:
             writes = self._reader.copied(self._state.done.get(task.key, []))
             return writes
-        told = [write for write in after.wrote.get(task.key, ()) if write[0] != TASKS]
+        told = [write for write in wrote_of(after).get(task.key, ()) if write[0] != TASKS]
         writes = self._reader.copied(told)
         fixed = self._ways_of(task).fixed
         writes.extend(fixed)

@@ -8,95 +8,39 @@ from typing import Any
 
 from dashflow._util.ids import path_text
 from dashflow._util.reserved import INPUT, INTERRUPT
-from dashflow.checkpoint.imported_layout import upcast
-from dashflow.checkpoint.view import mapped, metadata_of, naming, timestamp
+from dashflow.checkpoint.thread import stream_of
+from dashflow.checkpoint.view import mapped, metadata_of, name_of, naming, parent_name, timestamp
 from dashflow.constants import END
 from dashflow.core.bumps import really_seen
 from dashflow.core.events import Change, StateEdited
 from dashflow.core.fold import ThreadState
 from dashflow.core.plan import GraphPlan
-from dashflow.core.superstep import Live, Task, apply, next_tasks, read, revive
+from dashflow.core.superstep import Task, apply
 from dashflow.core.written import tell
 from dashflow.engine.accept import loose_writes, told
 from dashflow.engine.history import History, Place, Worker, Writes
-from dashflow.engine.imported import adopt
 from dashflow.engine.journal import Changes
 from dashflow.engine.setting import Setting
+from dashflow.engine.sight import Sight, due_at
 from dashflow.engine.task import Scope
 from dashflow.errors import InvalidUpdateError
 from dashflow.types.commands import StateUpdate
+from dashflow.types.looked import looked
 from dashflow.types.snapshots import StateSnapshot
 
 
-def live_of(plan: GraphPlan, state: ThreadState) -> Live:
-    """The channels of a thread as they are at ``state``."""
-    seen = {name: dict(versions) for name, versions in state.seen.items()}
-    live = Live({}, dict(state.versions), seen, None, state.step + 1)
-    revive(plan, state.values, live)
-    return live
-
-
-def _due(setting: Setting, state: ThreadState) -> tuple[ThreadState, list[Task]]:
-    """The state with what was put in by hand, and the tasks of the step after it; ``setting`` looks at it."""
-    plan = setting.plan
-    setting.look_at(state)
-    state = upcast(state, plan.nodes, plan.follows)
-    live = setting.live = live_of(plan, state)
-    due = next_tasks(plan, live)
-    if state.loose:
-        state = adopt(state, setting.checkpoint_id, due, lambda task: Scope(setting, task))
-    if null := [write for write in loose_writes(state) if write[0] in plan.channels]:
-        apply(plan, live, (), null)
-    return state, due
-
-
 def snapshot(setting: Setting, state: ThreadState, *, latest: bool = False) -> StateSnapshot:
-    """A thread at a checkpoint, as LangGraph shows it.
-
-    Args:
-        setting: Of no run: lends its way of naming things.
-        state: What to show; its values are handed out.
-        latest: Show where the thread stands now: with the results of tasks that are done already, and
-            only the others as next. Else show the step as a record: as it began, with all its tasks.
-    """
-    plan, thread, ns = setting.plan, setting.options.thread, setting.namespace
-    state, due = _due(setting, state)
-    live = setting.live
-    for task in due:
-        task.writes = state.done.get(task.key)
-    tasks = setting.rows(due, state)
-    if latest:
-        tasks = [
-            row._replace(interrupts=()) if task.writes is not None else row
-            for row, task in zip(tasks, due, strict=True)
-        ]
-    waiting = [task for task in due if not latest or task.writes is None]
-    if latest and len(waiting) < len(due):
-        live, joined = _with_results(plan, live, state, due)
-        if not waiting:  # all are done, and whoever wrote that did not come to complete the step
-            waiting = next_tasks(plan, live) if joined else due
-    parent = setting.parent_of(state)
-    config = mapped(naming(thread, ns, setting.checkpoint_id), state.parents)
-    before = None if parent is None else mapped(naming(thread, ns, parent), state.parents)
-    return StateSnapshot(
-        read(live.channels, plan.stream),
-        tuple(task.name for task in waiting),
-        config,  # type: ignore[arg-type]  # a config, by its keys
+    """A thread at a checkpoint, as LangGraph shows it; see ``Sight``."""
+    thread, ns = setting.options.thread, setting.namespace
+    stream = stream_of(thread, ns)
+    parent = parent_name(stream, state)
+    return looked(
+        Sight(setting, state, latest),
+        mapped(naming(thread, ns, name_of(stream, state)), state.parents),
         metadata_of(state),
         timestamp(state.at),
-        before,  # type: ignore[arg-type]  # as above
-        tuple(tasks),
-        tuple(question for task in tasks for question in task.interrupts),
+        None if parent is None else mapped(naming(thread, ns, parent), state.parents),
     )
-
-
-def _with_results(plan: GraphPlan, live: Live, state: ThreadState, due: Sequence[Task]) -> tuple[Live, bool]:
-    """The channels with the writes of the tasks that are done; and whether those can be joined."""
-    try:
-        apply(plan, live, [task for task in due if task.writes is not None])
-    except Exception:  # such writes fail the run; who looks sees the state before them
-        return live_of(plan, state), False
-    return live, True
 
 
 def empty_snapshot(config: Mapping[str, Any]) -> StateSnapshot:
@@ -165,7 +109,7 @@ async def _superstep(
     setting: Setting, history: History, checkpoint: str | None, updates: Sequence[StateUpdate]
 ) -> dict[str, Any]:
     place = await history.locate(checkpoint)
-    state, due = _due(setting, place.state)
+    state, due = due_at(setting, place.state)
     place = place._replace(state=state)
     values, as_node = updates[0][:2]
     if as_node == END and values is None:

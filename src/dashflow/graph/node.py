@@ -158,6 +158,7 @@ def reader(schema: Schema) -> Reader:
         def read_root(channels: Channels, progress: Progress) -> Any:
             return channels[ROOT].get() if channels[ROOT].is_available() else None
 
+        read_root.total = True  # type: ignore[attr-defined]  # see ``NodePlan``
         return read_root
     names, managed, coerce = tuple(schema.channels), tuple(schema.managed.items()), schema.coerce
     if not managed and coerce is None and all(type(c) in _PLAIN for c in schema.channels.values()):
@@ -165,6 +166,7 @@ def reader(schema: Schema) -> Reader:
         def read_plain(channels: Channels, progress: Progress) -> Any:
             return {n: v for n in names if (v := channels[n].value) is not MISSING}  # type: ignore[attr-defined]
 
+        read_plain.total = True  # type: ignore[attr-defined]  # see ``NodePlan``
         return read_plain
 
     def read_keys(channels: Channels, progress: Progress) -> Any:
@@ -177,4 +179,5 @@ def reader(schema: Schema) -> Reader:
             values[name] = managed_value(source, channels, progress)
         return values if coerce is None else coerce(values)
 
+    read_keys.total = not managed and coerce is None  # type: ignore[attr-defined]  # as above
     return read_keys

@@ -29,6 +29,9 @@ _ALWAYS: Final = 64 * 1024 * 1024
 _RATIO: Final = 250
 """A frame may unpack to ``_ALWAYS`` bytes, or to so many times its own size; a larger one is a bomb."""
 
+_LONG: Final = 1024 * 1024
+_SAMPLE: Final = 16 * 1024
+
 _tools = local()
 
 
@@ -53,12 +56,19 @@ def restored(mark: int, kept: bytes) -> bytes:
 
 def packed(data: bytes) -> bytes | None:
     """A frame that holds ``data``; None when it would save little, or could not be told from a bomb."""
-    if len(data) < PACK_FROM:
+    if len(data) < PACK_FROM or (len(data) >= _LONG and _is_dense(data)):
         return None
     frame = _compressor().compress(data)
     if len(frame) > len(data) - len(data) // _WORTH or len(data) > _limit(frame):
         return None
     return frame
+
+
+def _is_dense(data: bytes) -> bool:
+    """Whether long data is packed already, or random, as far as a few samples tell."""
+    compress, step = _compressor().compress, len(data) // 8
+    samples = (data[start : start + _SAMPLE] for start in range(step // 2, len(data) - _SAMPLE, step))
+    return all(len(compress(sample)) > len(sample) - len(sample) // _WORTH for sample in samples)
 
 
 def unpacked(frame: bytes) -> bytes:

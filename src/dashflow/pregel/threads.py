@@ -126,6 +126,9 @@ class ThreadMethods:
     def get_state(self, config: Config, *, subgraphs: bool = False) -> StateSnapshot:
         """The thread's latest state, or the one at ``checkpoint_id``.
 
+        What it shows is what the log holds now. Its values, tasks and questions are made when they are read,
+        and are the caller's own: to open a long thread costs no more than a short one.
+
         Args:
             config: Names the thread; with ``checkpoint_ns``, a graph inside a node.
             subgraphs: Also show the states of graphs inside the tasks.
@@ -133,6 +136,7 @@ class ThreadMethods:
         Raises:
             ValueError: The graph has no checkpointer, or ``config`` no thread.
             UnknownCheckpointError: The thread has no such checkpoint.
+            ValueCodecError: When values are read, and one is of a class that is not registered.
         """
         return drive(self._look(config).state(subgraphs))
 
@@ -148,7 +152,8 @@ class ThreadMethods:
         before: Config | None = None,
         limit: int | None = None,
     ) -> Iterator[StateSnapshot]:
-        """All checkpoints of the thread, newest first; ``filter`` compares metadata."""
+        """All checkpoints of the thread, newest first, each as ``get_state`` shows it; ``filter`` compares
+        metadata."""
         yield from drive(self._look(config).states(filter, before, limit))
 
     async def aget_state_history(

@@ -12,7 +12,7 @@ from collections import OrderedDict, defaultdict
 from collections.abc import Callable
 from enum import Enum, Flag
 from functools import cached_property, lru_cache
-from types import MemberDescriptorType
+from types import GetSetDescriptorType, MemberDescriptorType
 from typing import Any, NamedTuple
 
 import msgspec
@@ -182,6 +182,24 @@ def pydantic_fields(value: Any) -> list[Any]:
 
 def pydantic_from(kind: Any, fields: dict[str, Any], rest: list[Any]) -> Any:
     """A model with these fields; those it got since it was stored must have defaults."""
+    make = _makers.get(kind)
+    if make is None:
+        if len(_makers) >= _MOST_MAKERS:
+            _makers.clear()
+        make = _makers[kind] = _making(kind) or _slowly
+    return make(kind, fields, rest)
+
+
+_Make = Callable[[Any, dict[str, Any], list[Any]], Any]
+
+_makers: dict[Any, _Make] = {}
+"""What ``_making`` made. Emptied when it has grown large: a program may make classes without end."""
+
+_MOST_MAKERS = 1024
+
+
+def _slowly(kind: Any, fields: dict[str, Any], rest: list[Any]) -> Any:
+    """``pydantic_from`` for any model, field by field."""
     given = set(rest[0]) if rest else set(fields)
     extra = rest[1] if len(rest) > 1 else None
     values: dict[str, Any] = {}
@@ -204,6 +222,83 @@ def pydantic_from(kind: Any, fields: dict[str, Any], rest: list[Any]) -> Any:
     if kind.__pydantic_post_init__:
         instance.model_post_init(None)
     return instance
+
+
+def _making(kind: Any) -> _Make | None:
+    """``_slowly`` for one class, prepared: a conversation is made of a few classes and many instances.
+
+    None for classes with a field whose default depends on those before it, and for root models.
+    """
+    fields = kind.__pydantic_fields__
+    if kind.__pydantic_root_model__ or any(
+        getattr(field, "default_factory_takes_validated_data", False) for field in fields.values()
+    ):
+        return None
+    usual, fresh = _usual(fields)
+    required = [name for name, field in fields.items() if field.is_required()]
+    count, known, start = len(usual), usual.keys(), usual.copy
+    allows, completes = kind.model_config.get("extra") == "allow", bool(kind.__pydantic_post_init__)
+    # What ``object.__setattr__`` would look up each time.
+    fill, told, more, private = (_setter(kind, f"__{name}__") for name in _HELD)
+    new = object.__new__
+
+    def make(kind: Any, fields: dict[str, Any], rest: list[Any]) -> Any:
+        values = start()
+        values.update(fields)
+        if len(values) > count:  # it had more fields when it was stored
+            fields = {name: fields[name] for name in known if name in fields}
+            values = {**usual, **fields}
+        for name in required:
+            if values[name] is _EMPTY:
+                _given({}, name, kind)
+        for name, default in fresh:
+            if name not in fields:
+                values[name] = default()
+        instance = new(kind)
+        fill(instance, values)
+        if rest:
+            extra = rest[1] if len(rest) > 1 else None
+            told(instance, set(rest[0]) & known | set(extra or ()))
+            more(instance, {} if extra is None and allows else extra)
+        else:
+            told(instance, set(fields))
+            more(instance, {} if allows else None)
+        private(instance, None)
+        if completes:
+            instance.model_post_init(None)
+        return instance
+
+    return make
+
+
+def _usual(fields: dict[str, Any]) -> tuple[dict[str, Any], list[tuple[str, Callable[[], Any]]]]:
+    """A model's fields at their defaults, in order, so that each has its place; and what makes those defaults
+    that every instance has one of its own of."""
+    usual: dict[str, Any] = {}
+    fresh: list[tuple[str, Callable[[], Any]]] = []
+    for name, field in fields.items():
+        usual[name] = _EMPTY
+        if field.is_required():
+            continue
+        if field.default_factory is not None:
+            fresh.append((name, field.default_factory))
+        elif isinstance(field.default, _IMMUTABLE):
+            usual[name] = field.default
+        else:
+            fresh.append((name, field.get_default))
+    return usual, fresh
+
+
+_HELD = ("dict", "pydantic_fields_set", "pydantic_extra", "pydantic_private")
+"""What an instance of a model is made of."""
+
+
+def _setter(kind: type, name: str) -> Callable[[Any, Any], None]:
+    """What sets one of these."""
+    for base in kind.__mro__:
+        if isinstance(member := vars(base).get(name), (MemberDescriptorType, GetSetDescriptorType)):
+            return member.__set__
+    raise UnfitError(f"is a model without {name}, which this version of DashFlow does not know")
 
 
 @lru_cache(maxsize=1024)

@@ -113,7 +113,7 @@ def langchain_from(parts: list[Any]) -> Any:
     """A LangChain value from its stored fields."""
     name, fields = parts
     kind = _langchain(name)
-    extra = fields.pop("", None)
+    extra = fields.pop("", None) if "" in fields else None
     return pydantic_from(kind, fields, [fields.keys(), extra] if extra else [])
 
 

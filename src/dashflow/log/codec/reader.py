@@ -26,6 +26,9 @@ _INLINE_DEPTH = 3
 _MAX_DEPTH = 150
 """Values inside of values that can be read; more than can be written."""
 
+_LARGE = 1 << 18
+"""Bytes that may become so many objects that the garbage collector had better wait for their end."""
+
 _NOBODY = Registry()
 
 _FROM_PARTS: dict[int, Callable[[list[Any], plain.Find], Any]] = {
@@ -65,7 +68,12 @@ def decode(
         raise fault(path, f"takes {len(data)} bytes; up to {MAX_BYTES} are read")
     reader = _Reader(registry or _NOBODY, unknown == "opaque", load)
     try:
-        return unpackb(data, ext_hook=reader.hook)
+        if len(data) < _LARGE:
+            return unpackb(data, ext_hook=reader.hook)
+        from dashflow._util.collector import resting
+
+        with resting():
+            return unpackb(data, ext_hook=reader.hook)
     except Exception:
         return reader.read_with_care(data, path)
 
@@ -93,16 +101,22 @@ class _Reader:
 
     def hook(self, code: int, payload: bytes) -> Any:
         """Revive a value for the unpacker, which forgets what it failed with."""
-        if raw := plain.RAW.get(code):
-            return raw(payload)
+        if code not in codes.RAW:
+            depth = self._depth
+            if depth == _INLINE_DEPTH:
+                raise UnfitError("is nested deeply")
+            self._depth = depth + 1
+            parts = unpackb(payload, ext_hook=self.hook)
+            self._depth = depth
+            if code != codes.LANGCHAIN:
+                return self._revive(code, parts, payload)
+            try:  # conversations are mostly made of these
+                return foreign.langchain_from(parts)
+            except UnknownClassError:
+                return self._revive(code, parts, payload)
         if code in codes.BLOBS:
             return blobs.revive(code, payload, self._load)
-        if self._depth == _INLINE_DEPTH:
-            raise UnfitError("is nested deeply")
-        self._depth += 1
-        parts = unpackb(payload, ext_hook=self.hook)
-        self._depth -= 1
-        return self._revive(code, parts, payload)
+        return plain.RAW[code](payload)
 
     def _find(self, name: Any) -> type:
         kind = self._registry.find(name) if isinstance(name, str) else None
