@@ -448,9 +448,9 @@ class ThreadReader:
 
 
 def is_plain(state: ThreadState) -> bool:
-    """Whether nobody can change the state's values in place, so that they need not be copied."""
+    """Whether nobody can change in place what is kept of the state, so that nothing has to be copied."""
     return not (state.done or state.questions or state.answers or state.answer) and all(
-        type(value) in _SCALARS for value in state.values.values()
+        type(part) in _SCALARS or isinstance(part, Kept) for part in dict.values(state.values)
     )
 
 

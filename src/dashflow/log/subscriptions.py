@@ -47,8 +47,8 @@ class Bell:
 
     def ring(self) -> None:
         """Wake everybody; cheap when nobody waits."""
-        # Counted before it is asked whether anybody waits; who begins to wait looks at the count after he said
-        # so. Of rings at the same moment one may go uncounted: what it tells of was there before the count.
+        # Counted before it is asked whether anybody waits; who waits looks at the count after he said so. Of
+        # rings at the same moment one may go uncounted: what it tells of was there before the count.
         self.rings += 1
         if not self._waiting and not self._listeners:
             return
