@@ -1,4 +1,5 @@
-"""Deprecation warnings, under LangGraph's names: a program that filters them goes on filtering them."""
+"""Warnings: what LangGraph deprecated, under its names, so that a program that filters them goes on filtering
+them; and what a node does that its author may not know of."""
 
 from __future__ import annotations
 
@@ -6,11 +7,56 @@ from typing import Any
 from warnings import warn
 
 __all__ = (
+    "ChangedArgumentsWarning",
+    "ChangedQuestionWarning",
     "LangGraphDeprecatedSinceV05",
     "LangGraphDeprecatedSinceV10",
     "LangGraphDeprecatedSinceV11",
     "LangGraphDeprecationWarning",
+    "LateAnswerWarning",
+    "UnrecordedEffectWarning",
 )
+
+
+class ChangedArgumentsWarning(UserWarning):
+    """A recorded step is called with other arguments than it was; its recorded result was returned."""
+
+    def __init__(self, node: str, step: str) -> None:
+        super().__init__(
+            f"Step {step!r} of node {node!r} was done with other arguments than it is called with now; what "
+            "was recorded then is returned. Have arguments that are made anew each time (model answers, "
+            "times, ids) made by a step, too."
+        )
+
+
+class ChangedQuestionWarning(UserWarning):
+    """An answer was given to another question than the one that is asked now; it is asked again."""
+
+    def __init__(self, node: str, identifier: str, what: str) -> None:
+        super().__init__(
+            f"The answer to question {identifier} of node {node!r} was not used, and the question is asked "
+            f"again: {what} is not the one that was answered. Have what is made anew each time (model "
+            "answers, times, ids) made by a step, or say with `bound_to=` what the answer is bound to."
+        )
+
+
+class LateAnswerWarning(UserWarning):
+    """An answer came after its question's time was over; the question's default was used."""
+
+    def __init__(self, thread: str, identifier: str) -> None:
+        super().__init__(
+            f"The answer to question {identifier} in thread {thread!r} came too late; its default is used."
+        )
+
+
+class UnrecordedEffectWarning(UserWarning):
+    """A node asks after something that is not recorded: it will do that again when it has the answer."""
+
+    def __init__(self, node: str, what: str) -> None:
+        super().__init__(
+            f"Node {node!r} asks after {what}. When it is answered it runs again from its top, and does that "
+            "again. Let a step do it, or do it after the question."
+        )
 
 
 class LangGraphDeprecationWarning(DeprecationWarning):

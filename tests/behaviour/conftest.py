@@ -28,7 +28,13 @@ from dashflow.log.memory import MemoryLog
 
 HOSTS = ("sync", "asyncio", "simulated")
 SAVERS = ("memory", "sqlite")
-ON_POSTGRES = ("test_graph_interrupts", "test_graph_ownership", "test_graph_threads")
+ON_POSTGRES = (
+    "test_graph_interrupts",
+    "test_graph_ownership",
+    "test_graph_threads",
+    "test_steps",
+    "test_approvals",
+)
 
 
 class State(TypedDict, total=False):

@@ -26,6 +26,7 @@ FLOWS = """
     import os, sys, time
     from operator import add
     from typing import Annotated, Any, TypedDict
+    from dashflow.func import step
     from dashflow.graph import END, START, StateGraph
     from dashflow.runtime import Runtime
     from dashflow.types import interrupt
@@ -83,6 +84,18 @@ FLOWS = """
 
     poisonous = StateGraph(State).add_node("poison", poison).add_edge(START, "poison")
     poisonous = poisonous.compile(name="poisonous")
+
+    def effect(what, idempotency_key):
+        mark(f"{what} {idempotency_key}")
+        if what == "second":
+            wait_here("second")
+        return what
+
+    def pay_in_steps(state):
+        return {"log": [step("effect", effect, what) for what in ("first", "second", "third")]}
+
+    stepping = StateGraph(State).add_node("pay_in_steps", pay_in_steps).add_edge(START, "pay_in_steps")
+    stepping = stepping.compile(name="stepping")
 
     def ask(state):
         return {"log": [interrupt("pay?")]}

@@ -45,7 +45,7 @@ from dashflow.types import (
     omit_payload,
 )
 from dashflow.types.commands import CommandBase
-from dashflow.types.interrupts import response_json_schema, validate_response
+from dashflow.types.interrupts import Terms, response_json_schema, validate_response
 from dashflow.warnings import LangGraphDeprecatedSinceV10, LangGraphDeprecatedSinceV11
 
 # -- commands -----------------------------------------------------------------------------------
@@ -200,13 +200,16 @@ def test_asking_outside_of_a_graph_says_so():
 @pytest.mark.feature("HIL-001")
 def test_asking_goes_to_the_task_that_runs():
     class Scope:
-        def interrupt(self, value, response_schema):
-            return value, response_schema
+        def interrupt(self, value, response_schema, terms):
+            return value, response_schema, terms
 
+    here = "test_asking_goes_to_the_task_that_runs"
     token = CURRENT.set(Scope())
     try:
-        assert interrupt("q") == ("q", None)
-        assert interrupt("q", response_schema={"type": "string"}) == ("q", {"type": "string"})
+        assert interrupt("q") == ("q", None, Terms(here))
+        asked = interrupt("q", response_schema={"type": "string"}, expires=timedelta(minutes=1), default="a")
+        assert asked == ("q", {"type": "string"}, Terms(here, expires=60.0, default="a"))
+        assert [interrupt(q, bound_to=1)[2] for q in "q"] == [Terms(here, bound_to=1)]
     finally:
         CURRENT.reset(token)
 

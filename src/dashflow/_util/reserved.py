@@ -16,6 +16,7 @@ ERROR_SOURCE_NODE: Final = "__error_source_node__"
 NO_WRITES: Final = "__no_writes__"
 TASKS: Final = "__pregel_tasks"
 RETURN: Final = "__return__"
+STEP: Final = "__step__"
 PREVIOUS: Final = "__previous__"
 SCHEDULED: Final = "__scheduled__"
 SNAPSHOT_BUMPS: Final = "__snapshot_bumps__"
@@ -70,6 +71,7 @@ RESERVED: Final = frozenset(
         ERROR,
         ERROR_SOURCE_NODE,
         NO_WRITES,
+        STEP,
         SNAPSHOT_BUMPS,
         CONFIG_KEY_SEND,
         CONFIG_KEY_READ,

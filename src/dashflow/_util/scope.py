@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from typing import Any, Protocol
 
-__all__ = ("CURRENT", "TOOL_CALL_WRITER", "TaskScope", "require_scope")
+__all__ = ("CURRENT", "STEP_BRANCH", "TOOL_CALL_WRITER", "TaskScope", "require_scope")
 
 
 class TaskScope(Protocol):
@@ -35,11 +35,12 @@ class TaskScope(Protocol):
         """The task's ``Runtime``."""
         ...
 
-    def interrupt(self, value: Any, response_schema: Any) -> Any:
+    def interrupt(self, value: Any, response_schema: Any, terms: Any = None) -> Any:
         """The answer to ``value``, or raise ``GraphInterrupt``.
 
         ``response_schema`` comes as the user gave it; ``dashflow.types.interrupts`` has what checks
-        an answer against it (before it is recorded) and what turns it into JSON Schema.
+        an answer against it (before it is recorded) and what turns it into JSON Schema. ``terms`` are its
+        ``Terms``.
         """
         ...
 
@@ -55,6 +56,15 @@ class TaskScope(Protocol):
         """Start a function beside this task, as a task of its own; returns its future."""
         ...
 
+    def step(self, node: Any, given: Any, asynchronous: bool) -> Any:
+        """The result of a function that is called once, or the recorded one; an awaitable where asked for."""
+        ...
+
+    @property
+    def idempotency_key(self) -> str:
+        """Names what this task does, the same whenever it does it again."""
+        ...
+
     def read_state(self) -> Any:
         """The state as the task's node reads it now, whatever this task was sent."""
         ...
@@ -66,6 +76,10 @@ class TaskScope(Protocol):
 
 CURRENT: ContextVar[TaskScope | None] = ContextVar("dashflow_task_scope", default=None)
 """The scope of the task that runs in this context; None outside of tasks."""
+
+STEP_BRANCH: ContextVar[tuple[TaskScope | None, str]] = ContextVar("dashflow_step_branch", default=(None, ""))
+"""Names one of several things that a task (of this scope) does beside each other, such as a tool call: each
+has steps of its own."""
 
 TOOL_CALL_WRITER: ContextVar[Callable[[Any], None] | None] = ContextVar(
     "dashflow_tool_call_writer", default=None

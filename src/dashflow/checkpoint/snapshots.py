@@ -49,7 +49,7 @@ def plain_of(state: ThreadState) -> dict[str, Any]:
         told["wrote"] = wrote_of(state)
     if state.questions:
         told["questions"] = {
-            key: [[q.id, q.value, q.schema, q.first] for q in asked] for key, asked in state.questions.items()
+            key: [list(msgspec.structs.astuple(q)) for q in asked] for key, asked in state.questions.items()
         }
     return told
 

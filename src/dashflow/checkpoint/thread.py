@@ -37,7 +37,8 @@ from dashflow.core.events import (
     StateEdited,
     StepCompleted,
 )
-from dashflow.core.fold import EMPTY, ThreadState, fold, fold_steps
+from dashflow.core.fold import EMPTY, ThreadState, fold
+from dashflow.core.fold_steps import fold_steps
 from dashflow.core.kept import Kept, Owned, Values
 from dashflow.errors import CorruptEventError, LogError, StorageUnavailableError, ValueCodecError
 from dashflow.log.base import EventLog, Record
@@ -446,10 +447,13 @@ class ThreadReader:
 
 
 def is_plain(state: ThreadState) -> bool:
-    """Whether nobody can change in place what is kept of the state, so that nothing has to be copied."""
-    return not (state.done or state.questions or state.answers or state.answer) and all(
-        type(part) in _SCALARS or isinstance(part, Kept) for part in dict.values(state.values)
-    )
+    """Whether giving the state's values away costs next to nothing: nobody can change them in place."""
+    if state.done or state.questions or state.answers or state.answer:
+        return False
+    for part in dict.values(state.values):  # as they are kept: who gets them makes values of his own
+        if type(part) not in _SCALARS and not isinstance(part, Kept):
+            return False
+    return True
 
 
 def base_of(event: Event, version: int) -> int | None:

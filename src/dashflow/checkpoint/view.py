@@ -233,9 +233,10 @@ def _task(stream: str, state: ThreadState, identifier: str, key: str) -> tuple[s
     kind: tuple[str, ...]
     caller, _, number = key.rpartition(">")
     failed = key.rpartition(NS_SEP)[0]
-    if caller and number.isdigit() and name != key:  # a function that a task called
+    if caller and number[:1].isdigit() and name != key:  # a function that a task called, or a step of it
         at, _, around = _task(stream, state, identifier, caller)
-        path, kind = path_text((PUSH, at, int(number), True)), (PUSH, at, number)
+        call = int(number) if number.isdigit() else number
+        path, kind = path_text((PUSH, at, call, True)), (PUSH, at, number)
     elif failed:  # the handler of a task that failed
         place = (PUSH, int(failed[1:]), False) if failed.startswith("#") else (PULL, failed)
         path = path_text((*place, ERROR_HANDLER, False))

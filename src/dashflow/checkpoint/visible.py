@@ -63,7 +63,8 @@ def _joined(before: ThreadState, after: ThreadState) -> ThreadState:
     # What answered the last question is not the checkpoint's: whoever goes back to it is asked that again.
     answers = after.answers if after.questions else before.answers
     errors = {**before.errors, **after.errors}
-    return _replace(after, questions=questions, answers=answers, errors=errors)
+    bound = {**before.bound, **after.bound}
+    return _replace(after, questions=questions, answers=answers, errors=errors, bound=bound)
 
 
 def _tell_results(best: dict[int, ThreadState], states: Sequence[ThreadState]) -> None:

@@ -28,7 +28,7 @@ class Change(msgspec.Struct, frozen=True, omit_defaults=True):
     kept: list[str] = []
 
 
-class Question(msgspec.Struct, frozen=True):
+class Question(msgspec.Struct, frozen=True, omit_defaults=True):
     """One pending ``interrupt()``.
 
     Attributes:
@@ -36,12 +36,20 @@ class Question(msgspec.Struct, frozen=True):
         value: What is asked.
         schema: JSON Schema of the answer, if the node gave one.
         first: Id of the task's first question, by which an answer may come too; "" when this is it.
+        site: Name of the function that asks; "" where older programs did not tell.
+        payload: Fingerprint of what an answer is bound to; "": of nothing.
+        expires: When its time is over, nanoseconds since the Unix epoch; 0: never.
+        default: [value] that is the answer when its time is over; [] for none.
     """
 
     id: str
     value: Any
     schema: Any = None
     first: str = ""
+    site: str = ""
+    payload: str = ""
+    expires: int = 0
+    default: list[Any] = []
 
 
 Ran = str | list[Any]
@@ -133,6 +141,7 @@ class TaskInterrupted(msgspec.Struct, frozen=True, omit_defaults=True):
         questions: What it asks.
         answers: Those it used of what was meant for whoever asks first, by question id.
         refused: Ids of questions whose answer did not fit; they are open again.
+        changed: Those of them whose answer was given to another question than the one that is asked now.
     """
 
     type: ClassVar[str] = "TaskInterrupted"
@@ -141,6 +150,7 @@ class TaskInterrupted(msgspec.Struct, frozen=True, omit_defaults=True):
     questions: list[Question]
     answers: dict[str, Any] = {}
     refused: list[str] = []
+    changed: list[str] = []
 
 
 class TaskFailed(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -13,6 +13,7 @@ import msgspec
 
 from dashflow._util.reserved import BRANCH_TO
 from dashflow._util.reserved import INTERRUPT as SHOWN
+from dashflow.core.bindings import bindings, loosened, of_first, root_name
 from dashflow.core.cadence import counted, joined, overwritten
 from dashflow.core.delta import patch
 from dashflow.core.events import (
@@ -62,6 +63,8 @@ class ThreadState(msgspec.Struct, frozen=True):
         questions: What tasks of the present step ask, by task key.
         answers: What was answered in the present step so far, by question id.
         answer: [value] for whichever task asks first.
+        bound: What answers given at the present step are bound to, by question id: [site, payload, expires],
+            see ``dashflow.core.bindings``.
         errors: Errors of tasks of the present step, by task key.
         handled: Those of them that a handler takes over from the task, which does not run again.
         run: Id of the last run; "" for none.
@@ -85,6 +88,8 @@ class ThreadState(msgspec.Struct, frozen=True):
         later: Delta channels' values at the next checkpoint, where nothing else tells them: for who looks.
         home: In a branch, the stream in which the checkpoint was made; "" when that is the branch itself.
         parent_home: The same of the checkpoint before it.
+        root: Names the input, fork or edit that led here, by the place of its checkpoint; "" in states that
+            older programs snapshotted.
     """
 
     version: int = 0
@@ -103,6 +108,7 @@ class ThreadState(msgspec.Struct, frozen=True):
     questions: dict[str, list[Question]] = {}
     answers: dict[str, Any] = {}
     answer: list[Any] = []
+    bound: dict[str, list[Any]] = {}
     errors: dict[str, Any] = {}
     handled: dict[str, Any] = {}
     run: str = ""
@@ -125,6 +131,7 @@ class ThreadState(msgspec.Struct, frozen=True):
     later: dict[str, Any] = {}
     home: str = ""
     parent_home: str = ""
+    root: str = ""
 
 
 EMPTY = ThreadState()
@@ -146,10 +153,12 @@ def _advance(state: ThreadState, change: Change, ran: list[Ran], **fields: Any) 
     if ran:
         if type(state.values) is not Owned:
             seen = {name: dict(known) for name, known in seen.items()}
-        _see(seen, state.versions, ran)
+        see(seen, state.versions, ran)
     values, versions = _alter(state, change)
     if state.done or state.questions or state.answers or state.answer or state.errors or state.names:
-        state = replace(state, done={}, questions={}, answers={}, answer=[], errors={}, handled={}, names={})
+        state = replace(
+            state, done={}, questions={}, answers={}, answer=[], bound={}, errors={}, handled={}, names={}
+        )
     if state.id or state.parent_id or state.loose:
         state = replace(state, id="", parent_id=state.id, loose={}, layout=4)
     if state.home or state.parent_home:
@@ -170,7 +179,7 @@ def _advance(state: ThreadState, change: Change, ran: list[Ran], **fields: Any) 
 _UNTOLD: dict[str, Any] = {"wrote": {}, "wrote_names": {}}
 
 
-def _see(seen: dict[str, dict[str, int]], versions: Mapping[str, int], ran: Sequence[Ran]) -> None:
+def see(seen: dict[str, dict[str, int]], versions: Mapping[str, int], ran: Sequence[Ran]) -> None:
     """Let tasks that ran have seen what woke them."""
     for one in ran:
         name, triggers = _triggers(one)
@@ -187,11 +196,11 @@ def _alter(state: ThreadState, change: Change) -> tuple[dict[str, Any], dict[str
     owned = type(state.values) is Owned
     values = state.values if owned else Values(state.values)
     versions = state.versions if owned else dict(state.versions)
-    _apply(values, versions, change, owned=owned)
+    change_in_place(values, versions, change, owned=owned)
     return values, versions
 
 
-def _apply(values: dict[str, Any], versions: dict[str, int], change: Change, *, owned: bool) -> None:
+def change_in_place(values: dict[str, Any], versions: dict[str, int], change: Change, *, owned: bool) -> None:
     """Make a change, in place."""
     top = (max(versions.values()) if versions else 0) + 1
     there = dict.get
@@ -223,7 +232,8 @@ def _run_started(state: ThreadState, event: RunStarted, version: int, at: int) -
     if event.change is not None and event.kind in ("resume", "continue"):
         wrote = {key: [list(write) for write in writes] for key, writes in wrote_of(state).items()}
         values, versions = _alter(state, event.change)
-        state = replace(state, values=values, versions=versions, wrote=wrote)
+        bound = loosened(state.bound, event.answers)
+        state = replace(state, values=values, versions=versions, wrote=wrote, bound=bound)
     elif event.change is not None:
         state = _advance(
             state,
@@ -235,6 +245,7 @@ def _run_started(state: ThreadState, event: RunStarted, version: int, at: int) -
             at=at,
             step=event.step,
             source="fork" if event.kind == "fork" else "input",
+            root=root_name(version, at),
         )
         if state.deltas:
             state = _counted(state, event.change, ())
@@ -245,8 +256,14 @@ def _run_started(state: ThreadState, event: RunStarted, version: int, at: int) -
         for key, asked in state.questions.items()
         if (left := [question for question in asked if question.id not in event.answers])
     }
+    if event.answer:
+        state = replace(state, bound={**state.bound, **of_first(state.questions)})
     if event.replay:  # what was done and answered before is done and asked anew
-        state, questions = replace(state, answers={}, answer=[], done={}, handled={}), {}
+        bound = of_first(state.questions) if event.answer else {}
+        state = replace(
+            state, answers={}, answer=[], bound=bound, done={}, handled={}, root=root_name(version, at)
+        )
+        questions = {}
     return replace(
         state,
         version=version,
@@ -324,6 +341,7 @@ def _state_edited(state: ThreadState, event: StateEdited, version: int, at: int)
         parents=event.parents,
         run="",
         durability="async",
+        root=root_name(version, at),
         **_told(event.wrote),
     )
     state = replace(state, parent_id=before_id, parent_home=before_home)
@@ -359,6 +377,7 @@ def _task_interrupted(state: ThreadState, event: TaskInterrupted, version: int, 
         questions={**state.questions, event.key: event.questions},
         answers=answers,
         answer=[] if event.answers or event.refused else state.answer,
+        bound={**state.bound, **bindings(event.questions)},
         names={**state.names, event.key: event.name},
     )
 
@@ -414,6 +433,7 @@ def _checkpoint_imported(state: ThreadState, event: CheckpointImported, version:
         labels=told.labels,
         layout=told.layout,
         loose=state.loose,
+        root=root_name(version, at),
     )
 
 
@@ -462,29 +482,6 @@ _TABLE: dict[type[Event], Callable[[ThreadState, Any, int, int], ThreadState]] =
     CheckpointsForgotten: _checkpoints_forgotten,
     HistoryForgotten: _history_forgotten,
 }
-
-
-def fold_steps(state: ThreadState, steps: Sequence[tuple[StepCompleted, int, int]]) -> ThreadState:
-    """``fold`` of completed steps one after the other, without a state for each.
-
-    Args:
-        state: The thread before them; ``Owned``, and of a graph without delta channels.
-        steps: The events, their versions and times.
-
-    Raises:
-        ValueError: As ``fold``.
-    """
-    *before, last = steps
-    if not before:
-        return fold(state, *last)
-    state = fold(state, *before[0])  # clears what the step was about, and what was imported
-    values, versions, seen = state.values, state.versions, state.seen
-    assert type(values) is Owned
-    for event, _, _ in before[1:]:
-        _see(seen, versions, event.ran)
-        _apply(values, versions, event.change, owned=True)
-    _, version, at = before[-1]
-    return fold(replace(state, checkpoint=version, at=at), *last)
 
 
 def fold(state: ThreadState, event: Event, version: int, at: int) -> ThreadState:

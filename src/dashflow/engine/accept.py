@@ -18,7 +18,7 @@ from dashflow.core.fold import ThreadState
 from dashflow.core.plan import GraphPlan
 from dashflow.core.superstep import Live, Task, apply, next_tasks, pass_breakpoints
 from dashflow.engine.journal import Changes
-from dashflow.errors import EmptyInputError, InvalidUpdateError, UnknownInterruptError
+from dashflow.errors import AmbiguousAnswerError, EmptyInputError, InvalidUpdateError, UnknownInterruptError
 from dashflow.types.commands import Command, Send
 
 _HEX = frozenset("0123456789abcdef")
@@ -36,6 +36,8 @@ class Terms(msgspec.Struct):
         strict: Answers must be for questions that are pending.
         optional: There may be no input (a graph inside a task that runs again).
         again: The questions at the checkpoint may be asked anew, under other ids.
+        now: Nanoseconds since the Unix epoch, where there are questions.
+        thread: Id of the thread.
         unseen: Nobody has looked since it stopped: breakpoints that are due are not passed.
     """
 
@@ -45,6 +47,8 @@ class Terms(msgspec.Struct):
     optional: bool = False
     again: bool = False
     unseen: bool = False
+    now: int = 0
+    thread: str = ""
 
 
 class Accepted(msgspec.Struct):
@@ -78,7 +82,8 @@ def accept(
     Raises:
         EmptyInputError: There is nothing to start from and nothing to go on with.
         InvalidUpdateError: A ``Command`` that cannot be followed.
-        RuntimeError: An answer that does not say which of several questions it is for.
+        AmbiguousAnswerError: An answer that does not say which of several questions it is for.
+        InterruptExpiredError: An answer that comes after its question's time.
         UnknownInterruptError: The same, or an answer to no pending question, where that is asked for.
     """
     command = given if isinstance(given, Command) else None
@@ -92,6 +97,10 @@ def accept(
         if not writes and command.resume is None:
             raise EmptyInputError("Received empty Command input")
     if terms.resumes:
+        if terms.now:
+            from dashflow.engine.expiry import in_time  # only threads with open questions need it
+
+            answers, answer = in_time(state, answers, answer, terms.now, terms.thread)
         base = msgspec.structs.replace(
             base, kind="resume" if answers or answer else "continue", answers=answers, answer=answer
         )
@@ -187,14 +196,16 @@ def _index(write: list[Any]) -> int:
 
 def _match(state: ThreadState, resume: Any, terms: Terms) -> tuple[dict[str, Any], list[Any]]:
     """Answers by question id; or the answer for whoever asks first."""
-    asked = [q for key, questions in state.questions.items() if key not in state.done for q in questions]
-    pending = [*{question.id: question for question in asked}.values()]  # a called task asks for its caller
+    from dashflow.engine.expiry import pending_questions  # only those who answer need it
+
+    pending = pending_questions(state)
     if _is_map(resume):
         if terms.strict:
             _refuse_unknown(resume, [question.id for question in pending])
         answers = dict(resume)
+        open_ids = {question.id for question in pending}
         for question in pending:
-            if question.first in resume and question.id not in resume:
+            if question.first in answers and not open_ids & {question.first, *resume}:
                 answers[question.id] = answers.pop(question.first)
         return answers, []
     if len(pending) > 1:
@@ -206,7 +217,7 @@ def _match(state: ThreadState, resume: Any, terms: Terms) -> tuple[dict[str, Any
         if terms.strict:
             ids = sorted(question.id for question in pending)
             raise UnknownInterruptError(message, reason="ambiguous", pending_ids=ids)
-        raise RuntimeError(message)
+        raise AmbiguousAnswerError(message, [question.id for question in pending])
     return ({pending[0].id: resume}, []) if pending and not terms.again else ({}, [resume])
 
 

@@ -6,10 +6,14 @@ graph.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from itertools import count
 from typing import Any
 
+from msgspec.structs import replace
+
 from dashflow._util.sentinel import MISSING
+from dashflow.core.bindings import FIRST
 from dashflow.core.events import Question
 from dashflow.types.interrupts import Interrupt
 
@@ -17,29 +21,46 @@ from dashflow.types.interrupts import Interrupt
 class Answers:
     """The answers that tasks of one run find.
 
+    Attributes:
+        by_order: Whether a task's questions are known by their order only: savers of others do not store
+            which of several things that a task does beside each other asked.
+
     Args:
         outer: Those of the run around; None for the outermost.
         outer_key: Key of the task there that this run is inside of.
     """
 
     def __init__(self, outer: Answers | None = None, outer_key: str = "") -> None:
+        self.by_order = False
         self._outer = outer
         self._outer_key = outer_key
         self._given: dict[str, Any] = {}
         self._spare: list[Any] = []
         self._taken: dict[str, dict[str, Any]] = {}
-        self._firsts: dict[str, str] = {}
+        self._notes: dict[str, Question] = {}
+        self._bound: Mapping[str, Sequence[Any]] = {}
         self._refused: dict[str, list[Interrupt[Any]]] = {}
+        self._changed: set[str] = set()
+        self._numbers: dict[Any, Iterator[int]] = {}
 
-    def give(self, answers: Mapping[str, Any], spare: Sequence[Any]) -> None:
-        """Take in answers by question id, and what is meant for whoever asks first."""
+    def give(
+        self,
+        answers: Mapping[str, Any],
+        spare: Sequence[Any],
+        bound: Mapping[str, Sequence[Any]] | None = None,
+    ) -> None:
+        """Take in answers by question id, what is meant for whoever asks first, and what answers are bound
+        to (``ThreadState.bound``)."""
         self._given = dict(answers)
         self._spare = list(spare)
+        self._bound = bound or {}
 
     def clear(self) -> None:
         """The step is complete: no task of it will ask again."""
         if self._given or self._spare:
             self._given, self._spare = {}, []
+        if self._numbers:
+            self._numbers = {}
 
     def find(self, question: str, key: str) -> Any:
         """The answer to a question that the task ``key`` asks; MISSING when there is none yet."""
@@ -53,6 +74,8 @@ class Answers:
             except IndexError:
                 found = MISSING
         if found is not MISSING:
+            if self._outer is None and FIRST in self._bound:
+                self._bound = {**self._bound, question: self._bound[FIRST]}
             self._given[question] = found
             self._taken.setdefault(key, {})[question] = found
         return found
@@ -66,20 +89,37 @@ class Answers:
             found.append(self._given[question])
         return found
 
-    def note_first(self, question: str, first: str) -> None:
-        """Remember the id of the first question of the task that asks ``question``."""
-        if question != first:
-            self._firsts[question] = first
-            if self._outer is not None:
-                self._outer.note_first(question, first)
+    def binding(self, question: str) -> Sequence[Any]:
+        """What the answer to a question is bound to: site, payload, end of its time; empty if unknown."""
+        if question in self._bound or self._outer is None:
+            return self._bound.get(question, ())
+        return self._outer.binding(question)
 
-    def refuse(self, question: Interrupt[Any], first: str, key: str) -> None:
-        """The answer to this question did not fit: forget it, the question is open again."""
-        self.note_first(question.id, first)
+    def numbers(self, of: Hashable, first: int) -> int:
+        """The next number of a series that begins with ``first``; may be asked for by several threads."""
+        return next(self._numbers.setdefault(of, count(first)))
+
+    def note(self, question: Question) -> None:
+        """Remember what an interrupt does not tell of the question that it carries."""
+        self._notes[question.id] = question
+        if self._outer is not None:
+            self._outer.note(question)
+
+    def refuse(self, question: Interrupt[Any], key: str, *, changed: bool = False) -> None:
+        """The answer to this question did not fit, or was given to another one (``changed``): forget it, the
+        question is open again."""
         self._given.pop(question.id, None)
         self._refused.setdefault(key, []).append(question)
+        if changed:
+            self._changed.add(question.id)
         if self._outer is not None:
-            self._outer.refuse(question, first, self._outer_key)
+            self._outer.refuse(question, self._outer_key, changed=changed)
+
+    def changed(self, questions: Sequence[str]) -> list[str]:
+        """Those of these questions whose answers were given to others; told once."""
+        found = [question for question in questions if question in self._changed]
+        self._changed.difference_update(found)
+        return found
 
     def taken(self, key: str) -> dict[str, Any]:
         """What a task took that was not addressed to it, by question id; told once."""
@@ -91,4 +131,10 @@ class Answers:
 
     def questions(self, interrupts: Sequence[Interrupt[Any]]) -> list[Question]:
         """Interrupts as events tell them."""
-        return [Question(i.id, i.value, i.response_schema, self._firsts.get(i.id, "")) for i in interrupts]
+        return [self._question(one) for one in interrupts]
+
+    def _question(self, one: Interrupt[Any]) -> Question:
+        noted = self._notes.get(one.id)
+        if noted is None:
+            return Question(one.id, one.value, one.response_schema)
+        return replace(noted, value=one.value, schema=one.response_schema)

@@ -122,6 +122,8 @@ class Calls:
         except GraphBubbleUp:
             raise
         except Exception as error:
+            caller: Scope = task.scope.caller
+            caller.noticed = [*(caller.noticed or ()), f"task {task.name!r}, which failed"]
             await run.failed(task, error)
             raise
         await run.completed(task, True)

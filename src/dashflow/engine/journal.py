@@ -144,6 +144,7 @@ class Journal:
         self._cause = b""
         self._here: Any = None
         self._tickets: deque[Ticket] = deque()
+        self._awaited: Ticket | None = None
         self._held: list[NewEvent] = []
         self._bytes = 0
         self.open = False
@@ -251,12 +252,16 @@ class Journal:
             if ticket.done:
                 ticket.wait()
             else:
+                self._awaited = ticket
                 await self.host.settle(ticket)
 
     async def settled(self) -> None:
         """Wait until everything recorded so far is durable (under durability "exit", only the end is)."""
         try:
             await self._settle(0)
+            awaited = self._awaited
+            if awaited is not None and not awaited.done:  # somebody else waits for it: so does this
+                await self.host.settle(awaited)
         except LogError as error:
             raise await self._lose(error) from None
 

@@ -163,6 +163,14 @@ class Host(Protocol):
         """Entered by so many pieces of work at a time."""
         ...
 
+    def blocks(self) -> bool:
+        """Whether the user code that asks may block: no event loop runs on its thread."""
+        ...
+
+    async def inside(self, work: Callable[[], Awaitable[T]]) -> T:
+        """Do a piece of flow where the flow runs, for user code anywhere: suspends or blocks."""
+        ...
+
     def mutex(self) -> AbstractContextManager[Any]:
         """Held by one thread at a time, where there are several."""
         ...

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
-from dashflow._util.reserved import way_to
+from dashflow._util.reserved import RESUME, way_to
 from dashflow.checkpoint.imported_layout import upcast
+from dashflow.core.bindings import loosened, of_first
 from dashflow.core.events import (
     Change,
     Event,
@@ -28,7 +29,7 @@ from dashflow.core.plan import GraphPlan
 from dashflow.core.superstep import Task, apply, next_tasks, read, revive, stops_at
 from dashflow.core.written import tell
 from dashflow.engine.accept import Terms, accept, told
-from dashflow.engine.history import History, Pen, Place
+from dashflow.engine.history import History, Pen, Place, Writes
 from dashflow.engine.imported import adopt, results
 from dashflow.engine.journal import Changes
 from dashflow.engine.parts import Parts
@@ -271,7 +272,7 @@ class GraphRun(Step):
         if state.checkpoint:
             self.origin = state
         if terms.resumes:
-            self._take_up(state, started, replays, travels)
+            self._take_up(state, started, accepted.writes, replays, travels)
         self._replays(state, place, travels)
         if history is not None:
             pen = self._pen = history.pen(self.plan, place, self.id, options.durability)
@@ -280,6 +281,8 @@ class GraphRun(Step):
             await pen.begin(started, live, accepted.writes)
             if self._stops is not None:
                 self._stops.looked(pen.at)
+            anew = started.replay or started.kind in ("input", "fork")
+            self.root = (pen.version, pen.at) if anew and history.diffs else state.root
             if started.kind in ("input", "fork"):
                 self.made(started.kind, pen)
         if terms.resumes:
@@ -287,13 +290,24 @@ class GraphRun(Step):
             if options.tracer is not None:
                 await options.tracer.resumed(self.checkpoint_id, self.namespace)
 
-    def _take_up(self, state: ThreadState, started: RunStarted, replays: bool, travels: bool) -> None:
+    def _take_up(
+        self, state: ThreadState, started: RunStarted, writes: Writes, replays: bool, travels: bool
+    ) -> None:
         """Go on with what was done and answered in the present step."""
         if not replays:
             self._done, self._handled = state.done, state.handled
             self._results = results(state, self.checkpoint_id) if state.loose else {}
         spare = started.answer if travels else started.answer or state.answer
-        self.answers.give({**({} if travels else state.answers), **started.answers}, spare)
+        bound = state.bound
+        if started.answer:
+            bound = {**bound, **of_first(state.questions)}
+        if self._history is not None and not self._history.diffs:
+            from dashflow.engine.asking import bindings_of  # only savers of others need it
+
+            bound, self.answers.by_order = bindings_of(state), True
+        if bound and any(channel != RESUME for channel, _ in writes):
+            bound = loosened(bound, started.answers)
+        self.answers.give({**({} if travels else state.answers), **started.answers}, spare, bound)
 
     def _started(self, state: ThreadState, replays: bool) -> RunStarted:
         """The run's first event, to be completed: what it says whatever is accepted."""
@@ -362,7 +376,12 @@ class GraphRun(Step):
         strict = self.outer is None and options.strict_resume and not place.superseded
         if self.outer is None:
             self.unseen = options.attempt > 0
-        return Terms(resumes, forks, strict, self.outer is not None, place.superseded, self.unseen), travels
+        inner = self.outer is not None
+        now = self.host.now() if state.questions and not inner else 0
+        terms = Terms(
+            resumes, forks, strict, inner, place.superseded, self.unseen, now, options.thread
+        )  # fmt: skip
+        return terms, travels
 
     def _goes_on(self, state: ThreadState) -> bool:
         """Whether the caller's run is the one that is recorded: it comes back to it."""
@@ -411,8 +430,8 @@ class GraphRun(Step):
                 await self._record_writes(task, True)
             await pen.record(StepCompleted(live.step, [told(t) for t in tasks], _UNKNOWN))
         self.made("loop", pen)
-        if self._done or self._handled or self._results:
-            self._done, self._handled, self._results = {}, {}, {}
+        if self._done or self._handled or self._results or self._made:
+            self._done, self._handled, self._results, self._made = {}, {}, {}, {}
         self.answers.clear()
 
     # -- ends -------------------------------------------------------------------------------

@@ -49,6 +49,8 @@ class Setting:
         around: The checkpoints of the graphs around, by namespace.
         replay: The run's going back to an old checkpoint, if it does.
         resuming: Whether the step goes on from earlier work; None once the first step is complete.
+        root: Names the input, fork or edit that led here, as ``ThreadState.root`` or by its version and time;
+            "" if not known.
         unseen: Whether the run was taken over from a dead owner: nobody looked at it since it stopped.
         origin: The state that the run went on from; None for none, and once it made a checkpoint.
     """
@@ -77,6 +79,7 @@ class Setting:
         self.replay: Replay | None = None
         self.resuming: bool | None = False
         self.unseen = False
+        self.root: str | tuple[int, int] = ""
         self.lent = history
         self.audience: Audience | None = None
         self.stopping = False
@@ -190,6 +193,10 @@ class Setting:
     def call(self, scope: Scope, node: Any, given: Any) -> Any:
         """See ``Step.call``; who only looks at a thread runs nothing."""
         raise RuntimeError("No run is going on here that could call a task.")
+
+    def step(self, scope: Scope, node: Any, given: Any, asynchronous: bool) -> Any:
+        """See ``Step.step``."""
+        raise RuntimeError("No run is going on here that could have steps.")
 
     # -- streams ------------------------------------------------------------------------------
 

@@ -5,13 +5,14 @@ Answers, and the results of functions that a task called, are those that were re
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from dashflow._util.reserved import RETURN
 from dashflow.core.fold import ThreadState
 from dashflow.core.superstep import Task
 from dashflow.engine.setting import Setting
+from dashflow.engine.steps import kept, look_up, returned
 from dashflow.engine.task import Scope, execute
 
 Writes = Sequence[tuple[str, Any]]
@@ -32,7 +33,7 @@ class Stage(Setting):
         were given elsewhere in the thread."""
         self.look_at(state)
         self.around = dict(state.parents)
-        self.answers.give({**answers, **state.answers}, state.answer)
+        self.answers.give({**answers, **state.answers}, state.answer, state.bound)
         self._done, self._errors = state.done, state.errors
 
     def call(self, scope: Scope, node: Any, given: Any) -> Any:
@@ -50,6 +51,26 @@ class Stage(Setting):
         if writes is None:
             raise StrayCallError(f"Node {scope.task.name!r} calls {node.name!r}, which it did not call then")
         return self.host.ready(next((value for chan, value in writes if chan == RETURN), None))
+
+    def step(self, scope: Scope, node: Any, given: Any, asynchronous: bool) -> Any:
+        """The recorded result of a step.
+
+        Raises:
+            StrayCallError: There is none.
+            NondeterministicStepError: Another one was recorded at this place.
+        """
+        _, _, writes = look_up(scope, node, given)
+        if writes is None:
+            raise StrayCallError(f"Node {scope.task.name!r} has a step {node.name!r}, which it had not then")
+        return kept(writes) if asynchronous else returned(writes)
+
+    def recorded(self, task: Task) -> Writes | None:
+        """What a task wrote then."""
+        return self._done.get(task.key)
+
+    def all_recorded(self) -> Iterable[Writes]:
+        """What all tasks wrote then."""
+        return self._done.values()
 
     async def perform(self, task: Task) -> list[tuple[str, Any]]:
         """What a task writes now.

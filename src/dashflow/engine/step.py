@@ -6,7 +6,8 @@ decided here.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
+from itertools import chain
 from typing import Any
 
 from dashflow._util.drive import drive
@@ -20,7 +21,7 @@ from dashflow.engine.history import Pen
 from dashflow.engine.ports import Crew, Done, Overdue, Posted
 from dashflow.engine.setting import Setting
 from dashflow.engine.task import Scope, execute
-from dashflow.errors import GraphBubbleUp, GraphInterrupt, LogError, is_invalid_resume
+from dashflow.errors import GraphBubbleUp, GraphInterrupt, LogError, NodeCancelledError, is_invalid_resume
 from dashflow.types.interrupts import Interrupt
 
 
@@ -35,12 +36,13 @@ class Step(Setting):
         self._done: dict[str, list[tuple[str, Any]]] = {}
         self._handled: dict[str, Any] = {}
         self._results: dict[str, list[tuple[str, Any]]] = {}
+        self._made: dict[str, list[tuple[str, Any]]] = {}
         self._calls: Calls | None = None
         self._attentive = self._attentive or self.options.step_timeout is not None
 
     def recorded(self, task: Task) -> list[tuple[str, Any]] | None:
         """What a called function's task wrote before a crash, failure or question."""
-        known = self._done.get(task.key)
+        known = self._done.get(task.key) or self._made.get(task.key)
         return self._results.get(task.scope.id) if known is None and self._results else known
 
     def show_partial(self, tasks: Sequence[Task]) -> None:
@@ -169,6 +171,45 @@ class Step(Setting):
             self._calls = Calls(self)
         return self._calls.start(scope, node, given)
 
+    def step(self, scope: Scope, node: Any, given: Any, asynchronous: bool) -> Any:
+        """Have the task of ``scope`` call a function once; see ``dashflow.engine.steps``."""
+        from dashflow.engine.steps import perform  # only those who have steps pay for them
+
+        return perform(self, scope, node, given, asynchronous)
+
+    def all_recorded(self) -> Iterable[Sequence[tuple[str, Any]]]:
+        """What all tasks wrote before a crash, failure or question."""
+        return chain(self._done.values(), self._results.values(), self._made.values())
+
+    def remember(self, task: Task, writes: Sequence[tuple[str, Any]]) -> None:
+        """Have what a task wrote found by those that come to it again in this step."""
+        if self._pen is not None:
+            self._made[task.key] = list(writes)
+
+    async def before_effect(self, scope: Scope) -> None:
+        """Nothing that is done for the world's eyes rests on what may get lost."""
+        pen = self._writing(scope)
+        if pen is not None:
+            with self._mutex:
+                await pen.settled()
+
+    async def after_effect(self, task: Task) -> None:
+        """Record it; durable on return only under durability "sync"."""
+        if self._writing(task.scope.caller) is not None:
+            await self._record_writes(task, True)
+
+    def _writing(self, scope: Scope) -> Pen | None:
+        """The pen, if the run has one.
+
+        Raises:
+            NodeCancelledError: The run is over, or somebody else has it.
+        """
+        pen = self._pen
+        if pen is not None and not pen.open:
+            name = scope.task.name
+            raise NodeCancelledError(name, f"A step of {name!r} comes after the run's end")
+        return pen
+
     async def _settle_calls(self) -> None:
         """Wait for what tasks started and did not wait for; cancel it when the run is given up."""
         if self._calls is not None and self.stopping:
@@ -268,7 +309,8 @@ class Step(Setting):
         """Record questions; ``refused`` are those among them whose answers did not fit."""
         answers = self.answers
         questions = answers.questions(interrupts)
-        event = TaskInterrupted(task.key, task.name, questions, answers.taken(task.key), refused)
+        changed = answers.changed(refused) if refused else []
+        event = TaskInterrupted(task.key, task.name, questions, answers.taken(task.key), refused, changed)
         await self._write(pen, event, task)
 
     async def _cancelled(self, task: Task, error: BaseException) -> None:

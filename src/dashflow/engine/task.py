@@ -9,10 +9,9 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
-from dashflow._util.ids import interrupt_id, path_text
+from dashflow._util.ids import digest, path_text
 from dashflow._util.reserved import ERROR_HANDLER, NS_END, NS_SEP, PREVIOUS, PUSH
 from dashflow._util.scope import CURRENT
-from dashflow._util.sentinel import MISSING
 from dashflow.core.plan import PLAIN, GraphPlan, NodePolicies
 from dashflow.core.superstep import Live, Task, read, written
 from dashflow.engine.answers import Answers
@@ -26,7 +25,6 @@ from dashflow.engine.timeout import Watch, timeout_unsupported
 from dashflow.errors import (
     GraphBubbleUp,
     GraphDrained,
-    GraphInterrupt,
     NodeCancelledError,
     NodeError,
     ParentCommand,
@@ -34,11 +32,12 @@ from dashflow.errors import (
 from dashflow.managed.base import managed_value
 from dashflow.options import RunOptions
 from dashflow.runtime import ExecutionInfo, RunControl, Runtime, ServerInfo
-from dashflow.types.interrupts import Interrupt, response_json_schema, validate_response
 from dashflow.types.policies import TimeoutPolicy
 
 if TYPE_CHECKING:
+    from dashflow.engine.body import Body
     from dashflow.engine.span import Inside, Span
+    from dashflow.types.interrupts import Terms
 
 
 class Surroundings(Protocol):
@@ -61,6 +60,7 @@ class Surroundings(Protocol):
     resuming: bool | None
     stopping: bool
     unseen: bool
+    root: str | tuple[int, int]
 
     @property
     def control(self) -> RunControl:
@@ -91,40 +91,8 @@ class Surroundings(Protocol):
         """Start a function beside the task of ``scope``; returns its future."""
         ...
 
-
-class Route(Protocol):
-    """A conditional edge: from the state after a node to where to go."""
-
-    asynchronous: bool
-    name: str
-
-    def read(self, live: Live, writes: Sequence[tuple[str, Any]]) -> Any:
-        """What the path function is given: the state with this task's own writes."""
-        ...
-
-    def decide(self, state: Any, value: Any, scope: Scope, asynchronous: bool = False) -> Any:
-        """Call the path function; an awaitable when it and the caller are asynchronous."""
-        ...
-
-    def writes(self, decision: Any) -> Sequence[tuple[str, Any]]:
-        """The writes that lead to where it decided."""
-        ...
-
-
-class Body(Protocol):
-    """A node's code, compiled: what to call, and how its result becomes writes."""
-
-    asynchronous: bool
-    scoped: bool
-    inline: bool
-    routes: Sequence[Route]
-
-    def call(self, value: Any, scope: Scope, asynchronous: bool) -> Any:
-        """Call the node; an awaitable when both it and the host are asynchronous."""
-        ...
-
-    def writes(self, result: Any) -> list[tuple[str, Any]]:
-        """What the node's return value writes, without its conditional edges."""
+    def step(self, scope: Scope, node: Any, given: Any, asynchronous: bool) -> Any:
+        """The result of a function that the task of ``scope`` calls once, or the recorded one."""
         ...
 
 
@@ -138,15 +106,18 @@ class Scope:
         "asked",
         "attempt",
         "begun",
+        "begun_graphs",
         "caller",
         "calls",
         "closed",
         "extra",
         "graphs",
         "inside",
+        "noticed",
         "result",
         "run",
         "span",
+        "steps",
         "task",
         "watch",
     )
@@ -158,12 +129,14 @@ class Scope:
         self.caller = caller
         self.calls = 0
         self.asked = 0
-        self.graphs = 0
+        self.graphs = self.begun_graphs = 0
         self.attempt = 1
         self.begun = 0
         self.closed = False
         self.inside: list[Inside] | None = None
         self.watch: Watch | None = None
+        self.steps: Any = None
+        self.noticed: list[str] | None = None
         self.extra: list[tuple[str, Any]] | None = None
         self._id = ""
         self.span: Span | None = None
@@ -283,7 +256,7 @@ class Scope:
         """The scope of the next attempt; graphs inside it begin anew, under names of their own."""
         scope = self.task.scope = Scope(self.run, self.task, self.caller)
         scope.attempt, scope.begun, scope._id = self.attempt + 1, self.begun, self._id
-        scope.graphs = self.graphs
+        scope.graphs = scope.begun_graphs = self.graphs
         self.close()
         return scope
 
@@ -329,6 +302,17 @@ class Scope:
         """Start a function beside this task, as a task of its own; returns its future."""
         return self.run.call(self, node, given)
 
+    def step(self, node: Any, given: Any, asynchronous: bool) -> Any:
+        """See ``dashflow.engine.steps``."""
+        return self.run.step(self, node, given, asynchronous)
+
+    @property
+    def idempotency_key(self) -> str:
+        """Names what this task does: the same for every attempt at it, in whatever process."""
+        from dashflow.engine.lineage import lineage  # only those who ask pay for it
+
+        return digest(lineage(self))
+
     def send(self, writes: Sequence[tuple[str, Any]]) -> None:
         """Write to channels beside what the node returns."""
         self.extra = [*(self.extra or ()), *writes]
@@ -358,27 +342,11 @@ class Scope:
         if state_key:
             self.send([(state_key, message)])
 
-    def interrupt(self, value: Any, response_schema: Any) -> Any:
+    def interrupt(self, value: Any, response_schema: Any, terms: Terms | None = None) -> Any:
         """The answer to the task's next question, or ``GraphInterrupt`` when there is none yet."""
-        if self.closed:
-            raise NodeCancelledError(self.task.name, f"Node {self.task.name!r} asked after its time was over")
-        namespace, number, answers = self.namespace, self.asked, self.run.answers
-        self.asked += 1
-        identifier = interrupt_id(namespace, number)
-        first = interrupt_id(namespace)
-        answer = answers.find(identifier, self.task.key)
-        if answer is not MISSING:
-            try:
-                return validate_response(response_schema, answer)
-            except Exception:  # the question stays open, whatever becomes of the error
-                question = self._question(value, identifier, response_schema)
-                answers.refuse(question, first, self.task.key)
-                raise
-        answers.note_first(identifier, first)
-        raise GraphInterrupt((self._question(value, identifier, response_schema),))
+        from dashflow.engine.asking import ask  # only those who ask pay for it
 
-    def _question(self, value: Any, identifier: str, response_schema: Any) -> Interrupt[Any]:
-        return Interrupt(value, identifier, response_schema=response_json_schema(response_schema))
+        return ask(self, value, response_schema, terms)
 
 
 async def execute(host: Host, run: Surroundings, task: Task) -> list[tuple[str, Any]]:

@@ -30,6 +30,11 @@ Imports nothing of DashFlow, except that the deprecated ``NodeInterrupt`` is fou
     │   ├── ItemTimeoutError              an item of a batch took too long
     │   ├── ItemWaitingError              an item of a batch waits for an answer
     │   ├── ItemFailedError               an item of a batch came to no result
+    │   ├── StepError                     a step that cannot be found among those recorded of its node
+    │   │   ├── AmbiguousStepError        several of one name, in an order that is chance
+    │   │   └── NondeterministicStepError another one was recorded there
+    │   ├── AmbiguousAnswerError          (a RuntimeError) one answer, several open questions
+    │   ├── InterruptExpiredError         an answer after its question's time
     │   ├── ModelError                    a model could not be asked
     │   ├── StructuredOutputError         a model's answer that is no JSON of the schema, after repair
     │   └── LogError                      the event log
@@ -71,6 +76,13 @@ from dashflow.errors.answers import (
 )
 from dashflow.errors.base import (
     DashFlowError,
+)
+from dashflow.errors.effects import (
+    AmbiguousAnswerError,
+    AmbiguousStepError,
+    InterruptExpiredError,
+    NondeterministicStepError,
+    StepError,
 )
 from dashflow.errors.graph import (
     INVALID_RESUME,
@@ -148,6 +160,8 @@ __all__ = (
     "INVALID_RESUME",
     "AliasInstallError",
     "AliasMissingError",
+    "AmbiguousAnswerError",
+    "AmbiguousStepError",
     "BatchAggregateError",
     "BatchInputError",
     "BatchStateError",
@@ -171,6 +185,7 @@ __all__ = (
     "GraphInterrupt",
     "GraphRecursionError",
     "ImportStoppedError",
+    "InterruptExpiredError",
     "InvalidUpdateError",
     "ItemFailedError",
     "ItemTimeoutError",
@@ -184,6 +199,7 @@ __all__ = (
     "NodeCancelledError",
     "NodeError",
     "NodeTimeoutError",
+    "NondeterministicStepError",
     "NotALogError",
     "NotAnExportError",
     "NotLangGraphError",
@@ -193,6 +209,7 @@ __all__ = (
     "PlanCycleError",
     "PlanError",
     "RunStateError",
+    "StepError",
     "StorageUnavailableError",
     "StructuredOutputError",
     "SupersededError",

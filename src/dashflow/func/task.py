@@ -6,7 +6,7 @@ import functools
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from inspect import Parameter, signature
-from typing import Any, Generic, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
 
 from dashflow._util.functions import is_asynchronous
 from dashflow._util.reserved import CACHE_NS_WRITES, PUSH, RETURN
@@ -14,11 +14,14 @@ from dashflow._util.scope import require_scope
 from dashflow._util.sentinel import MISSING
 from dashflow.core.plan import PLAIN, NodePlan, NodePolicies
 from dashflow.engine.cache import DYNAMIC, identity
-from dashflow.engine.task import Route, Scope
+from dashflow.engine.task import Scope
 from dashflow.engine.timeout import timeout_unsupported
 from dashflow.pregel.signature import wants
 from dashflow.types.policies import CachePolicy, RetryPolicy, TimeoutPolicy
 from dashflow.warnings import LangGraphDeprecatedSinceV05, renamed, warn_of_unknown
+
+if TYPE_CHECKING:
+    from dashflow.engine.body import Route
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -32,13 +35,14 @@ class CallBody:
 
     __slots__ = ("_extra", "_function", "asynchronous", "inline", "name", "routes", "scoped")
 
-    def __init__(self, name: str, function: Callable[..., Any]) -> None:
+    def __init__(self, name: str, function: Callable[..., Any], lent: Sequence[str] | None = None) -> None:
+        """``lent``: the parameters that may be filled; None: all that the runtime can fill."""
         self.name = name
         self.routes: Sequence[Route] = ()
         self.inline = False
         self.asynchronous = is_asynchronous(function)
         self._function = function
-        self._extra = wants(function, skip=0)
+        self._extra = tuple(p for p in wants(function, skip=0) if lent is None or p[0] in lent)
         self.scoped = bool(self._extra)
 
     def call(self, value: Any, scope: Scope, asynchronous: bool) -> Any:
@@ -102,7 +106,7 @@ class TaskFunction(Generic[P, T]):
             called,
             triggers=(PUSH,),
             reads=(),
-            read=_reads_nothing,
+            read=reads_nothing,
             body=CallBody(called, func),
             policies=PLAIN if policies == PLAIN else policies,
         )
@@ -132,7 +136,8 @@ class TaskFunction(Generic[P, T]):
         return (CACHE_NS_WRITES, self._node.policies.identity or DYNAMIC)
 
 
-def _reads_nothing(channels: Any, progress: Any) -> Any:
+def reads_nothing(channels: Any, progress: Any) -> Any:
+    """What a called function reads of the state."""
     return MISSING
 
 

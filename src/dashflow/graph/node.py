@@ -14,7 +14,6 @@ from dashflow.channels.binop import BinaryOperatorAggregate
 from dashflow.channels.last_value import LastValue
 from dashflow.constants import END
 from dashflow.core.plan import Channels, Reader
-from dashflow.engine.task import Route
 from dashflow.errors import ErrorCode, InvalidUpdateError, ParentCommand, create_error_message
 from dashflow.graph.schema import ROOT, Schema
 from dashflow.managed.base import Progress, managed_value
@@ -23,6 +22,7 @@ from dashflow.types.commands import Command, Send, annotated_keys, fields_as_tup
 
 if TYPE_CHECKING:
     from dashflow.core.replay import Ways
+    from dashflow.engine.body import Route
 
 Writes = list[tuple[str, Any]]
 _PLAIN = (LastValue, BinaryOperatorAggregate)

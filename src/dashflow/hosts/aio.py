@@ -11,6 +11,7 @@ import inspect
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Hashable, Sequence
+from concurrent.futures import wait as wait_for
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
 from typing import Any, TypeVar
 
@@ -22,6 +23,9 @@ from dashflow.hosts.threads import THREADS
 from dashflow.log.base import Append, Appended, EventLog, Streams, Ticket
 
 T = TypeVar("T")
+
+_LOOK_AGAIN = 1.0
+"""Seconds after which a thread that waits for the loop looks whether that is still there."""
 
 
 async def in_thread(work: Callable[[], T]) -> T:
@@ -337,6 +341,27 @@ class AioHost:
     def gate(self, limit: int) -> AbstractAsyncContextManager[Any]:
         """See ``Host.gate``."""
         return asyncio.Semaphore(limit)
+
+    def blocks(self) -> bool:
+        """See ``Host.blocks``: only where no loop runs."""
+        return _running() is None
+
+    async def inside(self, work: Callable[[], Awaitable[T]]) -> T:
+        """See ``Host.inside``: on the loop."""
+        running = _running()
+        if running is self._loop:
+            return await work()
+        future: CallFuture[T] = self.spawn(work, blocking=False)
+        return self._result(future) if running is None else await future
+
+    def _result(self, future: CallFuture[T]) -> T:
+        """What comes of it, for a thread; a loop that is closed meanwhile will never say so itself."""
+        while True:
+            done, _ = wait_for((future,), _LOOK_AGAIN)
+            if done:
+                return future.result()
+            if self._loop.is_closed():
+                raise RuntimeError("The event loop was closed while a node's step waited for it")
 
     def mutex(self) -> AbstractContextManager[Any]:
         """See ``Host.mutex``: flow and calls are on one loop."""

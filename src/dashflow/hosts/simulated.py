@@ -281,6 +281,14 @@ class SimulatedHost:
         """See ``Host.gate``: one piece runs at a time anyway."""
         return nullcontext()
 
+    def blocks(self) -> bool:
+        """See ``Host.blocks``: everything here may."""
+        return True
+
+    async def inside(self, work: Callable[[], Awaitable[T]]) -> T:
+        """See ``Host.inside``: there is one place only."""
+        return await work()
+
     def mutex(self) -> AbstractContextManager[Any]:
         """See ``Host.mutex``."""
         return nullcontext()

@@ -204,6 +204,14 @@ class SyncHost:
         """See ``Host.gate``; threads wait in front of it."""
         return ThreadGate(limit)
 
+    def blocks(self) -> bool:
+        """See ``Host.blocks``: everything here may."""
+        return True
+
+    async def inside(self, work: Callable[[], Awaitable[T]]) -> T:
+        """See ``Host.inside``: on whatever thread that is."""
+        return await work()
+
     def mutex(self) -> AbstractContextManager[Any]:
         """See ``Host.mutex``."""
         return threading.Lock()

@@ -19,8 +19,8 @@ from pydantic import BaseModel, ValidationError
 
 from dashflow._util.drive import drive
 from dashflow._util.reserved import CONF, CONFIG_KEY_READ
-from dashflow._util.scope import CURRENT
-from dashflow.errors import GraphBubbleUp, is_invalid_resume
+from dashflow._util.scope import CURRENT, STEP_BRANCH
+from dashflow.errors import GraphBubbleUp, GraphInterrupt, is_invalid_resume
 from dashflow.prebuilt.tool_call import (
     Answer,
     AsyncToolCallWrapper,
@@ -144,13 +144,13 @@ class ToolNode(RunnableCallable):
 
         with get_executor_for_config(config) as executor:
             answers = list(executor.map(answer, requests, configs))
-        return self._responses.joined(answers, form)
+        return self._responses.joined(_without_questions(answers), form)
 
     async def _afunc(self, input: Given, config: RunnableConfig, runtime: Runtime[Any]) -> Any:  # noqa: A002
         requests, configs, form = self._requests(input, config, runtime)
         calls = zip(requests, configs, strict=True)
         answers = await asyncio.gather(*(self._answer(*call, form, _acall, self._awrap) for call in calls))
-        return self._responses.joined(answers, form)
+        return self._responses.joined(_without_questions(answers), form)
 
     # -- what is asked ------------------------------------------------------------------------
 
@@ -205,8 +205,17 @@ class ToolNode(RunnableCallable):
 
     async def _answer(
         self, request: ToolCallRequest, config: RunnableConfig, form: InputForm, call: _Call, wrap: _Wrap
+    ) -> Answer | list[Answer] | GraphInterrupt:
+        """What a request comes to, through the interceptor if there is one; what it asks, when it does."""
+        STEP_BRANCH.set((CURRENT.get(), request.tool_call["id"] or ""))  # every call has a context of its own
+        try:
+            return await self._answered(request, config, form, call, wrap)
+        except GraphInterrupt as asked:  # the others come to their end
+            return asked
+
+    async def _answered(
+        self, request: ToolCallRequest, config: RunnableConfig, form: InputForm, call: _Call, wrap: _Wrap
     ) -> Answer | list[Answer]:
-        """What a request comes to, through the interceptor if there is one."""
         if self._wrap_tool_call is None and (self._awrap_tool_call is None or call is _call):
             return await self._execute(request, config, form, call)
         try:
@@ -270,6 +279,22 @@ class ToolNode(RunnableCallable):
             if is_invalid_resume(error) or not is_handled(error, self._handle_tool_errors):
                 raise
             return _failed(call, told(error, self._handle_tool_errors))
+
+
+def _without_questions(
+    answers: Sequence[Answer | list[Answer] | GraphInterrupt],
+) -> list[Answer | list[Answer]]:
+    """The answers of all tools.
+
+    Raises:
+        GraphInterrupt: Some of them asked, with all that they ask.
+    """
+    asked = [answer for answer in answers if isinstance(answer, GraphInterrupt)]
+    if len(asked) == 1:
+        raise asked[0]
+    if asked:
+        raise GraphInterrupt(tuple(one for stop in asked for one in stop.args[0]))
+    return cast("list[Answer | list[Answer]]", list(answers))
 
 
 def _failed(call: ToolCall, text: str) -> ToolMessage:

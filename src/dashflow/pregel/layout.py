@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dashflow._util.scope import require_scope
 from dashflow._util.sentinel import MISSING
@@ -13,12 +13,14 @@ from dashflow.channels.base import BaseChannel
 from dashflow.constants import TAG_HIDDEN
 from dashflow.core.plan import PLAIN, Channels, GraphPlan, NodePlan, NodePolicies, Reader
 from dashflow.engine.cache import identity
-from dashflow.engine.task import Route
 from dashflow.managed.base import Progress, managed_value
 from dashflow.pregel.action import Action
 from dashflow.pregel.node import PregelNode
 from dashflow.pregel.write import ChannelWrite
 from dashflow.types.policies import CachePolicy, RetryPolicy
+
+if TYPE_CHECKING:
+    from dashflow.engine.body import Route
 
 PURE_REDUCERS: tuple[Callable[..., Any], ...] = (operator.add, operator.concat, operator.or_)
 """Reducers that build a new value and leave the parts of the old one alone."""

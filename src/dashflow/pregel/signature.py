@@ -25,6 +25,7 @@ _WANTED: dict[str, Callable[[Scope], Any]] = {
     "previous": lambda scope: scope.runtime.previous,
     "runtime": lambda scope: scope.runtime,
     "error": lambda scope: scope.error,
+    "idempotency_key": lambda scope: scope.idempotency_key,
 }
 _TYPES = {"config": "RunnableConfig", "writer": "StreamWriter", "store": "BaseStore", "error": "NodeError"}
 """What a parameter must be annotated as, if at all, to be filled; those not named here may be anything."""

@@ -6,10 +6,13 @@ no dict.
 
 from __future__ import annotations
 
+import re
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import lru_cache
-from typing import Any, Generic, final, overload
+from typing import Any, Generic, NamedTuple, final, overload
 from warnings import warn
 
 from typing_extensions import TypeVar, deprecated
@@ -82,34 +85,96 @@ class Interrupt(Generic[ResponseT]):
         return self.id
 
 
-@overload
-def interrupt(value: Any, *, response_schema: type[ResponseT]) -> ResponseT: ...
+class Terms(NamedTuple):
+    """What a question says beside its value.
+
+    Attributes:
+        site: Name of the function that asks.
+        bound_to: What an answer is bound to; MISSING: the value.
+        expires: Seconds to answer; None: for ever.
+        default: The answer when these are over; MISSING: none.
+    """
+
+    site: str = ""
+    bound_to: Any = MISSING
+    expires: float | None = None
+    default: Any = MISSING
 
 
 @overload
-def interrupt(value: Any, *, response_schema: dict[str, Any] | None = None) -> Any: ...
+def interrupt(
+    value: Any,
+    *,
+    response_schema: type[ResponseT],
+    bound_to: Any = ...,
+    expires: float | timedelta | None = None,
+    default: Any = ...,
+) -> ResponseT: ...
 
 
-def interrupt(value: Any, *, response_schema: dict[str, Any] | type | None = None) -> Any:
+@overload
+def interrupt(
+    value: Any,
+    *,
+    response_schema: dict[str, Any] | None = None,
+    bound_to: Any = ...,
+    expires: float | timedelta | None = None,
+    default: Any = ...,
+) -> Any: ...
+
+
+def interrupt(
+    value: Any,
+    *,
+    response_schema: dict[str, Any] | type | None = None,
+    bound_to: Any = MISSING,
+    expires: float | timedelta | None = None,
+    default: Any = MISSING,
+) -> Any:
     """Ask whoever runs the graph, and return the answer.
 
     The first time, the run stops here and its caller gets ``value``; it needs a checkpointer to wait.
     ``graph.invoke(Command(resume=answer), config)`` goes on: the node runs again from its top, and this
     call returns ``answer``. The n-th call in a node gets the n-th answer given to that task.
 
+    An answer counts for what was asked. When the node runs again and asks something else, or another function
+    asks, the answer is not used: the question is asked again, with the same id.
+
     Args:
         value: What to ask; shown to the caller and stored.
         response_schema: What the answer must look like. A dict is JSON Schema, shown and not checked.
             A pydantic model, TypedDict or dataclass is shown as JSON Schema, and the answer is
             validated against it and returned as that type.
+        bound_to: What an answer is bound to, instead of ``value``: any data. None: nothing.
+        expires: Seconds, or a time span, for an answer. One that is given later is refused with
+            ``InterruptExpiredError``; the question can be asked again by ``graph.invoke(None, config)``.
+        default: The answer when that time is over, used by whoever goes on with the thread then.
 
     Raises:
         GraphInterrupt: There is no answer yet; let it pass.
         pydantic.ValidationError: The answer does not fit ``response_schema``. Nothing was recorded, so
             the question can be answered again; ``dashflow.errors.is_invalid_resume`` recognises it.
         RuntimeError: No graph runs this code.
+        ValueError: A ``default`` without ``expires``.
+
+    Warns:
+        ChangedQuestionWarning: There is an answer, but to another question.
+        UnrecordedEffectWarning: The node did something that it will do again when it is answered.
     """
-    return require_scope("interrupt()").interrupt(value, response_schema)
+    if default is not MISSING and expires is None:
+        raise ValueError("interrupt(default=...) needs expires=...: when is the default to be used?")
+    seconds = expires.total_seconds() if isinstance(expires, timedelta) else expires
+    terms = Terms(_caller(), bound_to, seconds, default)
+    return require_scope("interrupt()").interrupt(value, response_schema, terms)
+
+
+def _caller() -> str:
+    """Name of the function that calls ``interrupt``, in all versions of Python the same."""
+    return _INLINED.sub("", sys._getframe(2).f_code.co_qualname)
+
+
+_INLINED = re.compile(r"(\.<locals>\.<(listcomp|setcomp|dictcomp|genexpr)>)+$")
+"""What some versions of Python make a function of its own."""
 
 
 def response_json_schema(response_schema: Any) -> dict[str, Any] | None:
