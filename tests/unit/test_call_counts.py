@@ -124,8 +124,9 @@ def test_recording_a_superstep_makes_few_calls():
         graph = loop(steps, InMemorySaver())
         return lambda: graph.invoke({"n": 0}, config())
 
-    # 6 more than at first: what the only task of a step wrote is told too, so that history can show it.
-    assert per_step(work) <= 127
+    # 6 more than at first: what the only task of a step wrote is told too, so that history can show it. Then
+    # 10 less: the log in memory makes a record without detours, and a bell that nobody hears takes no lock.
+    assert per_step(work) <= 117
 
 
 def test_a_run_of_one_node_makes_few_calls():
@@ -159,9 +160,9 @@ def test_an_input_for_a_free_thread_asks_its_inbox_once():
     asked.clear()
     graph.invoke({"n": 0}, config())
     assert asked.count("inbox-t") == 1
-    # 98 more than at first: that question, what a turn is made of, where the run's steps are kept, and a run
-    # that can be cancelled from outside.
-    assert calls(lambda: graph.invoke({"n": 0}, config())) <= 1260
+    # That question, what a turn is made of, where the run's steps are kept, and a run that can be cancelled from
+    # outside. What is at hand is not looked up twice.
+    assert calls(lambda: graph.invoke({"n": 0}, config())) <= 1200
 
 
 def test_looking_at_a_thread_makes_few_calls():
