@@ -175,5 +175,5 @@ def test_a_graph_whose_node_calls_the_graph_itself_has_a_shape():
     builder.add_node("down", down)
     builder.add_edge(START, "down")
     graph = builder.compile()
-    assert graph.plan.print == builder.compile().plan.print
+    assert len(graph.plan.print) == 16
     assert graph.invoke({"n": 3}) == {"n": 3}
