@@ -162,3 +162,18 @@ def test_calls_end_before_a_graph_that_hands_over_to_its_parent() -> None:
     builder = graph(graph(over).compile())
     builder.add_node("after", lambda state: {"log": [*done]})
     assert builder.compile().invoke({}) == {"log": ["slow"]}
+
+
+def test_a_graph_whose_node_calls_the_graph_itself_has_a_shape():
+    class Count(TypedDict):
+        n: int
+
+    def down(state: Count):
+        return {"n": graph.invoke({"n": state["n"] - 1})["n"] + 1 if state["n"] else 0}
+
+    builder = StateGraph(Count)
+    builder.add_node("down", down)
+    builder.add_edge(START, "down")
+    graph = builder.compile()
+    assert len(graph.plan.print) == 16
+    assert graph.invoke({"n": 3}) == {"n": 3}

@@ -93,9 +93,24 @@ def is_control(channel: str) -> bool:
 
 def _kind(plan: Shaped, node: Any) -> str:
     graphs = getattr(node.source, "subgraphs", None) or ()
-    prints = [getattr(getattr(one, "plan", None), "print", "") for one in graphs]
+    plans = [getattr(one, "plan", None) for one in graphs]
+    prints = ["" if _leads_to(one, plan, set()) else getattr(one, "print", "") for one in plans]
     waits = isinstance(plan.channels.get(f"{BRANCH_TO}{node.name}"), LastValueAfterFinish)
     return " ".join((*(("graph", *prints) if graphs else ("code",)), *(("last",) if waits else ())))
+
+
+def _leads_to(inner: Any, plan: Any, seen: set[int]) -> bool:
+    """Whether a graph inside has the one that it is inside of in it again, whose shape would have no end."""
+    if inner is plan:
+        return True
+    if inner is None or id(inner) in seen:
+        return False
+    seen.add(id(inner))
+    return any(
+        _leads_to(getattr(one, "plan", None), plan, seen)
+        for node in inner.nodes.values()
+        for one in getattr(node.source, "subgraphs", None) or ()
+    )
 
 
 def _edges(node: Any) -> list[str]:

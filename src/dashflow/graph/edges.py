@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from dashflow.constants import END, START
 
-if TYPE_CHECKING:
-    from dashflow.graph.state import StateGraph
 
-
-def check_edges(graph: StateGraph[Any, Any, Any, Any], interrupt: Sequence[str]) -> None:
+def check_edges(graph: Any, interrupt: Sequence[str]) -> None:
     """Check that every edge and breakpoint names a node, and that there is a way in.
 
     Raises:
@@ -38,7 +35,7 @@ def check_edges(graph: StateGraph[Any, Any, Any, Any], interrupt: Sequence[str])
             raise ValueError(f"Interrupt node `{node}` not found")
 
 
-def _check_branches(graph: StateGraph[Any, Any, Any, Any]) -> None:
+def _check_branches(graph: Any) -> None:
     for start, branches in graph.branches.items():
         for branch in branches.values():
             for end in (branch.ends or {}).values():

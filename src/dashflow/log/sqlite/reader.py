@@ -119,11 +119,11 @@ class Reader:
             CorruptStreamError: It is not what was written.
         """
         rows = self.rows("stream_by_name", stream)
-        if rows:
-            return head_of(rows[0], self._database.where, stream)
-        if self.rows("hidden_stream", category_of(stream), stream):
-            raise CorruptStreamError(self._database.where, stream, _LOST)
-        return None
+        if not rows and self.rows("hidden_stream", category_of(stream), stream):
+            rows = self.rows("stream_by_name", stream)  # it may have begun between the two looks
+            if not rows:
+                raise CorruptStreamError(self._database.where, stream, _LOST)
+        return head_of(rows[0], self._database.where, stream) if rows else None
 
     def stretch(self, stream: str, after: int, upto: int, limit: int | None) -> list[Record]:
         """Events of a stream, without a gap.
@@ -257,9 +257,12 @@ class Reader:
         for stream in streams:
             if stream not in known:
                 # None is what a stream without events has; but its name may only be lost.
-                if cursor.execute(self._sql["hidden_stream"], (category_of(stream), stream)).fetchone():
-                    raise CorruptStreamError(where, stream, _LOST)
                 known[stream] = 0
+                if cursor.execute(self._sql["hidden_stream"], (category_of(stream), stream)).fetchone():
+                    again = [*find(cursor, "streams_by_name", (stream,))]  # it may have begun meanwhile
+                    if not again:
+                        raise CorruptStreamError(where, stream, _LOST)
+                    known[stream] = head_of(again[0], where, stream).version
         return [known[stream] for stream in streams]
 
     def _glancer(self) -> sqlite3.Cursor:
