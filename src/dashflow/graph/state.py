@@ -17,6 +17,7 @@ from dashflow.constants import END, START
 from dashflow.core.plan import UNNAMED
 from dashflow.graph.branch import Branch
 from dashflow.graph.compiled import CompiledStateGraph, shown
+from dashflow.graph.edges import check_edges
 from dashflow.graph.policies import NodeDefaults, handler_name, with_defaults
 from dashflow.graph.schema import Schema
 from dashflow.graph.spec import NodeSpec, Retry, StateNode, node_name
