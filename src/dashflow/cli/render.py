@@ -91,7 +91,7 @@ def _renderer(kind: type) -> Callable[[Any, str, bool], RenderableType]:
 
     if kind is ReplayView:
         return lambda view, form, unicode: Text("\n".join(lines_of(view)))
-    from dashflow.cli.crashing import CrashView
+    from dashflow.cli.crash_views import CrashView
 
     if kind is CrashView:
         return lambda view, form, unicode: Text("\n".join(view.lines))
