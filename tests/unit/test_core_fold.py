@@ -30,6 +30,7 @@ from dashflow.core.events import (
 )
 from dashflow.core.fold import EMPTY, ThreadState, fold
 from dashflow.core.fold_steps import fold_steps
+from dashflow.core.written import wrote_of
 from dashflow.errors import CorruptEventError
 from dashflow.log.base import Append
 from dashflow.log.codec import Registry, encode
@@ -51,6 +52,7 @@ CHANGES = st.builds(
     kept=st.lists(CHANNELS, max_size=2),
 )
 WRITES = st.lists(st.tuples(CHANNELS, VALUES).map(list), max_size=2)
+WROTE = st.sampled_from([[], ["x", "", [["list"], ["a", None]]], ["y", "x", [["a"], ["a", [1]], ["b"]]]])
 STEPS = st.integers(-1, 50)
 EVENTS = st.one_of(
     st.builds(
@@ -66,7 +68,7 @@ EVENTS = st.one_of(
         answer=st.lists(VALUES, max_size=1),
         replay=st.booleans(),
     ),
-    st.builds(StepCompleted, step=STEPS, ran=RAN, change=CHANGES),
+    st.builds(StepCompleted, step=STEPS, ran=RAN, change=CHANGES, wrote=WROTE),
     st.builds(TaskCompleted, key=KEYS, name=NODES, writes=WRITES),
     st.builds(
         TaskInterrupted,
@@ -110,7 +112,7 @@ def store(events: list[Any]) -> MemoryLog:
 
 def told(state: ThreadState) -> bytes:
     """A state as bytes, with its values made."""
-    return encode(msgspec.structs.replace(state, values=dict(state.values)))
+    return encode([msgspec.structs.replace(state, values=dict(state.values), wrote={}), wrote_of(state)])
 
 
 def folded(events: list[Any], state: ThreadState = EMPTY) -> ThreadState:

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from hashlib import sha1
 from typing import Any
 
 from xxhash import xxh3_128_hexdigest
 
-__all__ = ("digest", "hex_to_uuid", "interrupt_id", "old_task_id", "path_text", "task_id", "uuid6", "uuid7")
+__all__ = (
+    "digest",
+    "former_task_id",
+    "hex_to_uuid",
+    "interrupt_id",
+    "old_task_id",
+    "path_text",
+    "task_id",
+    "uuid6",
+    "uuid7",
+)
 
 _GREGORIAN_100NS = 0x01B21DD213814000
 """Ticks of 100 ns between 1582-10-15, where UUID time starts, and the Unix epoch."""
@@ -36,6 +47,30 @@ def old_task_id(checkpoint_id: bytes, *parts: str | bytes) -> str:
     """The id of a task of the step after a checkpoint of layout 1, whose digest was another one."""
     joined = b"".join([part.encode() if isinstance(part, str) else part for part in parts])
     return hex_to_uuid(sha1(checkpoint_id + joined, usedforsecurity=False).hexdigest())
+
+
+def former_task_id(
+    former: Mapping[str, str], identify: Callable[..., str], checkpoint_id: bytes, *parts: str | bytes
+) -> str:
+    """The id of a task whose node, or what wakes it, had another name when its step began.
+
+    Args:
+        former: Those names, by the new ones.
+        identify: Makes the id.
+        checkpoint_id: As in ``task_id``.
+        parts: As in ``task_id``: namespace, step, node, kind, triggers in their order.
+    """
+    outer, step, node, kind, *triggers = [one.decode() if isinstance(one, bytes) else one for one in parts]
+    around, mark, last = outer.rpartition(_NS_SEP)
+    named = [former.get(one, one) for one in triggers]
+    return identify(
+        checkpoint_id,
+        f"{around}{mark}{former.get(last, last)}",
+        step,
+        former.get(node, node),
+        kind,
+        *(sorted(named) if named != triggers else named),
+    )
 
 
 def path_text(path: Any) -> str:

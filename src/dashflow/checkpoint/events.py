@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 
-from dashflow.core.events import EVENTS, SCHEMA, Event, StepCompleted
+from dashflow.core.events import (
+    EVENTS,
+    NEWEST,
+    SCHEMA,
+    Event,
+    RunStarted,
+    StateEdited,
+    StepCompleted,
+)
 from dashflow.errors import CorruptEventError, ValueCodecError
 from dashflow.log.base import NewEvent, Record
 from dashflow.log.codec import Registry, decode, encode
@@ -22,11 +30,14 @@ if TYPE_CHECKING:
 Unknown = Literal["raise", "opaque"]
 """What becomes of values of unregistered classes: an error, or an ``Opaque``."""
 
-_OURS = frozenset({"dashflow.core.events", "dashflow.core.inbox"})
+_OURS = frozenset({"dashflow.core.bounds", "dashflow.core.events", "dashflow.core.inbox"})
 
 UPCASTS: Final[dict[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]]] = {}
 """From (type, old schema) to what makes plain data of that layout into the next one's; a type without a row
 did not change there. Events are never edited: they are brought up to date whenever they are read."""
+
+_NUMBERED = (RunStarted, StateEdited)
+"""Events that have a newer schema number when they move a thread to another graph, or pin its run."""
 
 _FIELDS: dict[type, tuple[tuple[str, Any], ...]] = {}
 """Names and defaults of the fields of our own structs met so far."""
@@ -85,6 +96,8 @@ def to_new(
     Raises:
         ValueCodecError: A value in it cannot be stored; the message names its key's path.
     """
+    told: Any = event
+    newer = type(event) in _NUMBERED and (told.moved is not None or told.pinned)
     data = encode(_told(event))
     blobs: dict[bytes, bytes] = {}
     if len(data) >= LEAST:
@@ -94,7 +107,7 @@ def to_new(
         data=data,
         event_id=event_id,
         at=at,
-        schema=SCHEMA,
+        schema=NEWEST if newer else SCHEMA,
         correlation_id=run,
         causation_id=causation,
         fingerprint=fingerprint,
@@ -129,7 +142,7 @@ def is_current(record: Record) -> bool:
 
 def read_as(record: Record, kind: Any, registry: Registry, unknown: Unknown, load: Load | None) -> Any:
     """What a record holds, as an event of a kind; see ``from_record``. No kind: nobody knows the type."""
-    if kind is None or record.schema > SCHEMA:
+    if kind is None or record.schema > NEWEST:
         raise CorruptEventError(
             record.stream,
             record.version,

@@ -40,7 +40,7 @@ class Exit(IntEnum):
     )
     WAITING = (
         3,
-        "The run waits for an answer.",
+        "The run waits for an answer, or for an approval.",
         "dashflow answer RUN TEXT --resume",
     )
     FAILED = (
@@ -78,6 +78,8 @@ def exit_of(error: BaseException) -> Exit:
         (errors.LogError, Exit.LOG),
         (errors.UsageError, Exit.USAGE),
         (errors.PlanError, Exit.FAILED),
+        (errors.IncompatibleGraphError, Exit.USAGE),
+        (errors.StateValidationError, Exit.USAGE),
     )
     for kind, code in by_error:
         if isinstance(error, kind):

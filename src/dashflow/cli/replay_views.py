@@ -53,6 +53,7 @@ class ReplayView(msgspec.Struct, frozen=True):
     not_replayable: int
     threads: tuple[ReplayRow, ...]
     exit_code: int
+    migrated: int = 0
 
 
 def row_of(file: str, told: ThreadReplay) -> ReplayRow:
@@ -87,14 +88,15 @@ def _divergence(found: Divergence) -> DivergenceView:
 
 def view_of(graph: str, log: str, rows: Sequence[ReplayRow]) -> ReplayView:
     """The view of these threads. Where none could be replayed, nothing was checked: that is no success."""
-    same, diverged, others = (
-        sum(row.verdict == verdict for row in rows) for verdict in ("same", "diverged", "not_replayable")
+    same, diverged, others, migrated = (
+        sum(row.verdict == verdict for row in rows)
+        for verdict in ("same", "diverged", "not_replayable", "migrated")
     )
-    code = Exit.FAILED if diverged else Exit.DONE if same else Exit.USAGE
-    return ReplayView(SCHEMA, graph, log, same, diverged, others, tuple(rows), int(code))
+    code = Exit.FAILED if diverged else Exit.DONE if same or migrated else Exit.USAGE
+    return ReplayView(SCHEMA, graph, log, same, diverged, others, tuple(rows), int(code), migrated)
 
 
-_WORDS = {"same": "same", "diverged": "DIVERGED", "not_replayable": "not replayable"}
+_WORDS = {"same": "same", "migrated": "migrated", "diverged": "DIVERGED", "not_replayable": "not replayable"}
 
 
 def lines_of(view: ReplayView) -> Iterator[str]:
@@ -105,7 +107,8 @@ def lines_of(view: ReplayView) -> Iterator[str]:
             file = row.file
             yield f"{file}:"
         yield from _thread(row)
-    yield f"{view.same} the same, {view.diverged} diverged, {view.not_replayable} not replayable"
+    moved = f", {view.migrated} migrated" if view.migrated else ""
+    yield f"{view.same} the same, {view.diverged} diverged, {view.not_replayable} not replayable{moved}"
 
 
 def _thread(row: ReplayRow) -> Iterator[str]:

@@ -11,6 +11,12 @@ from typing import Any, ClassVar
 
 import msgspec
 
+from dashflow.core.bounds import BudgetChanged as BudgetChanged
+from dashflow.core.bounds import CancelRequested as CancelRequested
+from dashflow.core.bounds import RunDeadLettered as RunDeadLettered
+from dashflow.core.bounds import RunRequeued as RunRequeued
+from dashflow.core.bounds import UsageRecorded as UsageRecorded
+
 
 class Change(msgspec.Struct, frozen=True, omit_defaults=True):
     """What became of the channels: the new values whole, or as ops (see ``dashflow.core.delta``).
@@ -56,6 +62,24 @@ Ran = str | list[Any]
 """A task that ran: its node's name when its trigger is ``branch:to:<name>``, else [name, [triggers]]."""
 
 
+class Moved(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A thread was brought to another version of its graph, as that graph's migrations say.
+
+    Attributes:
+        nodes: New names of nodes, by their old ones.
+        keys: New names of keys of the state, by their old ones.
+        dropped: Keys, by their old names, that hold nothing any more.
+        put: Keys, by their new names, and the value that they have now.
+        since: Version of the graph that the thread was at; "" for none.
+    """
+
+    nodes: dict[str, str] = {}
+    keys: dict[str, str] = {}
+    dropped: list[str] = []
+    put: dict[str, Any] = {}
+    since: str = ""
+
+
 class RunStarted(msgspec.Struct, frozen=True, omit_defaults=True):
     """A run was accepted: with an input (a checkpoint of its own), as an answer, or to go on.
 
@@ -80,7 +104,14 @@ class RunStarted(msgspec.Struct, frozen=True, omit_defaults=True):
         attempt: How often the run was taken over from an owner that died, since it last completed anything.
         ticket: Id of the input in the thread's inbox; "" when it did not wait there.
         options: What the caller asked for and the graph does not say by itself: ``before`` and ``after``
-            (breakpoints), ``limit`` (of steps), ``concurrency``.
+            (breakpoints), ``limit`` (of steps), ``concurrency``, ``budget``.
+        print: Digest of the shape of the graph that runs, see ``dashflow.core.fingerprint``.
+        shape: That shape as text, where the thread's last run had another one.
+        release: The author's name for that version of the graph.
+        pinned: Whether the run goes on with that version only.
+        moved: How the thread was brought to that version; comes before everything else that the event says.
+        budget: The limits that count, by name; none without a budget.
+        spent: What counts as used at the beginning.
     """
 
     type: ClassVar[str] = "RunStarted"
@@ -103,6 +134,13 @@ class RunStarted(msgspec.Struct, frozen=True, omit_defaults=True):
     attempt: int = 0
     ticket: str = ""
     options: dict[str, Any] = {}
+    print: str = ""
+    shape: str = ""
+    release: str = ""
+    pinned: bool = False
+    moved: Moved | None = None
+    budget: dict[str, float] = {}
+    spent: dict[str, float] = {}
 
 
 class StepCompleted(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -174,12 +212,16 @@ class TaskFailed(msgspec.Struct, frozen=True, omit_defaults=True):
 
 class RunPaused(msgspec.Struct, frozen=True, omit_defaults=True):
     """The run waits for somebody: ``reason`` is ``interrupt``, ``before`` or ``after`` (breakpoints),
-    ``drain`` or ``superseded`` (a new input took its place)."""
+    ``drain``, ``budget`` or ``superseded`` (a new input took its place).
+
+    ``exceeded`` says of a budget: ``limit`` (which one), ``allowed``, ``used``.
+    """
 
     type: ClassVar[str] = "RunPaused"
     run: str
     reason: str
     nodes: list[str] = []
+    exceeded: dict[str, Any] = {}
 
 
 class RunFinished(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -190,40 +232,30 @@ class RunFinished(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class RunFailed(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The run ended with an error, or was given up by its caller; it can be continued."""
+    """The run ended with an error, or was given up by its caller; it can be continued. ``change`` is as in
+    ``RunCancelled``."""
 
     type: ClassVar[str] = "RunFailed"
     run: str
     kind: str
     error: str = ""
+    change: Change | None = None
 
 
-class RunDeadLettered(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Nobody takes the run over any more: again and again its process died before anything was completed.
+class RunCancelled(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A run was cancelled, and all its work has stopped. Its thread can be continued.
 
     Attributes:
         run: Id of the run.
-        attempts: How often it was tried.
         reason: For people.
+        change: What its end left in the channels: messages that it was in the middle of. It makes no
+            checkpoint.
     """
 
-    type: ClassVar[str] = "RunDeadLettered"
+    type: ClassVar[str] = "RunCancelled"
     run: str
-    attempts: int
-    reason: str
-
-
-class RunRequeued(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Somebody gave a dead letter new attempts, or put back a run that could not be finished here.
-
-    Attributes:
-        run: Its id.
-        attempt: How many takeovers count against it.
-    """
-
-    type: ClassVar[str] = "RunRequeued"
-    run: str
-    attempt: int = 0
+    reason: str = ""
+    change: Change | None = None
 
 
 class StateEdited(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -243,9 +275,11 @@ class StateEdited(msgspec.Struct, frozen=True, omit_defaults=True):
         deltas: As in ``RunStarted``.
         merged: What was merged into the thread, for ``source`` "merge": [thread, version of its stream, id of
             its checkpoint].
+        print, shape, release, moved: As in ``RunStarted``, where the thread was brought to another graph.
     """
 
     type: ClassVar[str] = "StateEdited"
+    pinned: ClassVar[bool] = False
     base: int
     step: int
     source: str
@@ -258,6 +292,10 @@ class StateEdited(msgspec.Struct, frozen=True, omit_defaults=True):
     parents: dict[str, str] = {}
     deltas: dict[str, int] = {}
     merged: list[Any] = []
+    print: str = ""
+    shape: str = ""
+    release: str = ""
+    moved: Moved | None = None
 
 
 class BranchStarted(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -418,8 +456,12 @@ Event = (
     | TaskInterrupted
     | TaskFailed
     | RunPaused
+    | UsageRecorded
+    | BudgetChanged
     | RunFinished
     | RunFailed
+    | CancelRequested
+    | RunCancelled
     | RunDeadLettered
     | RunRequeued
     | StateEdited
@@ -441,8 +483,12 @@ EVENTS: dict[str, type[Event]] = {
         TaskInterrupted,
         TaskFailed,
         RunPaused,
+        UsageRecorded,
+        BudgetChanged,
         RunFinished,
         RunFailed,
+        CancelRequested,
+        RunCancelled,
         RunDeadLettered,
         RunRequeued,
         StateEdited,
@@ -462,4 +508,7 @@ IMPORTS = frozenset(
 )
 """Types that savers record, not runs."""
 SCHEMA = 1
-"""Schema number of all these payloads."""
+"""Schema number of these payloads."""
+NEWEST = 2
+"""That of payloads which programs that only know ``SCHEMA`` would misunderstand, so that they refuse them:
+events that move a thread to another version of its graph, or pin it to one."""

@@ -13,19 +13,24 @@ import msgspec
 
 from dashflow._util.reserved import BRANCH_TO
 from dashflow._util.reserved import INTERRUPT as SHOWN
+from dashflow.core import endings
 from dashflow.core.bindings import bindings, loosened, of_first, root_name
 from dashflow.core.cadence import counted, joined, overwritten
 from dashflow.core.delta import patch
 from dashflow.core.events import (
     BranchStarted,
+    BudgetChanged,
+    CancelRequested,
     Change,
     CheckpointImported,
     CheckpointsForgotten,
     Event,
     EventSetAside,
     HistoryForgotten,
+    Moved,
     Question,
     Ran,
+    RunCancelled,
     RunDeadLettered,
     RunFailed,
     RunFinished,
@@ -37,11 +42,13 @@ from dashflow.core.events import (
     TaskCompleted,
     TaskFailed,
     TaskInterrupted,
+    UsageRecorded,
     ValuesImported,
     WritesImported,
 )
+from dashflow.core.importing import checkpoint_imported, values_imported, writes_imported
 from dashflow.core.kept import Kept, Owned, Values
-from dashflow.core.written import Told, resolve
+from dashflow.core.written import Told, told_fields, values_told, wrote_of
 
 
 class ThreadState(msgspec.Struct, frozen=True):
@@ -69,7 +76,8 @@ class ThreadState(msgspec.Struct, frozen=True):
         errors: Errors of tasks of the present step, by task key.
         handled: Those of them that a handler takes over from the task, which does not run again.
         run: Id of the last run; "" for none.
-        status: ``idle``, ``running``, ``paused``, ``failed``, ``finished`` or ``dead`` (a dead letter).
+        status: ``idle``, ``running``, ``paused``, ``failed``, ``finished``, ``cancelling`` (its work has not
+            stopped yet), ``cancelled`` or ``dead`` (a dead letter).
         durability: Of the last run.
         graph: Name of its graph; "" when it was given none.
         attempt: How often the run was taken over since anything was last completed.
@@ -89,6 +97,15 @@ class ThreadState(msgspec.Struct, frozen=True):
         later: Delta channels' values at the next checkpoint, where nothing else tells them: for who looks.
         home: In a branch, the stream in which the checkpoint was made; "" when that is the branch itself.
         parent_home: The same of the checkpoint before it.
+        print: Digest of the shape of the graph that ran last; "" where nothing tells.
+        shape: That shape.
+        release: The version of it.
+        pinned: Whether the last run goes on with that version only.
+        former: Names of nodes and channels that are other ones since the present checkpoint, and what they
+            were there: ids of tasks are made of these.
+        budget: The limits of the last run, by name.
+        spent: What it has used.
+        exceeded: Which of them it waits for, see ``RunPaused``; empty for none.
         root: Names the input, fork or edit that led here, by the place of its checkpoint; "" in states that
             older programs snapshotted.
     """
@@ -132,6 +149,14 @@ class ThreadState(msgspec.Struct, frozen=True):
     later: dict[str, Any] = {}
     home: str = ""
     parent_home: str = ""
+    print: str = ""
+    shape: str = ""
+    release: str = ""
+    pinned: bool = False
+    former: dict[str, str] = {}
+    budget: dict[str, float] = {}
+    spent: dict[str, float] = {}
+    exceeded: dict[str, Any] = {}
     root: str = ""
 
 
@@ -152,9 +177,9 @@ def _advance(state: ThreadState, change: Change, ran: list[Ran], **fields: Any) 
     """The next checkpoint: seen versions, then the changed channels with one new version."""
     seen = state.seen
     if ran:
-        if type(state.values) is not Owned:
-            seen = {name: dict(known) for name, known in seen.items()}
-        see(seen, state.versions, ran)
+        owned = type(state.values) is Owned
+        seen = seen if owned else dict(seen)
+        see(seen, state.versions, ran, owned=owned)
     values, versions = _alter(state, change)
     if state.done or state.questions or state.answers or state.answer or state.errors or state.names:
         state = replace(
@@ -164,6 +189,8 @@ def _advance(state: ThreadState, change: Change, ran: list[Ran], **fields: Any) 
         state = replace(state, id="", parent_id=state.id, loose={}, layout=4)
     if state.home or state.parent_home:
         state = replace(state, home="", parent_home=state.home)
+    if state.former:
+        state = replace(state, former={})
     return replace(
         state,
         values=values,
@@ -180,13 +207,15 @@ def _advance(state: ThreadState, change: Change, ran: list[Ran], **fields: Any) 
 _UNTOLD: dict[str, Any] = {"wrote": {}, "wrote_names": {}}
 
 
-def see(seen: dict[str, dict[str, int]], versions: Mapping[str, int], ran: Sequence[Ran]) -> None:
-    """Let tasks that ran have seen what woke them."""
+def see(
+    seen: dict[str, dict[str, int]], versions: Mapping[str, int], ran: Sequence[Ran], *, owned: bool
+) -> None:
+    """Let tasks that ran have seen what woke them; ``owned``: nobody else has the dicts in ``seen``."""
     for one in ran:
         name, triggers = _triggers(one)
         known = seen.get(name)
-        if known is None:
-            known = seen[name] = {}
+        if known is None or not owned:
+            known = seen[name] = {**known} if known else {}
         for trigger in triggers:
             if trigger in versions:
                 known[trigger] = versions[trigger]
@@ -227,14 +256,26 @@ def _counted(state: ThreadState, change: Change, writes: Iterable[list[tuple[str
     return replace(state, deltas=counted(state.deltas, changed, replaced, once=once))
 
 
+def move(state: ThreadState, event: Moved) -> ThreadState:
+    """The thread at another version of its graph: names, values, and what the old names were."""
+    from dashflow.core.moving import renamed  # threads that never moved need not load it
+
+    moved: ThreadState = renamed(state, event)
+    return moved
+
+
 def _run_started(state: ThreadState, event: RunStarted, version: int, at: int) -> ThreadState:
+    if event.moved is not None:
+        state = move(state, event.moved)
     if event.deltas or state.deltas:
         state = replace(state, deltas=joined(state.deltas, event.deltas), durability=event.durability)
     if event.change is not None and event.kind in ("resume", "continue"):
-        wrote = {key: [list(write) for write in writes] for key, writes in wrote_of(state).items()}
+        if state.wrote:  # told by what channels hold, which they do not from now on
+            wrote = {key: [list(write) for write in writes] for key, writes in wrote_of(state).items()}
+            state = replace(state, wrote=wrote)
         values, versions = _alter(state, event.change)
         bound = loosened(state.bound, event.answers)
-        state = replace(state, values=values, versions=versions, wrote=wrote, bound=bound)
+        state = replace(state, values=values, versions=versions, bound=bound)
     elif event.change is not None:
         state = _advance(
             state,
@@ -281,22 +322,17 @@ def _run_started(state: ThreadState, event: RunStarted, version: int, at: int) -
         errors=state.handled,
         replay=event.replay,
         parents=event.parents,
+        **_graph_of(state, event),
+        budget=event.budget,
+        spent=event.spent,
+        exceeded={},
     )
 
 
-def wrote_of(state: ThreadState) -> dict[str, list[tuple[str, Any]]]:
-    """What tasks of the step before a state's checkpoint wrote, by task key: (channel, value)."""
-    return {key: resolve(writes, state.values) for key, writes in state.wrote.items()}
-
-
-def _told(wrote: list[list[Any]]) -> dict[str, Any]:
-    """Fields of a state that say what tasks wrote to get there."""
-    if not wrote:
-        return {}
-    return {
-        "wrote": {key: writes for key, _, writes in wrote},
-        "wrote_names": {key: name or key for key, name, _ in wrote},
-    }
+def _graph_of(state: ThreadState, event: RunStarted) -> dict[str, Any]:
+    """Fields of a state that say which graph runs."""
+    shape = event.shape or (state.shape if event.print == state.print else "")
+    return {"print": event.print, "shape": shape, "release": event.release, "pinned": event.pinned}
 
 
 def _step_completed(state: ThreadState, event: StepCompleted, version: int, at: int) -> ThreadState:
@@ -312,14 +348,18 @@ def _step_completed(state: ThreadState, event: StepCompleted, version: int, at: 
         at=at,
         step=event.step,
         source="loop",
-        **_told([event.wrote] if event.wrote else []),
+        **told_fields([event.wrote] if event.wrote else []),
     )
     if state.deltas:
-        state = _counted(state, event.change, [*done.values(), *wrote_of(state).values()])
+        state = _counted(state, event.change, [*done.values(), *values_told(state)])
     return state
 
 
 def _state_edited(state: ThreadState, event: StateEdited, version: int, at: int) -> ThreadState:
+    if event.moved is not None:
+        state = move(state, event.moved)
+    if event.print:
+        state = replace(state, print=event.print, shape=event.shape, release=event.release)
     if event.deltas or state.deltas:
         state = replace(state, deltas=joined(state.deltas, event.deltas))
     fresh = not state.checkpoint
@@ -343,17 +383,12 @@ def _state_edited(state: ThreadState, event: StateEdited, version: int, at: int)
         run="",
         durability="async",
         root=root_name(version, at),
-        **_told(event.wrote),
+        **told_fields(event.wrote),
     )
     state = replace(state, parent_id=before_id, parent_home=before_home)
     if not state.deltas or fresh or event.copied:  # a thread's first value is whole
         return state
-    return _counted(state, event.change, wrote_of(state).values())
-
-
-def _branch_started(state: ThreadState, event: BranchStarted, version: int, at: int) -> ThreadState:
-    """The thread as it was, but that nobody runs it here."""
-    return replace(state, version=version, status="idle" if state.status == "running" else state.status)
+    return _counted(state, event.change, values_told(state))
 
 
 def _task_completed(state: ThreadState, event: TaskCompleted, version: int, at: int) -> ThreadState:
@@ -393,65 +428,11 @@ def _task_failed(state: ThreadState, event: TaskFailed, version: int, at: int) -
     )
 
 
-def _run_paused(state: ThreadState, event: RunPaused, version: int, at: int) -> ThreadState:
-    return replace(state, version=version, status="paused")
-
-
-def _run_finished(state: ThreadState, event: RunFinished, version: int, at: int) -> ThreadState:
-    return replace(state, version=version, status="finished")
-
-
-def _run_failed(state: ThreadState, event: RunFailed, version: int, at: int) -> ThreadState:
-    return replace(state, version=version, status="failed")
-
-
-def _run_dead_lettered(state: ThreadState, event: RunDeadLettered, version: int, at: int) -> ThreadState:
-    return replace(state, version=version, status="dead")
-
-
-def _run_requeued(state: ThreadState, event: RunRequeued, version: int, at: int) -> ThreadState:
-    return replace(state, version=version, status="running", attempt=event.attempt)
-
-
-def _checkpoint_imported(state: ThreadState, event: CheckpointImported, version: int, at: int) -> ThreadState:
-    if not event.latest:
-        return replace(state, version=version)
-    if (told := event.content) is None:
-        raise ValueError("the import was not read")
-    return ThreadState(
-        version=version,
-        checkpoint=version,
-        at=told.at,
-        step=told.step,
-        source=told.source,
-        meta=told.meta,
-        values=told.values,
-        versions=told.versions,
-        seen=told.seen,
-        updated=told.updated,
-        id=event.id,
-        parent_id=event.parent,
-        labels=told.labels,
-        layout=told.layout,
-        loose=state.loose,
-        root=root_name(version, at),
-    )
-
-
-def _values_imported(state: ThreadState, event: ValuesImported, version: int, at: int) -> ThreadState:
-    return replace(state, version=version)
-
-
-def _writes_imported(state: ThreadState, event: WritesImported, version: int, at: int) -> ThreadState:
-    """Special writes (negative indexes) replace what was there, others do not."""
-    there = state.loose.get(event.checkpoint, {})
-    task = (event.path, event.task)
-    writes = {write[0]: write for write in there.get(task, ())}
-    for write in event.read:
-        if write[0] < 0 or write[0] not in writes:
-            writes[write[0]] = write
-    loose = {**state.loose, event.checkpoint: {**there, task: list(writes.values())}}
-    return replace(state, version=version, loose=loose)
+def _run_stopped(state: ThreadState, event: RunCancelled | RunFailed, version: int, at: int) -> ThreadState:
+    if event.change is not None:
+        values, versions = _alter(state, event.change)
+        state = replace(state, values=values, versions=versions)
+    return replace(state, version=version, status="failed" if isinstance(event, RunFailed) else "cancelled")
 
 
 def _checkpoints_forgotten(
@@ -460,33 +441,29 @@ def _checkpoints_forgotten(
     return replace(EMPTY if event.all else state, version=version)
 
 
-def _history_forgotten(state: ThreadState, event: HistoryForgotten, version: int, at: int) -> ThreadState:
-    return replace(state, version=version)
-
-
-def _event_set_aside(state: ThreadState, event: EventSetAside, version: int, at: int) -> ThreadState:
-    return replace(state, version=version)
-
-
 _TABLE: dict[type[Event], Callable[[ThreadState, Any, int, int], ThreadState]] = {
     RunStarted: _run_started,
     StepCompleted: _step_completed,
     StateEdited: _state_edited,
-    BranchStarted: _branch_started,
+    BranchStarted: endings.branched,
     TaskCompleted: _task_completed,
     TaskInterrupted: _task_interrupted,
     TaskFailed: _task_failed,
-    RunPaused: _run_paused,
-    RunFinished: _run_finished,
-    RunFailed: _run_failed,
-    RunDeadLettered: _run_dead_lettered,
-    RunRequeued: _run_requeued,
-    CheckpointImported: _checkpoint_imported,
-    ValuesImported: _values_imported,
-    WritesImported: _writes_imported,
+    RunPaused: endings.paused,
+    UsageRecorded: endings.used,
+    BudgetChanged: endings.budget_changed,
+    RunFinished: endings.ends("finished"),
+    RunFailed: _run_stopped,
+    CancelRequested: endings.cancel_requested,
+    RunCancelled: _run_stopped,
+    RunDeadLettered: endings.ends("dead"),
+    RunRequeued: endings.requeued,
+    CheckpointImported: checkpoint_imported,
+    ValuesImported: values_imported,
+    WritesImported: writes_imported,
     CheckpointsForgotten: _checkpoints_forgotten,
-    HistoryForgotten: _history_forgotten,
-    EventSetAside: _event_set_aside,
+    HistoryForgotten: endings.noted,
+    EventSetAside: endings.noted,
 }
 
 

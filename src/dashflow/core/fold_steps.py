@@ -29,7 +29,7 @@ def fold_steps(state: ThreadState, steps: Sequence[tuple[StepCompleted, int, int
     values, versions, seen = state.values, state.versions, state.seen
     assert type(values) is Owned
     for event, _, _ in before[1:]:
-        see(seen, versions, event.ran)
+        see(seen, versions, event.ran, owned=True)
         change_in_place(values, versions, event.change, owned=True)
     _, version, at = before[-1]
     return fold(replace(state, checkpoint=version, at=at), *last)

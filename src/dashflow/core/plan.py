@@ -17,7 +17,9 @@ from dashflow.channels.delta import DeltaChannel
 from dashflow.channels.last_value import LastValue
 from dashflow.channels.untracked_value import UntrackedValue
 from dashflow.managed.base import Progress
+from dashflow.types.migrations import Release
 from dashflow.types.policies import CachePolicy, RetryPolicy, TimeoutPolicy, TracePolicy
+from dashflow.types.resilience import Bulkhead, CircuitBreaker
 
 Channels = Mapping[str, BaseChannel[Any, Any, Any]]
 Reader = Callable[[Channels, Progress], Any]
@@ -26,6 +28,9 @@ Reader = Callable[[Channels, Progress], Any]
 
 UNNAMED = "LangGraph"
 """Name of a graph that was given none."""
+
+FIRST = Release()
+"""Of a graph whose author says nothing of versions."""
 
 
 class NodePolicies(msgspec.Struct, frozen=True):
@@ -38,6 +43,8 @@ class NodePolicies(msgspec.Struct, frozen=True):
         handler: The node that runs in the place of this one when it failed; "" when that ends the run.
         trace: What traces show of the node.
         identity: Names the node's code, for the cache.
+        breaker: Stops calling it when it fails again and again.
+        bulkhead: How often it runs at a time.
     """
 
     retry: Sequence[RetryPolicy] = ()
@@ -46,6 +53,8 @@ class NodePolicies(msgspec.Struct, frozen=True):
     handler: str = ""
     trace: TracePolicy | None = None
     identity: str = ""
+    breaker: CircuitBreaker | None = None
+    bulkhead: Bulkhead | None = None
 
 
 PLAIN = NodePolicies()
@@ -115,10 +124,17 @@ class GraphPlan:
         stream: The key or keys that ``get_state`` shows.
         pure_reducers: Reducers that build a new value and leave the parts of the old one alone.
         follows: For each node, those that an edge leads to from it: to understand old checkpoints.
+        release: Which version of the graph it is.
+        rules: What its schemas ask of values, see ``dashflow.core.validation``; None: nothing.
 
     Attributes:
         recorded: The name as events have it: "" when it was given none.
+        shape: The graph's shape as text, see ``dashflow.core.fingerprint``.
+        print: Digest of that.
     """
+
+    shape: str
+    print: str
 
     __slots__ = (
         "channels",
@@ -132,14 +148,19 @@ class GraphPlan:
         "name",
         "nodes",
         "output",
+        "print",
         "recorded",
+        "release",
         "resources",
+        "rules",
+        "shape",
         "stream",
         "told",
         "triggered_by",
         "triggers",
         "trusted",
         "untracked",
+        "usable",
         "volatile",
     )
 
@@ -155,8 +176,12 @@ class GraphPlan:
         stream: Sequence[str] | str,
         pure_reducers: Sequence[Callable[..., Any]] = (),
         follows: Mapping[str, Sequence[str]] | None = None,
+        release: Release = FIRST,
+        rules: Any = None,
     ) -> None:
         self.name = name
+        self.release = release
+        self.rules = rules
         self.recorded = "" if name == UNNAMED else name
         self.nodes = dict(nodes)
         self.channels = dict(channels)
@@ -194,6 +219,23 @@ class GraphPlan:
             for n, c in self.channels.items()
             if type(c) is BinaryOperatorAggregate and any(c.operator is r for r in pure_reducers)
         )
+
+        # Channels of messages that a cancelled run leaves in a state that chat models take.
+        self.usable = frozenset(
+            n
+            for n, c in self.channels.items()
+            if type(c) is BinaryOperatorAggregate and getattr(c.operator, "keeps_usable", False)
+        )
+
+    def __getattr__(self, name: str) -> Any:
+        """Make the shape and its digest when they are first asked for."""
+        if name not in ("print", "shape"):
+            raise AttributeError(name)
+        from dashflow.core.fingerprint import digest_of, fingerprint_of
+
+        self.shape = fingerprint_of(self).text
+        self.print = digest_of(self.shape)
+        return getattr(self, name)
 
     def input_writes(self, given: Any) -> list[tuple[str, Any]]:
         """The writes that an input comes to; keys that are no input channel are left out.

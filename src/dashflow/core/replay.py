@@ -14,14 +14,12 @@ from dashflow._util.reserved import BRANCH_TO, PUSH, TASKS
 from dashflow._util.sentinel import MISSING
 from dashflow.constants import END
 from dashflow.core.events import Change, Ran
+from dashflow.core.fingerprint import JOIN
 from dashflow.core.plan import GraphPlan
 from dashflow.core.superstep import Live, Task
 from dashflow.core.untracked import storable_packet
 from dashflow.types.commands import Overwrite, Send
 from dashflow.types.replays import DivergenceKind
-
-JOIN = "join:"
-"""Begins the name of a channel in which an edge from several nodes waits for them."""
 
 Encode = Callable[[Any], Any]
 Writes = Sequence[tuple[str, Any]]

@@ -94,6 +94,8 @@ def accept(
         if command.resume is not None:
             answers, answer = _match(state, command.resume, terms)
         writes = command_writes(command)
+        if plan.rules is not None:
+            plan.rules.given(live.channels, writes)
         if not writes and command.resume is None:
             raise EmptyInputError("Received empty Command input")
     if terms.resumes:
@@ -149,6 +151,8 @@ def _take_in(
         given = Command(update=given.update) if given.update else None
     if given is not None:
         writes += plan.input_writes(given)
+    if plan.rules is not None:
+        plan.rules.given(live.channels, writes)
     if not writes:
         if terms.optional:
             return Accepted(msgspec.structs.replace(base, kind="continue"), [])

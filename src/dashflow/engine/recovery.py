@@ -16,7 +16,14 @@ import msgspec
 from dashflow.checkpoint.events import to_new
 from dashflow.checkpoint.inbox import INBOX, WAITER, WORKER, Inbox, dead, living
 from dashflow.checkpoint.thread import CATEGORY, ThreadReader, stream_of, thread_of
-from dashflow.core.events import Event, RunDeadLettered, RunRequeued, StepCompleted, TaskCompleted
+from dashflow.core.events import (
+    Event,
+    RunCancelled,
+    RunDeadLettered,
+    RunRequeued,
+    StepCompleted,
+    TaskCompleted,
+)
 from dashflow.core.fold import ThreadState
 from dashflow.core.inbox import InputQueued, ProcessReady
 from dashflow.engine.ports import Host
@@ -35,7 +42,7 @@ from dashflow.log.ids import EventIds
 MAX_ATTEMPTS: Final = 5
 """How often a run is tried, the first time included, before it is a dead letter."""
 
-Verdict = Literal["continue", "bury", "release"]
+Verdict = Literal["continue", "bury", "release", "cancel"]
 
 _PAGE: Final = 500
 
@@ -80,8 +87,10 @@ class DeadLetter(msgspec.Struct, frozen=True):
 
 
 def verdict(state: ThreadState, max_attempts: int) -> Verdict:
-    """What is to become of an orphan: a run is continued, or buried when it was tried too often; a thread
-    whose run had ended is only given back."""
+    """What is to become of an orphan: a run is continued, or buried when it was tried too often; one that was
+    being cancelled is; a thread whose run had ended is only given back."""
+    if state.status == "cancelling":
+        return "cancel"
     if state.status != "running":
         return "release"
     return "continue" if state.attempt + 1 < max_attempts else "bury"
@@ -241,6 +250,14 @@ class Recovery:
         """
         await self._append(orphan, ())
 
+    async def cancelled(self, orphan: Orphan) -> None:
+        """Record that a run whose process died while it was being cancelled is.
+
+        Raises:
+            OwnershipConflictError, VersionConflictError: Somebody was faster.
+        """
+        await self._append(orphan, (RunCancelled(orphan.state.run),))
+
     async def bury(self, orphan: Orphan) -> DeadLetter:
         """Record that the run is not tried again; it is given new attempts by ``requeue`` only.
 
@@ -290,7 +307,11 @@ class Recovery:
             thread, _ = thread_of(stream)
             with self._reading(thread):
                 state = await self._host.read(partial(self._reader.head, thread))
-                news = (RunRequeued(state.run, state.attempt),) if state.status == "running" else ()
+                news: tuple[Event, ...] = ()
+                if state.status == "running":
+                    news = (RunRequeued(state.run, state.attempt),)
+                elif state.status == "cancelling":
+                    news = (RunCancelled(state.run),)
                 try:
                     with suppress(OwnershipConflictError):  # somebody else has it by now
                         await self._append(Orphan(thread, state), news, owner)

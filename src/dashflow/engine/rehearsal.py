@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from itertools import chain
 from typing import Any, NamedTuple
 
 import msgspec
@@ -30,10 +30,10 @@ from dashflow.core.events import (
     TaskFailed,
     TaskInterrupted,
 )
-from dashflow.core.fold import EMPTY, ThreadState, wrote_of
+from dashflow.core.fingerprint import JOIN
+from dashflow.core.fold import EMPTY, ThreadState
 from dashflow.core.replay import (
     ANYWHERE,
-    JOIN,
     Difference,
     Ways,
     compare_changes,
@@ -49,6 +49,8 @@ from dashflow.core.replay import (
 )
 from dashflow.core.superstep import Live, Task, apply, next_tasks
 from dashflow.core.untracked import storable
+from dashflow.core.written import wrote_of
+from dashflow.engine.ahead import EARLIER, Told, last_of, next_move
 from dashflow.engine.handlers import HandlerTask, resumed
 from dashflow.engine.journal import Changes
 from dashflow.engine.mishaps import raised, refused, unappliable, unfit, unknown_class
@@ -61,7 +63,6 @@ from dashflow.log.codec import encode
 from dashflow.types.replays import Divergence
 
 Writes = list[tuple[str, Any]]
-Told = tuple[Record, Event, ThreadState]
 
 
 class Wanted(NamedTuple):
@@ -122,10 +123,26 @@ class Rehearsal:
         self._paused = ""
 
     async def play(self) -> Found:
-        """Follow the line to its end or to the first difference."""
+        """Follow the line to its end or to the first difference since the graph is this one."""
+        host, line = (
+            self._stage.host,
+            self._reader.line(self._stage.options.thread, None, self._stage.namespace),
+        )
+        divergence, reason = await self._follow(line)
+        while divergence is not None:
+            move, last = await host.read(lambda: next_move(line, self._state))
+            if move is None:
+                break
+            self._unchecked[EARLIER] = None
+            divergence, reason = await self._follow(line := chain((move,), line))
+        else:
+            last = await host.read(lambda: last_of(line, self._state))
+        return Found(divergence, reason, last.status, self._steps, self._ran, tuple(self._unchecked))
+
+    async def _follow(self, line: Iterator[Told]) -> tuple[Divergence | None, str]:
+        """Go along the line; the first difference, and why it cannot be followed to its end."""
         divergence, reason, place = None, "", (0, 0)
         thread, ns = self._stage.options.thread, self._stage.namespace
-        line = self._reader.line(thread, None, ns)
         try:
             while (told := await self._stage.host.read(lambda: next(line, None))) is not None:
                 record, event, after = told
@@ -146,9 +163,7 @@ class Rehearsal:
             divergence = self._placed(unknown_class(error), (place[0] + 1, place[1] + 1))
         except CorruptEventError as error:
             reason = f"Its events cannot be read: {error}"
-        last = await self._stage.host.read(lambda: _last(line, self._state))
-        status = last.status
-        return Found(divergence, reason, status, self._steps, self._ran, tuple(self._unchecked))
+        return divergence, reason
 
     def _placed(self, difference: Difference, place: tuple[int, int]) -> Divergence:
         state, stage = self._state, self._stage
@@ -460,14 +475,6 @@ class Rehearsal:
         if hidden := sorted(reads & (self._plan.untracked | leased)):
             return f"{name!r}, which reads {', '.join(hidden)}: that is not in the log"
         return ""
-
-
-def _last(line: Iterator[Told], state: ThreadState) -> ThreadState:
-    """The state at the end of a line, or at the last event of it that can be read."""
-    with suppress(CorruptEventError, ValueCodecError):
-        for _, _, after in line:
-            state = after
-    return state
 
 
 def _names(tasks: Sequence[Task]) -> str:

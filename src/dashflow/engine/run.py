@@ -29,13 +29,13 @@ from dashflow.core.plan import GraphPlan
 from dashflow.core.superstep import Task, apply, next_tasks, read, revive, stops_at
 from dashflow.core.written import tell
 from dashflow.engine.accept import Terms, accept, told
+from dashflow.engine.arrival import Arriving
 from dashflow.engine.history import History, Pen, Place, Writes
 from dashflow.engine.imported import adopt, results
 from dashflow.engine.journal import Changes
 from dashflow.engine.parts import Parts
 from dashflow.engine.ports import Host
 from dashflow.engine.replay import Replay
-from dashflow.engine.step import Step
 from dashflow.engine.task import Scope
 from dashflow.errors import (
     ErrorCode,
@@ -45,7 +45,6 @@ from dashflow.errors import (
     GraphRecursionError,
     LogError,
     ParentCommand,
-    VersionConflictError,
     create_error_message,
 )
 from dashflow.options import RunOptions
@@ -61,7 +60,7 @@ EDITS = ("update", "fork", "merge")
 """Sources of checkpoints that a run is not the maker of."""
 
 
-class GraphRun(Step):
+class GraphRun(Arriving):
     """One run: from accepting its input to its end, pause or failure.
 
     ``turn`` is a new input's, on a thread that may be busy.
@@ -97,7 +96,6 @@ class GraphRun(Step):
     ) -> None:
         super().__init__(host, plan, options, parts, history, store, outer, namespace, cache=cache)
         self._given = given
-        self.expects: int | None = None
         self.turn: Turn | None = None
         self.begun: Callable[[], None] | None = None
         self._changes: Changes | None = None
@@ -109,7 +107,6 @@ class GraphRun(Step):
             (parts.keys,) if isinstance(parts.keys, str) else parts.keys
         )
         self._last: Any = None
-        self._tasks: Sequence[Task] = ()
 
     # -- the flow ---------------------------------------------------------------------------
 
@@ -125,9 +122,9 @@ class GraphRun(Step):
             async with aclosing(happening) as steps:  # work of a step ends before the run does
                 async for part in steps:
                     yield part
-            ending = (RunFinished(self.id),)
+            ending = (*self._used(), RunFinished(self.id))
         except GraphInterrupt as asked:
-            ending = (self._pause(asked),)
+            ending = (*self._used(), self._pause(asked))
             await self._tell_paused(asked)
             for part in self._parts.take():
                 yield part
@@ -143,27 +140,18 @@ class GraphRun(Step):
             raise
         except BaseException as error:
             self.stopping = not isinstance(error, Exception)
-            ending = (RunFailed(self.id, type(error).__name__, str(error)),)
+            self._left = isinstance(error, GeneratorExit)
+            failed = RunFailed(self.id, type(error).__name__, str(error), self._left_midway())
+            ending = (*self._used(), failed)
             raise
         finally:
             await self._end(ending)
-
-    async def _end(self, ending: Sequence[Event]) -> None:
-        if self.stopping:
-            self._close_tasks()
-        if self._pen is not None:
-            await self._pen.end(*ending)
 
     def give_up(self) -> None:
         """The task around is given up, and this run goes on for a while: it is in nobody's way."""
         if self._pen is not None:
             self._pen.leave()
         self._close_tasks()
-
-    def _close_tasks(self) -> None:
-        for task in self._tasks:
-            if task.scope is not None:
-                task.scope.close()
 
     async def _leased(self) -> AsyncGenerator[Any, None]:
         """``_loop`` while the graph's resources are open."""
@@ -206,8 +194,12 @@ class GraphRun(Step):
 
     async def _complete(self, tasks: list[Task]) -> None:
         """All tasks of a step are done: what they wrote is applied, recorded and shown."""
+        if self.halt.asked:
+            raise self.halt.error()
         live = self.live
         bumped = apply(self.plan, live, tasks)
+        if self.plan.rules is not None and len(tasks) > 1:  # each was looked at by itself
+            self.plan.rules.state(live.channels, " + ".join(sorted({t.name for t in tasks})), bumped)
         if self._parts.modes or self._fleeting or not self._shown:
             self._show(tasks)
         if self._pen is not None:
@@ -218,6 +210,8 @@ class GraphRun(Step):
         self.resuming = None
         if self.outer is not None:
             self.outer.progress()
+        if self.meter is not None and not tasks[0].node.hidden:
+            self.meter.step()
         stops = self._stops
         if stops is not None and self._pen is not None and self._pen.at > stops.until:
             await self._look_for_stops(stops, self._pen.at)
@@ -238,7 +232,8 @@ class GraphRun(Step):
             self.reuse(tasks)
         if self.options.interrupt_before or (self._stops is not None and self._stops.points):
             self._breakpoint(self.options.interrupt_before, tasks, "before")
-        if (self._control is not None or self.outer is not None) and (reason := self.draining) is not None:
+        alone = self._control is None and self.outer is None and self.meter is None and not self.halt.asked
+        if not alone and (reason := self.draining) is not None:
             raise GraphDrained(reason)
         if parts.modes:
             self.show_started(tasks)
@@ -259,12 +254,14 @@ class GraphRun(Step):
     async def _accept(self) -> None:
         """Find where to go on, accept the input, make that durable."""
         history, options, live = self._history, self.options, self.live
-        place = Place(EMPTY, 0) if history is None else await self._locate(history)
+        place = Place(EMPTY, 0) if history is None else await self._find(history)
         state = self._restore(place)
+        raised = self._raised(state)
         terms, travels = self._terms(state, place)
+        await self._check(state, terms, fresh=travels or place.superseded)
         changes = self._changes = Changes(self.plan, state.values) if history and history.diffs else None
         replays = travels or place.superseded
-        base = self._started(state, replays)
+        base = self._metered(self._started(state, replays), state, raised, terms)
         accepted = accept(self.plan, live, state, self._given, terms, changes=changes, base=base)
         started = accepted.started
         if terms.resumes and place.superseded and not travels:
@@ -279,6 +276,7 @@ class GraphRun(Step):
             if self.outer is not None:
                 self.outer.hold(self)
             await pen.begin(started, live, accepted.writes)
+            self.guard(pen)
             if self._stops is not None:
                 self._stops.looked(pen.at)
             anew = started.replay or started.kind in ("input", "fork")
@@ -311,7 +309,8 @@ class GraphRun(Step):
 
     def _started(self, state: ThreadState, replays: bool) -> RunStarted:
         """The run's first event, to be completed: what it says whatever is accepted."""
-        options = self.options
+        options, plan = self.options, self.plan
+        print_ = plan.print if self._history is not None and self._history.diffs else ""
         return RunStarted(
             self.id,
             base=state.version,
@@ -319,11 +318,16 @@ class GraphRun(Step):
             meta=options.metadata,
             replay=replays,
             parents=self.around,
-            deltas=self.plan.deltas,
-            graph=self.plan.recorded,
+            deltas=plan.deltas,
+            graph=plan.recorded,
             attempt=options.attempt,
             options=options.asked if self.outer is None else {},
             ticket="" if self.turn is None else self.turn.ticket,
+            print=print_,
+            shape=plan.shape if print_ != state.print else "",
+            release=plan.release.version,
+            pinned=plan.release.pinned,
+            moved=None if self._meeting is None else self._meeting.moved,
         )
 
     def _restore(self, place: Place) -> ThreadState:
@@ -343,18 +347,6 @@ class GraphRun(Step):
             due = next_tasks(self.plan, live)
             state = adopt(state, self.checkpoint_id, due, lambda task: Scope(self, task))
         return state
-
-    async def _locate(self, history: History) -> Place:
-        replay, options = self.replay, self.options
-        checkpoint = options.checkpoint if self.outer is None else options.around.get(self.namespace)
-        if checkpoint is not None or replay is None:
-            place = await history.locate(checkpoint)
-            if self.expects is not None and place.end != self.expects:
-                raise VersionConflictError(self._named, self.expects, place.end)
-            return place
-        self.resuming = None  # it takes its input anew, so that what woke its nodes does so again
-        before = replay.checkpoint if replay.first_visit(self.namespace) else None
-        return await history.locate(None, before)
 
     def _terms(self, state: ThreadState, place: Place) -> tuple[Terms, bool]:
         """How the run begins; and whether it makes again what was done from an old checkpoint on."""
@@ -421,6 +413,9 @@ class GraphRun(Step):
     async def _record(self, pen: Pen, tasks: Sequence[Task], bumped: set[str]) -> None:
         """The step is complete: what it changed becomes a record, what waited for it is done with."""
         task, live = tasks[0], self.live
+        if self.meter is not None:
+            for used in self._used():
+                await pen.record(used)
         alone = len(tasks) == 1
         if self._changes is not None:
             writes = task.writes or () if alone else [w for t in tasks for w in t.writes or ()]
@@ -466,6 +461,8 @@ class GraphRun(Step):
     def _pause(self, asked: GraphInterrupt) -> RunPaused:
         if asked.args and asked.args[0]:
             return RunPaused(self.id, "interrupt")
+        if (spent := self._spent_up()) is not None:
+            return spent
         if self.outer is None:
             self._parts.interrupted((), self.live.channels)
         return RunPaused(self.id, *self._held)

@@ -6,10 +6,11 @@ Decides nothing about what happens next, and writes nothing down.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
-from dashflow._util.ids import old_task_id, task_id
+from dashflow._util.ids import former_task_id, old_task_id, task_id
 from dashflow._util.reserved import (
     CONFIG_KEY_READ,
     CONFIG_KEY_RUNTIME,
@@ -21,11 +22,13 @@ from dashflow._util.reserved import (
 )
 from dashflow.checkpoint.thread import stream_of
 from dashflow.checkpoint.view import mapped, metadata_of, naming, parent_name, timestamp
+from dashflow.core.events import Moved
 from dashflow.core.fold import ThreadState
 from dashflow.core.ids import checkpoint_id
 from dashflow.core.plan import GraphPlan
 from dashflow.core.superstep import Live, Task, read
 from dashflow.engine.answers import Answers
+from dashflow.engine.halt import Halt
 from dashflow.engine.history import History, Pen
 from dashflow.engine.parts import Audience, Part, Parts
 from dashflow.engine.payloads import checkpoint_shown, interrupts_of, result_of, task_ended, task_started
@@ -36,6 +39,9 @@ from dashflow.options import RunOptions
 from dashflow.runtime import RunControl
 from dashflow.types.interrupts import Interrupt
 from dashflow.types.snapshots import PregelTask
+
+if TYPE_CHECKING:
+    from dashflow.engine.meter import Meter
 
 
 class Setting:
@@ -53,7 +59,14 @@ class Setting:
             "" if not known.
         unseen: Whether the run was taken over from a dead owner: nobody looked at it since it stopped.
         origin: The state that the run went on from; None for none, and once it made a checkpoint.
+        moved: How the thread was brought to this graph for an edit that is being made.
+        former: What nodes and channels were called when the present step began, see ``ThreadState``.
+        halt: Whether the run is being cancelled.
+        meter: Counts what it uses; None without a budget.
     """
+
+    former: Mapping[str, str] = {}
+    moved: Moved | None = None
 
     def __init__(
         self,
@@ -87,6 +100,8 @@ class Setting:
         self.cache: Any = None
         given_id = options.config.get("run_id")
         self.id = str(given_id) if given_id else f"{host.now():x}-{host.entropy():016x}"
+        self.meter: Meter | None = options.meter if outer is None else outer.run.meter
+        self.halt = Halt(options.thread, self.id) if outer is None else outer.run.halt
         if outer is None:
             self.answers = Answers()
             self.around = dict(options.around)
@@ -125,11 +140,22 @@ class Setting:
 
     @property
     def draining(self) -> str | None:
-        """Why no other step is to begin: somebody asked, or a run around this one is given up."""
+        """Why no other step is to begin: somebody asked, or a run around this one is given up.
+
+        Raises:
+            RunCancelledError: Somebody cancelled the run.
+            GraphInterrupt: Its budget is used up.
+        """
+        if self.outer is None:
+            self.halt.check()
+        if self.meter is not None:
+            self.meter.check()
         if self._control is not None and self._control.drain_reason is not None:
             return self._control.drain_reason
         if self.outer is None:
             return None
+        if self.halt.asked:
+            return "cancelled"
         return "cancelled" if self.outer.closed or self.outer.run.stopping else self.outer.run.draining
 
     # -- names --------------------------------------------------------------------------------
@@ -142,6 +168,9 @@ class Setting:
     def look_at(self, state: ThreadState) -> None:
         """Name tasks and checkpoints as at ``state``."""
         self.identify = old_task_id if state.layout < 2 else task_id
+        if state.former or self.former:
+            self.former = state.former
+            self.identify = partial(former_task_id, state.former, self.identify)
         self._named = stream_of(self.options.thread, self.namespace)
         self._place = (state.checkpoint, state.at)
         self._names[self._place] = state.id or (state.home and checkpoint_id(state.home, *self._place))
@@ -159,6 +188,8 @@ class Setting:
         self._source = source
         self.origin = None
         self.identify = task_id
+        if self.former:
+            self.former = {}
 
     def task_config(self, scope: Scope) -> dict[str, Any]:
         """A new ``RunnableConfig`` for a task."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
 from dashflow._util.ids import path_text
 from dashflow._util.reserved import INPUT, INTERRUPT
@@ -23,15 +24,37 @@ from dashflow.engine.journal import Changes
 from dashflow.engine.setting import Setting
 from dashflow.engine.sight import Sight, due_at
 from dashflow.engine.task import Scope
-from dashflow.errors import CorruptLogError, InvalidUpdateError
+from dashflow.errors import CorruptLogError, IncompatibleGraphError, InvalidUpdateError
 from dashflow.types.commands import StateUpdate
 from dashflow.types.looked import looked
 from dashflow.types.snapshots import StateSnapshot
+
+if TYPE_CHECKING:
+    from dashflow.engine.changed import Meeting
+
+
+def _meeting(setting: Setting, place: Place, *, recorded: bool = True) -> Meeting:
+    from dashflow.engine.changed import Meeting  # graphs that never change need not load it
+
+    return Meeting(setting.plan, setting.options.thread, setting.namespace, place, recorded=recorded)
+
+
+def _graph(setting: Setting, state: ThreadState) -> dict[str, Any]:
+    """What an edit says of the graph, when it is not the one that the thread was left by."""
+    plan, moved = setting.plan, setting.moved
+    setting.moved = None
+    if state.print == plan.print:
+        return {}
+    return {"print": plan.print, "shape": plan.shape, "release": plan.release.version, "moved": moved}
 
 
 def snapshot(setting: Setting, state: ThreadState, *, latest: bool = False) -> StateSnapshot:
     """A thread at a checkpoint, as LangGraph shows it; see ``Sight``."""
     thread, ns = setting.options.thread, setting.namespace
+    plan = setting.plan
+    if plan.release.migrations and state.print != plan.print:
+        with suppress(IncompatibleGraphError):  # whoever only looks sees it as it was left
+            state = _meeting(setting, Place(state, state.version)).place.state
     stream = stream_of(thread, ns)
     parent = parent_name(stream, state)
     return looked(
@@ -118,6 +141,9 @@ async def _superstep(
     setting: Setting, history: History, checkpoint: str | None, updates: Sequence[StateUpdate]
 ) -> dict[str, Any]:
     place = await history.locate(checkpoint)
+    if place.state.checkpoint and place.state.print != setting.plan.print:
+        meeting = _meeting(setting, place, recorded=history.diffs)
+        place, setting.moved = meeting.place, meeting.moved
     state, due = due_at(setting, place.state)
     place = place._replace(state=state)
     values, as_node = updates[0][:2]
@@ -154,7 +180,7 @@ async def _copied(setting: Setting, history: History, place: Place, values: Any)
         raise InvalidUpdateError("Cannot copy a non-existent checkpoint")
     event = StateEdited(
         state.version, state.step + 1, "fork", Change(), meta=setting.options.metadata, copied=True,
-        parents=dict(state.parents), deltas=setting.plan.deltas,
+        parents=dict(state.parents), deltas=setting.plan.deltas, **_graph(setting, state),
     )  # fmt: skip
     config = await history.edit(setting.plan, place, event, setting.live, ())
     if not isinstance(values, list) or not values:
@@ -198,6 +224,8 @@ async def _as_task(
     if identifier is not None:
         scope.call_it(identifier)
     task.writes = own = node.body.writes(values)
+    if plan.rules is not None:
+        plan.rules.writes(setting.live.channels, "update_state", own)
     for route in node.body.routes:
         free = route.asynchronous and setting.host.asynchronous
         decision = route.decide(route.read(setting.live, own), values, scope, free)
@@ -235,6 +263,7 @@ async def _edited(
         wrote=wrote if history.diffs else [],
         parents=dict(state.parents),
         deltas=plan.deltas,
+        **_graph(setting, state),
     )
     results: list[tuple[Worker, Writes]] = [
         (_Writer(task.scope.id, path_text(task.path)), task.writes or ())

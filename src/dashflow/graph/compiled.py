@@ -19,8 +19,10 @@ from dashflow.graph.branch import Branch, BranchRoute
 from dashflow.graph.message import add_messages
 from dashflow.graph.message_ids import stamps
 from dashflow.graph.node import NodeBody, reader
+from dashflow.graph.rules import has_rules, rules_of
 from dashflow.graph.schema import ROOT, Schema
 from dashflow.graph.spec import NodeSpec
+from dashflow.graph.usable import usable_messages
 from dashflow.pregel.layout import PURE_REDUCERS
 from dashflow.pregel.main import Pregel
 from dashflow.pregel.node import PregelNode
@@ -43,7 +45,7 @@ class CompiledStateGraph(Pregel[StateT, ContextT, InputT, OutputT]):
 
     __module__ = "dashflow.graph.state"  # where users know it from; drawings name it
 
-    _pure_reducers: ClassVar[tuple[Callable[..., Any], ...]] = (*PURE_REDUCERS, add_messages)
+    _pure_reducers: ClassVar[tuple[Callable[..., Any], ...]] = (*PURE_REDUCERS, add_messages, usable_messages)
 
     def __init__(self, *, builder: Any, schema_to_mapper: dict[Any, Any], **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -51,6 +53,7 @@ class CompiledStateGraph(Pregel[StateT, ContextT, InputT, OutputT]):
         self.schema_to_mapper = schema_to_mapper
         self.output_mapper = builder.schemas[builder.output_schema].coerce
         self.state_mapper = builder.schemas[builder.state_schema].coerce
+        self.strict = False
         self._look_at_keys()
         self._introduce()
 
@@ -70,6 +73,10 @@ class CompiledStateGraph(Pregel[StateT, ContextT, InputT, OutputT]):
     def get_output_jsonschema(self, config: Any = None) -> dict[str, Any]:
         """JSON Schema of its output."""
         return self._json_schema(self.builder.output_schema, "Output")
+
+    def get_state_jsonschema(self, config: Any = None) -> dict[str, Any]:
+        """JSON Schema of its whole state."""
+        return self._json_schema(self.builder.state_schema, "State")
 
     def _json_schema(self, kind: Any, suffix: str) -> dict[str, Any]:
         from dashflow.pregel.schemas import state_json_schema
@@ -113,6 +120,8 @@ class CompiledStateGraph(Pregel[StateT, ContextT, InputT, OutputT]):
             error_handler_node=node.error_handler_node,
             timeout=node.timeout,
             trace_policy=node.trace_policy,
+            circuit_breaker=node.circuit_breaker,
+            bulkhead=node.bulkhead,
         )
 
     def attach_edge(self, starts: str | Sequence[str], end: str) -> None:
@@ -140,6 +149,12 @@ class CompiledStateGraph(Pregel[StateT, ContextT, InputT, OutputT]):
         schema = builder.schemas[kind]
         read = reader(schema) if with_reader else None
         self.nodes[start].body.routes.append(BranchRoute(branch, schema, read))
+
+    def _rules(self) -> Any:
+        """See ``GraphShape._rules``."""
+        if not self.strict and not has_rules(self.builder.schemas):
+            return None
+        return rules_of(self.builder, self.nodes[START].body.writes, strict=self.strict)
 
     def _follows(self) -> dict[str, list[str]]:
         follows: dict[str, list[str]] = {}

@@ -35,6 +35,7 @@ class Schema(dict[str, Any]):
         managed: The managed value of each key that the runtime fills.
         coerce: Makes an object of the class from a dict of its keys; None where nodes get the dict.
         aliases: Key of each other name that an input may use for it.
+        hints: Annotation of each key that is stored.
 
     Warns:
         UserWarning: It is no type.
@@ -43,25 +44,26 @@ class Schema(dict[str, Any]):
         ValueError: A reducer that does not take two values.
     """
 
-    __slots__ = ("aliases", "channels", "coerce", "managed", "type")
+    __slots__ = ("aliases", "channels", "coerce", "hints", "managed", "type")
 
     def __init__(self, kind: Any) -> None:
         _warn_if_no_type(kind)
         self.type = kind
         self.channels: dict[str, BaseChannel[Any, Any, Any]] = {}
         self.managed: dict[str, Any] = {}
+        self.hints: dict[str, Any] = {}
         if not hasattr(kind, "__annotations__"):
             channel = to_channel(ROOT, kind)
             if not isinstance(channel, BaseChannel):
                 raise ValueError(f"This {kind} not allowed in this position")
-            self.channels[ROOT] = channel
+            self.channels[ROOT], self.hints[ROOT] = channel, kind
         else:
             for name, hint in get_type_hints(kind, include_extras=True).items():
                 if name == "__slots__":
                     continue
                 channel = to_channel(name, hint)
                 if isinstance(channel, BaseChannel):
-                    self.channels[name] = channel
+                    self.channels[name], self.hints[name] = channel, hint
                 else:
                     self.managed[name] = channel
         super().__init__({**self.channels, **self.managed})

@@ -11,12 +11,13 @@ from dashflow._util.scope import require_scope
 from dashflow._util.sentinel import MISSING
 from dashflow.channels.base import BaseChannel
 from dashflow.constants import TAG_HIDDEN
-from dashflow.core.plan import PLAIN, Channels, GraphPlan, NodePlan, NodePolicies, Reader
+from dashflow.core.plan import FIRST, PLAIN, Channels, GraphPlan, NodePlan, NodePolicies, Reader
 from dashflow.engine.cache import identity
 from dashflow.managed.base import Progress, managed_value
 from dashflow.pregel.action import Action
 from dashflow.pregel.node import PregelNode
 from dashflow.pregel.write import ChannelWrite
+from dashflow.types.migrations import Release
 from dashflow.types.policies import CachePolicy, RetryPolicy
 
 if TYPE_CHECKING:
@@ -100,6 +101,8 @@ def plan_of(
     pure_reducers: Sequence[Callable[..., Any]] = PURE_REDUCERS,
     follows: Mapping[str, Sequence[str]] | None = None,
     handlers: Mapping[str, str] | None = None,
+    release: Release = FIRST,
+    rules: Any = None,
 ) -> GraphPlan:
     """The plan of a graph that was validated.
 
@@ -116,6 +119,8 @@ def plan_of(
         follows: See ``GraphPlan``.
         handlers: For nodes that name no error handler themselves, the one that runs in their place; nobody
             handles the errors of handlers.
+        release: See ``GraphPlan``.
+        rules: The same.
     """
     managed = {key: value for key, value in channels.items() if not isinstance(value, BaseChannel)}
     stored = {key: value for key, value in channels.items() if isinstance(value, BaseChannel)}
@@ -153,6 +158,8 @@ def plan_of(
         stream=shown,
         pure_reducers=pure_reducers,
         follows=follows,
+        release=release,
+        rules=rules,
     )
 
 
@@ -166,5 +173,7 @@ def _policies(
         handler=handler,
         trace=node.trace_policy,
         identity=identity(node.action) if cached is not None else "",
+        breaker=node.circuit_breaker,
+        bulkhead=node.bulkhead,
     )
     return PLAIN if policies == PLAIN else policies

@@ -61,6 +61,8 @@ async def _replayed(
 
     look = _look(graph, host, config)
     reader, thread = look.history.reader, look.options.thread
+    if graph.plan.release.migrations and (told := await _migrated(look)) is not None:
+        return told
     namespaces = await host.read(lambda: reader.namespaces(thread))
     graphs = _graphs(graph, namespaces)
     wanted = _wanted(graphs, run, routes)
@@ -86,6 +88,19 @@ async def _replayed(
         reason,
         tuple(dict.fromkeys(unchecked)),
     )
+
+
+async def _migrated(look: Look) -> ThreadReplay | None:
+    """What is said of a thread of an earlier version, which has other names; None where nothing moves it."""
+    from dashflow.engine.trial import tried
+    from dashflow.types.replays import ThreadReplay
+
+    fit = await tried(look.setting(), look.history)
+    if fit.verdict != "migrated":
+        return None
+    since = f" of version {fit.version!r}" if fit.version else ""
+    reason = f"Its run was{since}; it would be brought here: {', '.join(fit.migrated)}."
+    return ThreadReplay(fit.thread_id, "migrated", fit.status, reason=reason)
 
 
 class _LogLook(Look):

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Self
 from dashflow._util.reserved import TASKS
 from dashflow.channels.base import BaseChannel
 from dashflow.channels.topic import Topic
-from dashflow.core.plan import UNNAMED, GraphPlan
+from dashflow.core.plan import FIRST, UNNAMED, GraphPlan
 from dashflow.engine.ports import Host
 from dashflow.engine.timeout import check_timeout
 from dashflow.pregel.layout import PURE_REDUCERS, plan_of
@@ -17,6 +17,7 @@ from dashflow.pregel.node import NodeBuilder, PregelNode
 from dashflow.pregel.validate import validate_graph
 from dashflow.pregel.write import ChannelWrite
 from dashflow.types.breakpoints import Breakpoints
+from dashflow.types.budget import Budget
 from dashflow.types.checkpointer import ensure_valid_checkpointer
 from dashflow.types.commands import Send
 from dashflow.types.policies import CachePolicy, RetryPolicy
@@ -71,6 +72,7 @@ class GraphShape:
             "retry_policy",
             "cache_policy",
             "node_error_handler_map",
+            "release",
         }
     )
     """Attributes that the plan is made of."""
@@ -130,7 +132,9 @@ class GraphShape:
         self.output_mapper: Callable[[Any], Any] | None = None
         self.state_mapper: Callable[[Any], Any] | None = None
         self._host: Host | None = None
+        self.budget: Budget | None = None
         self.kinds: tuple[Any, ...] = ()
+        self.release = FIRST
         if auto_validate:
             self.validate()
 
@@ -149,7 +153,20 @@ class GraphShape:
             pure_reducers=self._pure_reducers,
             follows=self._follows(),
             handlers=self.node_error_handler_map,
+            release=self.release,
+            rules=self._rules(),
         )
+
+    @cached_property
+    def context_check(self) -> Any:
+        """What the context's schema asks of a context; None: nothing."""
+        from dashflow.core.constraints import check_of  # few graphs have a context with rules
+
+        return check_of(self.context_schema)
+
+    def _rules(self) -> Any:
+        """What the state's schemas ask of values; None: nothing. Only ``StateGraph`` knows schemas."""
+        return None
 
     def _follows(self) -> dict[str, list[str]]:
         """For each node, those that an edge leads to from it; only ``StateGraph`` knows edges."""

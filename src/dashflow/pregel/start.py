@@ -16,6 +16,7 @@ from dashflow.engine.parts import Parts
 from dashflow.engine.ports import Host
 from dashflow.engine.run import GraphRun
 from dashflow.engine.task import Scope
+from dashflow.errors import StateValidationError
 from dashflow.hosts.sync import SyncHost
 from dashflow.options import RunOptions, parse_options
 from dashflow.pregel.tracing import inherited_config
@@ -91,7 +92,7 @@ def options_of(
         graph.config,
         config,
         durability=durability,
-        context=_as_schema(graph.context_schema, context),
+        context=context if graph.context_schema is None else _as_schema(graph, context),
         interrupt_before=interrupt_before,
         interrupt_after=interrupt_after,
         breakpoints=(graph.interrupt_before_nodes, graph.interrupt_after_nodes),
@@ -159,10 +160,18 @@ def history_in(saver: Any, plan: GraphPlan, host: Host, options: RunOptions, ns:
     return SaverHistory(host, saver, plan, options.thread, ns, options.config)
 
 
-def _as_schema(kind: Any, context: Any) -> Any:
-    """``context`` as the graph's schema for it: a dict becomes the dataclass or model."""
+def _as_schema(graph: GraphShape, context: Any) -> Any:
+    """``context`` as the graph's schema for it: a dict becomes the dataclass or model.
+
+    Raises:
+        StateValidationError: It breaks a rule of that schema.
+    """
+    kind = graph.context_schema
     if isinstance(context, dict) and (is_dataclass(kind) or hasattr(kind, "parse_obj")):
-        return kind(**context)
+        context = kind(**context)
+    check = graph.context_check
+    if check is not None and context is not None and (broken := check(context)) is not None:
+        raise StateValidationError("context", broken.path or "context", broken.value, broken.rule)
     return context
 
 

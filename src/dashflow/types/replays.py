@@ -8,7 +8,7 @@ import msgspec
 
 __all__ = ("Divergence", "DivergenceKind", "ReplayVerdict", "ThreadReplay")
 
-ReplayVerdict = Literal["same", "diverged", "not_replayable"]
+ReplayVerdict = Literal["same", "diverged", "migrated", "not_replayable"]
 
 DivergenceKind = Literal[
     "tasks",
@@ -67,7 +67,8 @@ class ThreadReplay(msgspec.Struct, frozen=True):
     Attributes:
         thread_id: The thread.
         verdict: ``same``: the graph does what was recorded, as far as it was asked. ``diverged``: see
-            ``divergence``. ``not_replayable``: see ``reason``.
+            ``divergence``. ``migrated``: it ran on an earlier version, and the graph's migrations would bring
+            it here, as ``reason`` says. ``not_replayable``: see ``reason``.
         status: Of the thread: ``idle``, ``running``, ``paused``, ``failed``, ``finished`` or ``dead``.
         steps: How many supersteps were replayed, those of graphs inside included.
         ran: How many tasks were run again.

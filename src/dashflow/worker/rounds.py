@@ -5,7 +5,7 @@ Awaits the host port only. Which run may be taken over is decided by the log: wh
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import aclosing, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -17,16 +17,20 @@ from dashflow.engine.recovery import Orphan, Recovery, Stray
 from dashflow.errors import (
     FencedError,
     GraphDrained,
+    IncompatibleGraphError,
     LogClosedError,
     LogError,
     OwnershipConflictError,
+    RunCancelledError,
     VersionConflictError,
 )
-from dashflow.pregel.takeover import adopt, take_over
+from dashflow.pregel.takeover import adopt, answer, take_over
 from dashflow.runtime import RunControl
 from dashflow.worker.report import Report, What
+from dashflow.worker.versions import Versions
 
 if TYPE_CHECKING:
+    from dashflow.worker.approvals import ApprovalCare, Decided
     from dashflow.worker.plans import PlanRecovery
 
 _STOPPED: Final = "the worker was stopped"
@@ -43,25 +47,27 @@ class Rounds:
     Args:
         host: The world.
         recovery: The log's orphans.
-        graphs: The graphs it has, by name.
+        graphs: The graphs it has.
         context: Handed to nodes as ``runtime.context``.
         concurrency: How many runs it works on at a time.
         every: Seconds between two looks.
         tell: Told what happens, on whatever thread it happens.
         plans: Plan runs of the log; None: they are left alone.
+        approvals: Approvals of the log; None: nobody cares for them here.
     """
 
     def __init__(
         self,
         host: Host,
         recovery: Recovery,
-        graphs: Mapping[str, Any],
+        graphs: Versions,
         *,
         context: Any,
         concurrency: int,
         every: float,
         tell: Callable[[Report], None],
         plans: PlanRecovery | None = None,
+        approvals: ApprovalCare | None = None,
     ) -> None:
         self._host = host
         self._recovery = recovery
@@ -70,9 +76,11 @@ class Rounds:
         self._every = every
         self._tell = tell
         self._plans = plans
+        self._approvals = approvals
         self._controls: dict[str, RunControl] = {}
         self._busy: set[str] = set()
         self._left: set[tuple[str, object]] = set()
+        self._refused: set[tuple[str, object]] = set()
         self._stopping = False
         self.crew: Crew = host.crew(concurrency, attentive=True)
 
@@ -100,6 +108,8 @@ class Rounds:
             with suppress(LogClosedError):
                 await self._recovery.put_back_left()
                 await self._recovery.leave()
+                if self._approvals is not None:
+                    await self._host.read(self._approvals.leave)
 
     async def _wait(self, crew: Crew) -> None:
         """Until the next look: take what ends meanwhile."""
@@ -144,14 +154,28 @@ class Rounds:
                 if (thread, error.code) not in self._left:
                     self._left.add((thread, error.code))
                     self._tell(Report("trouble", "graph", thread, text=str(error)))
-            if self._plans is not None:
-                for run in await self._host.read(self._plans.unfinished):
-                    self._start(f"plan {run}", partial(self._plan, run), blocking=True)
+            await self._look_beside()
         except LogClosedError:
             raise
         except LogError as error:  # the disk is full, the server away: later
             self._tell(Report("trouble", text=str(error)))
         return len(self._busy) + given_back
+
+    async def _look_beside(self) -> None:
+        """What else there is in the log than runs of graphs: decisions on approvals, and plans."""
+        if self._approvals is not None:
+            try:
+                for decided in await self._host.read(self._approvals.look):
+                    self._answer(decided)
+            except LogClosedError:
+                raise
+            except LogError as error:  # of a newer program, or sealed: that is no reason to leave plans alone
+                if ("approvals", error.code) not in self._left:
+                    self._left.add(("approvals", error.code))
+                    self._tell(Report("trouble", "approval", text=str(error)))
+        if self._plans is not None:
+            for run in await self._host.read(self._plans.unfinished):
+                self._start(f"plan {run}", partial(self._plan, run), blocking=True)
 
     async def _consider(self, orphan: Orphan) -> bool:
         """Take an orphan on, bury it, give it back, or leave it; whether it was given back or buried."""
@@ -166,14 +190,21 @@ class Rounds:
             if verdict == "release":
                 await self._recovery.release(orphan)
                 return True
-            if (state.graph or UNNAMED) not in self._graphs:
-                self._leave_alone(report, state.version)
+            if verdict == "cancel":
+                await self._recovery.cancelled(orphan)
+                self._tell(report("cancelled"))
+                return True
+            if (graph := self._graphs.for_thread(state)) is None:
+                self._leave_alone(report, state.version, state.release if state.pinned else "")
+            elif (orphan.thread, state.version) in self._refused:
+                return False
             elif verdict == "bury":
                 letter = await self._recovery.bury(orphan)
                 self._tell(report("dead letter", text=letter.reason))
                 return True
             else:
-                self._begin(key, partial(self._one, orphan.thread, partial(take_over, orphan=orphan), report))
+                work = partial(take_over, graph, self._host, orphan)
+                self._begin(key, partial(self._one, orphan.thread, work, report, state.version))
         except _FASTER:
             return False  # another worker had the same idea
         return False
@@ -183,18 +214,35 @@ class Rounds:
         queued = stray.queued
         report = partial(Report, kind="graph", name=stray.thread, run=queued.run, graph=queued.graph)
         if (queued.graph or UNNAMED) in self._graphs:
-            work = partial(self._one, stray.thread, partial(adopt, stray=stray), report)
-            self._begin(f"graph {stray.thread}", work)
+            graph = self._graphs.present(queued.graph or UNNAMED)
+            if (stray.thread, queued.ticket) not in self._refused:
+                work = partial(adopt, graph, self._host, stray)
+                self._begin(
+                    f"graph {stray.thread}", partial(self._one, stray.thread, work, report, queued.ticket)
+                )
         else:
             self._leave_alone(report, queued.ticket)
 
-    def _leave_alone(self, report: partial[Report], what: object) -> None:
-        """Tell once of something that has no graph here."""
+    def _answer(self, decided: Decided) -> None:
+        """Go on with a run that waited for approvals, if its graph is here."""
+        state = decided.state
+        report = partial(Report, kind="graph", name=decided.thread, run=state.run, graph=state.graph)
+        graph = self._graphs.for_thread(state)
+        if graph is None:
+            self._leave_alone(report, state.version, state.release if state.pinned else "")
+        elif (decided.thread, state.version) not in self._refused:
+            go_on = partial(answer, graph, self._host, decided.thread, state, decided.answers)
+            work = partial(self._one, decided.thread, go_on, report, state.version, word="answered")
+            self._begin(f"graph {decided.thread}", work)
+
+    def _leave_alone(self, report: partial[Report], what: object, pinned: str = "") -> None:
+        """Tell once of something that has no graph here, or not the version that it is pinned to."""
         told = report("left")
         if (told.name, what) not in self._left:
             self._left.add((told.name, what))
             wanted = repr(told.graph) if told.graph else "without a name"
-            self._tell(report("left", text=f"no graph {wanted} here"))
+            which = f" of version {pinned!r}, to which the run is pinned," if pinned else ""
+            self._tell(report("left", text=f"no graph {wanted}{which} here"))
 
     def _begin(self, key: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         if self._host.asynchronous:
@@ -209,18 +257,23 @@ class Rounds:
 
     # -- working --------------------------------------------------------------------------------
 
-    async def _one(self, thread: str, go_on: Callable[..., Any], report: partial[Report]) -> None:
-        """Work on one run to its end, its pause or its failure."""
+    async def _one(
+        self,
+        thread: str,
+        go_on: Callable[..., Any],
+        report: partial[Report],
+        at: object,
+        word: What = "taken over",
+    ) -> None:
+        """Work on one run to its end, its pause or its failure; ``at`` is where its thread is."""
         if self._stopping:
             return
         control = self._controls[thread] = RunControl()
         try:
             run = go_on(
-                self._graphs[report("taken over").graph or UNNAMED],
-                self._host,
                 context=self._context,
                 control=control,
-                begun=lambda: self._tell(report("taken over")),
+                begun=lambda: self._tell(report(word)),
             )
             self._tell(report(await self._to_its_end(run, thread)))
         except _FASTER as error:
@@ -228,6 +281,11 @@ class Rounds:
                 self._tell(report("lost", text=str(error)))
         except LogError as error:
             self._tell(report("trouble", text=str(error)))
+        except IncompatibleGraphError as error:  # a process with another version goes on with it
+            self._refused.add((thread, at))
+            self._tell(report("left", text=str(error)))
+        except RunCancelledError as error:
+            self._tell(report("cancelled", text=error.reason))
         except Exception as error:
             self._tell(report("failed", text=f"{type(error).__name__}: {error}"))
         finally:

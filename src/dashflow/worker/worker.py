@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Self
 
 from dashflow._util.drive import drive
 from dashflow.checkpoint.saver import LogSaver
-from dashflow.core.plan import UNNAMED
 from dashflow.engine.ports import Host
 from dashflow.engine.recovery import MAX_ATTEMPTS, Recovery
 from dashflow.errors import UsageError
@@ -17,9 +16,12 @@ from dashflow.hosts.sync import SyncHost
 from dashflow.pregel.main import Pregel
 from dashflow.worker.report import Report
 from dashflow.worker.rounds import Rounds
+from dashflow.worker.versions import Versions
 
 if TYPE_CHECKING:
     import asyncio
+
+    from dashflow.hitl.notices import Notifier
 
 Graph = Pregel[Any, Any, Any, Any]
 
@@ -32,7 +34,9 @@ class Worker:
     stopped.
 
     Args:
-        graphs: The graphs whose runs it takes; each needs a name of its own (``compile(name=...)``).
+        graphs: The graphs whose runs it takes; each needs a name of its own (``compile(name=...)``), or is
+            another version of one (``compile(name=..., version=...)``), the present one last: a thread goes
+            on with the version that it ran on, if that is here.
         saver: Where the threads are: one of DashFlow's savers, or an event log. None: the graphs' own saver.
         concurrency: How many runs it works on at a time.
         every: Seconds between two looks at the log.
@@ -40,11 +44,13 @@ class Worker:
             completed is recorded as a dead letter.
         context: Handed to nodes as ``runtime.context``, since a caller's context is not recorded.
         plans: Whether to take over plan runs of the log, too.
+        notifier: Told what is asked of people, and what was decided, at least once and by one worker at a
+            time; None: nobody is told, and what waits is found in the log.
         tell: Called with every ``Report``, from any thread; None writes them to the logger
             ``dashflow.worker``.
 
     Raises:
-        UsageError: No graph and no plans, two graphs of one name, or no log to look at.
+        UsageError: No graph and no plans, two graphs of one name and version, or no log to look at.
     """
 
     def __init__(
@@ -57,6 +63,7 @@ class Worker:
         max_attempts: int = MAX_ATTEMPTS,
         context: Any = None,
         plans: bool = False,
+        notifier: Notifier | None = None,
         tell: Callable[[Report], None] | None = None,
     ) -> None:
         listed = [graphs] if isinstance(graphs, Pregel) else [*graphs]
@@ -66,10 +73,11 @@ class Worker:
             if number < 1:
                 raise UsageError(f"{what} must be at least 1, not {number}.")
         self.saver = _saver(saver, listed)
-        self.graphs = _named([graph.with_checkpointer(self.saver) for graph in listed])
+        self.graphs = Versions([graph.with_checkpointer(self.saver) for graph in listed])
         self._settings = {"context": context, "concurrency": concurrency, "every": every}
         self._max_attempts = max_attempts
         self._plans = plans
+        self._notifier = notifier
         self._tell = tell or _log
         self._rounds: Rounds | None = None
         self._thread: threading.Thread | None = None
@@ -164,8 +172,21 @@ class Worker:
             from dashflow.worker.plans import PlanRecovery  # the planner is large
 
             plans = PlanRecovery(self.saver.log, max_attempts=self._max_attempts)
+        from dashflow.worker.approvals import ApprovalCare
+
+        approvals = ApprovalCare(
+            self.saver.log, self.saver.reader, plans=self._plans, notifier=self._notifier, tell=self._tell
+        )
         recovery = Recovery(host, self.saver.reader, max_attempts=self._max_attempts)
-        self._rounds = Rounds(host, recovery, self.graphs, tell=self._tell, plans=plans, **self._settings)
+        self._rounds = Rounds(
+            host,
+            recovery,
+            self.graphs,
+            tell=self._tell,
+            plans=plans,
+            approvals=approvals,
+            **self._settings,
+        )
         return self._rounds
 
 
@@ -182,17 +203,6 @@ def _saver(given: Any, graphs: Sequence[Graph]) -> LogSaver:
             "of other savers go on when they are called again."
         )
     return saver  # type: ignore[no-any-return]  # its own class says so
-
-
-def _named(graphs: Sequence[Graph]) -> dict[str, Graph]:
-    """Graphs by their names."""
-    named: dict[str, Graph] = {}
-    for graph in graphs:
-        if graph.name in named:
-            what = "without a name" if graph.name == UNNAMED else f"named {graph.name!r}"
-            raise UsageError(f"Two graphs {what}: give each one its own, compile(name=...).")
-        named[graph.name] = graph
-    return named
 
 
 def _log(report: Report) -> None:
