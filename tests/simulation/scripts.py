@@ -18,6 +18,7 @@ from dashflow.hosts.simulated import SimulatedCrash
 from dashflow.runtime import RunControl
 from dashflow.types import Command
 from dashflow.worker.rounds import Rounds
+from dashflow.worker.versions import Versions
 from tests.simulation.programs import PROGRAMS, State
 from tests.simulation.world import Caller, Place, Process, Stuck, World
 
@@ -94,7 +95,7 @@ def rounds_of(session: Session) -> Rounds:
     return Rounds(
         session.host,
         Recovery(session.host, session.saver.reader, max_attempts=50),
-        {session.graph.name: session.graph},
+        Versions([session.graph]),
         context=None,
         concurrency=2,
         every=2.0,

@@ -102,7 +102,7 @@ def _renderer(kind: type) -> Callable[[Any, str, bool], RenderableType]:
 
     if kind is FitView:
         return lambda view, form, unicode: Text("\n".join(fit_lines(view)))
-    from dashflow.cli.crashing import CrashView
+    from dashflow.cli.crash_views import CrashView
 
     if kind is CrashView:
         return lambda view, form, unicode: Text("\n".join(view.lines))
