@@ -46,6 +46,6 @@ def test_an_upcast_that_does_not_fit_is_damage_that_is_told(saver, monkeypatch):
 
 
 def test_events_of_a_later_program_are_refused(saver, monkeypatch):
-    monkeypatch.setattr(events, "SCHEMA", 0)
+    monkeypatch.setattr(events, "NEWEST", 0)
     with pytest.raises(CorruptEventError, match="may be newer"):
         ThreadReader(saver.log, Registry()).head("t")

@@ -11,6 +11,8 @@ from typing import Any, ClassVar
 
 import msgspec
 
+from dashflow.core.moved import Moved
+
 
 class Change(msgspec.Struct, frozen=True, omit_defaults=True):
     """What became of the channels: the new values whole, or as ops (see ``dashflow.core.delta``).
@@ -54,24 +56,6 @@ class Question(msgspec.Struct, frozen=True, omit_defaults=True):
 
 Ran = str | list[Any]
 """A task that ran: its node's name when its trigger is ``branch:to:<name>``, else [name, [triggers]]."""
-
-
-class Moved(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A thread was brought to another version of its graph, as that graph's migrations say.
-
-    Attributes:
-        nodes: New names of nodes, by their old ones.
-        keys: New names of keys of the state, by their old ones.
-        dropped: Keys, by their old names, that hold nothing any more.
-        put: Keys, by their new names, and the value that they have now.
-        since: Version of the graph that the thread was at; "" for none.
-    """
-
-    nodes: dict[str, str] = {}
-    keys: dict[str, str] = {}
-    dropped: list[str] = []
-    put: dict[str, Any] = {}
-    since: str = ""
 
 
 class RunStarted(msgspec.Struct, frozen=True, omit_defaults=True):

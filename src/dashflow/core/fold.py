@@ -24,7 +24,6 @@ from dashflow.core.events import (
     Event,
     EventSetAside,
     HistoryForgotten,
-    Moved,
     Question,
     Ran,
     RunDeadLettered,
@@ -43,6 +42,7 @@ from dashflow.core.events import (
 )
 from dashflow.core.importing import checkpoint_imported, values_imported, writes_imported
 from dashflow.core.kept import Kept, Owned, Values
+from dashflow.core.moved import Moved
 from dashflow.core.written import Told, resolve
 
 
