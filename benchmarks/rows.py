@@ -104,6 +104,7 @@ def rows(size: Size) -> list[Row]:
         *_following(size),
         *_sharing(size),
         *_batches(size),
+        *_approving(size),
         *_starting(),
         *_holding(),
     ]
@@ -221,10 +222,10 @@ def _long(size: Size) -> list[Row]:
         work = Work("long_thread", (("kind", kind), ("messages", size.messages)), once=True)
         label = f"thread of {size.messages:,} {what}, SQLite"
         found += [
-            Row(f"{label}: opened, new process", "-", work, "opened", unit=MS, most=50),
-            Row(f"{label}: and all of it read", "-", work, "first", unit=MS, most=50),
-            Row(f"{label}: opened again", "-", work, "opened_again", unit=MS, most=50),
-            Row(f"{label}: and all read again", "-", work, "again", unit=MS, most=50),
+            Row(f"{label}: opened, new process", "-", work, "opened", unit="ms cpu", most=50),
+            Row(f"{label}: and all of it read", "-", work, "first", unit="ms cpu", most=50),
+            Row(f"{label}: opened again", "-", work, "opened_again", unit="ms cpu", most=50),
+            Row(f"{label}: and all read again", "-", work, "again", unit="ms cpu", most=50),
             Row(f"{label}: file", "async", work, "megabytes", unit=MB),
         ]
     return found
@@ -307,6 +308,21 @@ def _batches(size: Size) -> list[Row]:
         for kind, items in (("function", 2000), ("graph", 500)):
             work = Work("batch", (("where", where), ("kind", kind), ("items", items)), size.once)
             found.append(Row(f"batch over a {kind}, {name}", "async", work, "rate", unit="items/s"))
+    return found
+
+
+def _approving(size: Size) -> list[Row]:
+    """A plan of 10,000 tasks, of which 2,000 wait for two approvals each."""
+    found = []
+    for where, name in (("sqlite", "SQLite"), ("postgres", "PostgreSQL")):
+        work = Work("approvals", (("where", where), ("tasks", 10_000), ("held", 2_000)), once=True)
+        label = f"plan of 10,000 tasks, 2,000 approvals, {name}"
+        found += [
+            Row(f"{label}: per task until all are asked", "sync", work, "task", unit=US),
+            Row(f"{label}: a person's list of 2,000", "-", work, "list", unit=MS),
+            Row(f"{label}: per vote", "sync", work, "vote", unit=US),
+            Row(f"{label}: opened again", "-", work, "open", unit=MS),
+        ]
     return found
 
 

@@ -49,9 +49,10 @@ def _work(package: str, name: str) -> Callable[..., Any] | None:
         return floor.WORK.get(name)
     found = workloads.WORK.get(name) or scaling.WORK.get(name)
     if found is None and package == "dashflow":
-        from benchmarks import log_workloads  # not before it is asked for: it loads much more
+        # Not before they are asked for: they load much more.
+        from benchmarks import approval_workloads, log_workloads
 
-        return log_workloads.WORK[name]
+        return {**log_workloads.WORK, **approval_workloads.WORK}[name]
     return found
 
 

@@ -199,7 +199,7 @@ def looked_at(graph: Any, clock: Callable[[], float]) -> Figures:
     expect(graph.get_state(where).values, {"n": STEPS})
     first = (clock() - start) * 1e6
     again = per_unit(lambda: [graph.get_state(where).values for _ in range(20)], 20, clock)
-    figures = {"state": again, "first": first}
+    figures: Figures = {"state": again, "first": first}
     for name, read in (("values", attrgetter("values")), ("history", tuple)):
         start = clock()
         seen = sum(1 for shown in graph.get_state_history(where) if read(shown) is not None)

@@ -17,6 +17,9 @@ from dashflow.batch.core import events as batch_events
 from dashflow.checkpoint.breakpoints import BreakpointsSet
 from dashflow.core import events as graph_events
 from dashflow.core import inbox as inbox_events
+from dashflow.hitl.core import commands as approval_commands
+from dashflow.hitl.core import events as approval_events
+from dashflow.hitl.core import terms as approval_terms
 from dashflow.planner.core import commands as planner_commands
 from dashflow.planner.core import events as planner_events
 from dashflow.types.breakpoints import Breakpoint
@@ -70,6 +73,21 @@ SECTIONS: tuple[tuple[str, str, tuple[type[msgspec.Struct], ...]], ...] = (
         "Batch events",
         "Recorded in a batch's stream. All of them have `at: int`, nanoseconds since the Unix epoch.",
         get_args(batch_events.Event),
+    ),
+    (
+        "Approval events",
+        "Recorded in an approval's stream. All of them have `at: int`, nanoseconds since the Unix epoch.",
+        get_args(approval_events.Event),
+    ),
+    (
+        "Parts of approval events",
+        "",
+        (approval_terms.Terms, approval_terms.Escalation, approval_events.Origin),
+    ),
+    (
+        "Approval commands",
+        "What the pure handler is asked; not recorded. All have `now: int`.",
+        get_args(approval_commands.Command),
     ),
 )
 

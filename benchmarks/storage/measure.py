@@ -147,9 +147,9 @@ def slow(package: Package, folder: Path, disk: FaultyDisk) -> dict[str, Any]:
         if package.name == "langgraph":
             saver.conn.execute("PRAGMA synchronous=FULL")  # as the figure of DashFlow
         app = package.compiled(saver, 400, 200_000, [], look)
-        disk.pause = 0.02
+        disk.slow = lambda: time.sleep(0.02)
         app.invoke(BEGINNING, CONFIG, durability="async")
-        disk.pause = 0.0
+        disk.slow = None
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     return {"most steps ahead, with the one that runs": max(ahead), "memory MB": round(grown / 1024)}
 
@@ -173,5 +173,4 @@ def main(name: str, count: int) -> None:
 
 if __name__ == "__main__":
     os.environ.setdefault("LANGSMITH_TRACING", "false")
-    time.tzset()
     main(sys.argv[1], int(sys.argv[2]))

@@ -39,6 +39,7 @@ VIEW = {
     "seconds": (int, float, type(None)),
     "tasks": list,
     "questions": list,
+    "approvals": list,
     "findings": (dict, type(None)),
     "report": dict,
     "error": (dict, type(None)),

@@ -11,7 +11,6 @@ from __future__ import annotations
 import _sqlite3
 import ctypes
 import os
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -87,7 +86,7 @@ class FaultyDisk:
         kind: ``eio`` (nothing is written), ``short`` (a part is, and SQLite is told of a failure), ``flush``
             (a flush fails), ``full`` (there is no more room).
         once: Whether it is all right again after it.
-        pause: Seconds that every flush takes.
+        slow: Called at every flush.
         cut: Called in the middle of every write, when half of it is on the disk: where the power may go.
         room: Bytes that files together may grow by; None: any. Then there is no more.
     """
@@ -97,7 +96,7 @@ class FaultyDisk:
         self.kind = "eio"
         self.once = False
         self.room: int | None = None
-        self.pause = 0.0
+        self.slow: Callable[[], None] | None = None
         self.cut: Callable[[], None] | None = None
         self.writes = self.faults = 0
         self._sqlite = sqlite
@@ -190,8 +189,8 @@ class FaultyDisk:
         def syncing(file, flags):
             if self._fails("eio", "flush"):
                 return IOERR_FSYNC
-            if self.pause:
-                time.sleep(self.pause)
+            if self.slow is not None:
+                self.slow()
             return sync(file, flags)
 
         return syncing

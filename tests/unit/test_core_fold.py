@@ -16,6 +16,7 @@ from dashflow.checkpoint.saver import LogSaver
 from dashflow.checkpoint.thread import ThreadReader
 from dashflow.core.events import (
     Change,
+    CheckpointsForgotten,
     Question,
     RunFailed,
     RunFinished,
@@ -28,6 +29,8 @@ from dashflow.core.events import (
     TaskInterrupted,
 )
 from dashflow.core.fold import EMPTY, ThreadState, fold
+from dashflow.core.fold_steps import fold_steps
+from dashflow.core.written import wrote_of
 from dashflow.errors import CorruptEventError
 from dashflow.log.base import Append
 from dashflow.log.codec import Registry, encode
@@ -49,6 +52,7 @@ CHANGES = st.builds(
     kept=st.lists(CHANNELS, max_size=2),
 )
 WRITES = st.lists(st.tuples(CHANNELS, VALUES).map(list), max_size=2)
+WROTE = st.sampled_from([[], ["x", "", [["list"], ["a", None]]], ["y", "x", [["a"], ["a", [1]], ["b"]]]])
 STEPS = st.integers(-1, 50)
 EVENTS = st.one_of(
     st.builds(
@@ -64,7 +68,7 @@ EVENTS = st.one_of(
         answer=st.lists(VALUES, max_size=1),
         replay=st.booleans(),
     ),
-    st.builds(StepCompleted, step=STEPS, ran=RAN, change=CHANGES),
+    st.builds(StepCompleted, step=STEPS, ran=RAN, change=CHANGES, wrote=WROTE),
     st.builds(TaskCompleted, key=KEYS, name=NODES, writes=WRITES),
     st.builds(
         TaskInterrupted,
@@ -108,7 +112,7 @@ def store(events: list[Any]) -> MemoryLog:
 
 def told(state: ThreadState) -> bytes:
     """A state as bytes, with its values made."""
-    return encode(msgspec.structs.replace(state, values=dict(state.values)))
+    return encode([msgspec.structs.replace(state, values=dict(state.values), wrote={}), wrote_of(state)])
 
 
 def folded(events: list[Any], state: ThreadState = EMPTY) -> ThreadState:
@@ -250,3 +254,13 @@ def test_an_event_of_a_later_program_is_not_guessed_at() -> None:
     log.append(Append("run-t", (msgspec.structs.replace(new, type="SomethingNew"),), 0))
     with pytest.raises(CorruptEventError, match="SomethingNew"):
         ThreadReader(log, Registry()).head("t")
+
+
+def test_steps_in_a_row_after_all_was_forgotten() -> None:
+    gone = fold(EMPTY, CheckpointsForgotten(all=True, base=0), 1, 1)
+    steps = [(StepCompleted(step, ["a"], Change({"n": step})), step + 2, step + 2) for step in range(4)]
+    expected = gone
+    for step in steps:
+        expected = fold(expected, *step)
+    assert fold_steps(gone, steps) == expected
+    assert (gone.values, EMPTY.versions, EMPTY.seen) == ({}, {}, {})

@@ -11,6 +11,8 @@ from dashflow.planner import Attachment, Task, TaskKind, TaskStatus
 from dashflow.planner.core import codec
 from dashflow.planner.core.events import (
     AnswerSource,
+    ApprovalAwaited,
+    ApprovalReceived,
     ClarificationReceived,
     ClarificationRequested,
     ContextCompacted,
@@ -58,6 +60,8 @@ SAMPLES = [
     ResultIgnored(at=6, task="t1", attempt=1, reason="old"),
     ClarificationRequested(at=7, task="t1", question="?"),
     ClarificationReceived(at=8, task="t1", text="!", source=AnswerSource.RECORDED),
+    ApprovalAwaited(at=13, task="t1", approval="r.t1", digest="ab"),
+    ApprovalReceived(at=14, task="t1", digest="ab", outcome="rejected", by=("ann",), reason="veto"),
     ContextCompacted(at=9, summary="s", kept=("a",), dropped=("b",), tokens_before=10, tokens_after=5),
     PlanningCompleted(at=10, summary="done"),
     PlanFailed(at=11, code="C", error="e", failed=("t1",), blocked=("t2",)),

@@ -52,8 +52,9 @@ class PlanWork:
         """
         state = self._runs.run(self._accepted(item, request_of(item)))
         if state.status is RunStatus.WAITING:
-            asked = state.questions[0]
-            raise ItemWaitingError(item.key, state.run, state.tasks[asked].question or "")
+            held = [task.id for task in state.held]
+            asked = state.questions[0] if state.questions else held[0]
+            raise ItemWaitingError(item.key, state.run, state.tasks[asked].question or f"may {asked} start?")
         if state.status is not RunStatus.COMPLETED:
             raise ItemFailedError(item.key, f"run {state.run!r} {state.status.value}: {state.error}")
         results = {name: task.result for name, task in state.tasks.items()}

@@ -14,6 +14,7 @@ import msgspec
 
 from dashflow.core.cadence import is_whole
 from dashflow.core.fold import EMPTY, ThreadState
+from dashflow.core.kept import part_of
 
 _replace = msgspec.structs.replace
 _Places = Mapping[int, ThreadState]
@@ -80,7 +81,7 @@ def _linked(
     direct = only and best[place].parent == before.checkpoint and state.durability != "exit"
     plain = direct and state.source == "loop" and before.source != "fork"
     later = {
-        name: state.values[name]
+        name: part_of(state.values, name)
         for name in left
         if (name in written or state.versions[name] != before.versions.get(name))
         and not (plain and name in written)

@@ -75,7 +75,9 @@ class Stored(Kept):
 
     def tail(self, count: int) -> Any:
         """See ``Kept.tail``."""
-        form = self._settled()
+        form = self._form
+        if type(form) is _Tree and type(form.value) is list:
+            return decode(encode(form.value[-count:]), self._classes.registry, unknown=self._classes.unknown)
         if count <= 0 or type(form) is not _Items:
             return self.value()[-count:]
         wanted: list[tuple[int, bytes]] = []
@@ -106,19 +108,22 @@ class Stored(Kept):
     def _settled(self) -> bytes | _Items:
         """Let the form be bytes."""
         form = self._form
-        if isinstance(form, _Items):
-            return form
         if isinstance(form, _Tree):
-            data = encode(form.value)
+            form = self._form = encode(form.value)
         elif isinstance(form, _Frame):
             from dashflow.log.packing import unpacked
 
-            data = unpacked(form.data)
-        else:
-            data = form
-        items = body_of(data)
-        self._form = settled = data if items is None else _Items([items])
-        return settled
+            form = self._form = unpacked(form.data)
+        return form
+
+    def _items(self) -> _Items | None:
+        """The form of a list that is added to; None: it is no list."""
+        form = self._settled()
+        if isinstance(form, bytes):
+            if (items := body_of(form)) is None:
+                return None
+            form = self._form = _Items([items])
+        return form
 
     def twin(self) -> Kept:
         """See ``Kept.twin``."""
@@ -132,13 +137,14 @@ class Stored(Kept):
     def patched(self, op: Op, *, owned: bool = False) -> Kept:
         """See ``Kept.patched``."""
         form = self._form
-        if op[0] == "l" and type(form) is not _Tree:
-            form = self._settled()
-            if type(form) is _Items and (added := _added(form, op[1:])) is not None:
-                pieces = form.pieces if owned else [*form.pieces]
-                for items in added:
-                    _join(pieces, encode(items))
+        if op[0] == "l" and not (owned and type(form) is _Tree):
+            items = self._items()
+            if items is not None and (added := _added(items, op[1:])) is not None:
+                pieces = items.pieces if owned else [*items.pieces]
+                for more in added:
+                    _join(pieces, encode(more))
                 return self if owned else Stored(_Items(pieces), self._classes)
+            form = self._form
         if type(form) is _Tree:
             tree = form.value
         else:

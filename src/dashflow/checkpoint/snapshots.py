@@ -12,8 +12,9 @@ import msgspec
 
 from dashflow.checkpoint.kept import Classes, Stored, from_stored, kept
 from dashflow.core.events import Question
-from dashflow.core.fold import ThreadState, wrote_of
+from dashflow.core.fold import ThreadState
 from dashflow.core.kept import Kept, Values
+from dashflow.core.written import wrote_of
 from dashflow.errors import ValueCodecError
 from dashflow.log.base import Snapshot
 from dashflow.log.codec import decode, encode

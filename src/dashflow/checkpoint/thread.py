@@ -145,15 +145,13 @@ class ThreadReader:
 
     def has_opened(self, stream: str) -> bool:
         """Whether a state of a stream is kept here, an earlier one perhaps."""
-        with self._lock:
-            return stream in self._heads
+        return stream in self._heads
 
     def known(self, stream: str, version: int) -> ThreadState | None:
         """The state of a stream at its last version, if nothing has to be read for it."""
         if version == 0:
             return EMPTY
-        with self._lock:
-            known = self._heads.get(stream)
+        known = self._heads.get(stream)
         return known if known is not None and known.version == version else None
 
     def head(self, thread: str, ns: str = "", version: int | None = None) -> ThreadState:
@@ -220,9 +218,12 @@ class ThreadReader:
         own = self.copied
         fields: dict[str, Any] = {}
         if state.done:
-            one = self._own_part
             fields["done"] = {
-                key: [(chan, one(value)) for chan, value in writes] for key, writes in state.done.items()
+                key: [
+                    (chan, value if type(value) in _SCALARS else self._own_value(value))
+                    for chan, value in writes
+                ]
+                for key, writes in state.done.items()
             }
         if state.questions:
             fields["questions"] = {
@@ -231,6 +232,8 @@ class ThreadReader:
             }
         if state.answers:
             fields["answers"] = {key: own(value) for key, value in state.answers.items()}
+        if state.later:
+            fields["later"] = {name: self._own_value(value) for name, value in state.later.items()}
         if state.answer:
             fields["answer"] = own(state.answer)
         values = state.values
@@ -243,6 +246,10 @@ class ThreadReader:
     def _own_part(self, part: Any) -> Any:
         """A value, or as it is kept: of that everybody makes one of his own."""
         return part if type(part) in _SCALARS or isinstance(part, Kept) else self.copied(part)
+
+    def _own_value(self, value: Any) -> Any:
+        """A value of its own, of one that may be kept."""
+        return value.value() if isinstance(value, Kept) else self.copied(value)
 
     def copied(self, value: Any) -> Any:
         """A value of a thread once more, so that whoever changes it in place harms nobody."""

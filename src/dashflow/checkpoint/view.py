@@ -43,8 +43,9 @@ from dashflow.checkpoint.thread import ThreadReader, stream_of, thread_of
 from dashflow.checkpoint.visible import visible
 from dashflow.constants import START
 from dashflow.core.cadence import is_whole
-from dashflow.core.fold import EMPTY, ThreadState, fold, wrote_of
+from dashflow.core.fold import EMPTY, ThreadState, fold
 from dashflow.core.ids import checkpoint_id
+from dashflow.core.written import wrote_of
 from dashflow.log.base import EventLog
 from dashflow.log.codec import Registry
 from dashflow.types.commands import Overwrite
@@ -113,6 +114,7 @@ def mapped(config: dict[str, Any], parents: Mapping[str, str] | None) -> dict[st
 
 def as_tuple(reader: ThreadReader, stream: str, state: ThreadState) -> CheckpointTuple:
     """A folded state as LangGraph's ``CheckpointTuple``, with values of its own."""
+    state = reader.own(state)
     table = reader.imports.table(stream)
     thread, ns = thread_of(stream)
     identifier = name_of(stream, state)
@@ -144,7 +146,7 @@ def _shown(
         "v": FORMAT,
         "id": identifier,
         "ts": timestamp(state.at),
-        "channel_values": _values(reader.own(state)),
+        "channel_values": _values(state),
         "channel_versions": _labelled(stream, state, state.versions),
         "versions_seen": {
             INPUT: {},

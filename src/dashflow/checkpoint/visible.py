@@ -11,7 +11,8 @@ from typing import Any
 import msgspec
 
 from dashflow._util.reserved import BRANCH_TO, NS_END, TASKS
-from dashflow.core.fold import EMPTY, ThreadState, wrote_of
+from dashflow.core.fold import EMPTY, ThreadState
+from dashflow.core.written import wrote_kept
 
 _replace = msgspec.structs.replace
 
@@ -39,7 +40,9 @@ def visible(states: Sequence[ThreadState], ns: str = "") -> list[ThreadState]:
             best[place] = _joined(best[place], state)
     _tell_results(best, states)
     for place, state in best.items():
-        best[place] = _replace(state, seen=made[place].seen, run=made[place].run)
+        maker = made[place]
+        if state.seen is not maker.seen or state.run != maker.run:
+            best[place] = _replace(state, seen=maker.seen, run=maker.run)
 
     def shows(maker: ThreadState) -> bool:
         if maker.durability != "exit" or maker.id or maker.source in ("update", "merge") or not maker.run:
@@ -73,7 +76,7 @@ def _tell_results(best: dict[int, ThreadState], states: Sequence[ThreadState]) -
         before = best.get(later.parent) if later.wrote and later.durability != "exit" else None
         if before is not None:
             names = {**later.wrote_names, **before.names}
-            wrote = wrote_of(later)
+            wrote = wrote_kept(later)
             if len(wrote) == 1 and later.source == "loop":
                 wrote = {key: [*writes, *_led(later, names[key])] for key, writes in wrote.items()}
             best[later.parent] = _replace(before, done={**wrote, **before.done}, names=names)

@@ -52,15 +52,27 @@ def complete_batch(
     context: click.Context, parameter: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
     """Names of batches that start with ``incomplete``, the newest in front."""
+    return _names(context, incomplete, "batch")
+
+
+def complete_approval(
+    context: click.Context, parameter: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Ids of approvals that start with ``incomplete``, the newest in front."""
+    return _names(context, incomplete, "approval")
+
+
+def _names(context: click.Context, incomplete: str, category: str) -> list[CompletionItem]:
+    """What streams of a category are called."""
     settings = settings_of(context)
     if not os.path.isfile(settings.db):
         return []
     try:
-        from dashflow.cli.logfile import BATCHES, newest_first, opened
+        from dashflow.cli.logfile import newest_first, opened
 
         with opened(settings) as log:
-            infos = newest_first(log.streams(category=BATCHES))
-        names = [info.stream.removeprefix(f"{BATCHES}-") for info in infos]
+            infos = newest_first(log.streams(category=category))
+        names = [info.stream.removeprefix(f"{category}-") for info in infos]
     except Exception:
         return []
     return [CompletionItem(name) for name in names if name.startswith(incomplete)][:_MOST]

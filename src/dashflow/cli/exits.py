@@ -40,13 +40,13 @@ class Exit(IntEnum):
     )
     WAITING = (
         3,
-        "The run waits for an answer.",
+        "The run waits for an answer, or for an approval.",
         "dashflow answer RUN TEXT --resume",
     )
     FAILED = (
         4,
         "The plan failed, was cancelled, or some of its tasks failed; an import left something out; "
-        "a replay diverged.",
+        "a replay diverged; a crash lost something.",
         "dashflow show RUN says which and why; an import or replay lists what.",
     )
     OWNED = (

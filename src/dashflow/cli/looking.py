@@ -26,9 +26,10 @@ from dashflow.cli.views import (
     timestamp,
 )
 from dashflow.errors import UsageError
+from dashflow.hitl.core import codec as approvals
 from dashflow.log.base import EventLog, Record
 from dashflow.log.groups import codec as groups
-from dashflow.planner.core.codec import decode, stream_of
+from dashflow.planner.core.codec import decode, state_data, stream_of
 from dashflow.planner.core.events import PlanCancelled, PlanFailed, PlanningCompleted
 from dashflow.planner.core.fold import fold_all
 from dashflow.planner.core.state import PlannerState
@@ -183,7 +184,7 @@ def show_state(settings: Settings, name: str, version: int | None) -> int:
 
 
 def _plan_state(log: EventLog, run: str, version: int) -> Any:
-    return plain_data(_folded(log, stream_of(run), version) if version else PlannerState())
+    return plain_data(state_data(_folded(log, stream_of(run), version) if version else PlannerState()))
 
 
 def _folded(log: EventLog, stream: str, version: int | None = None) -> PlannerState:
@@ -242,6 +243,8 @@ def _event(log: EventLog, record: Record) -> Any:
         return plain_data(decode(record))
     if record.category == groups.CATEGORY:
         return plain_data(structs.asdict(groups.decode(record)))
+    if record.category == approvals.CATEGORY:
+        return plain_data(approvals.decode(record))
     if record.category not in (THREADS, PARTS):
         return {"size": len(record.data)}  # another program's: only that one knows what it says
     from dashflow.cli.threads import event_data  # only graphs need what this imports

@@ -14,16 +14,22 @@ _MARKS: dict[str, tuple[str, str, str]] = {
     "ready": ("○", "o", ""),
     "planned": ("·", ".", "dim"),
     "needs_clarification": ("?", "?", "yellow"),
+    "needs_approval": ("?", "?", "yellow"),
     "waiting": ("?", "?", "yellow"),
     "paused": ("?", "?", "yellow"),
     "stopped": ("⏸", "=", "yellow"),
     "failed": ("✗", "x", "red"),
     "blocked": ("⊘", "/", "red"),
+    "cancelling": ("⊘", "/", "yellow"),
     "cancelled": ("⊘", "/", "dim"),
 }
 """By state: a glyph, the same in ASCII, and a colour."""
 
-_WORDS = {"needs_clarification": "asks", "waiting": "waiting for an answer"}
+_WORDS = {
+    "needs_clarification": "asks",
+    "needs_approval": "waits for approval",
+    "waiting": "waiting for an answer",
+}
 """States that people know under another name."""
 
 

@@ -27,6 +27,8 @@ from dashflow.log.base import EventLog, Record, Subscription
 from dashflow.planner.core.codec import decode, stream_of
 from dashflow.planner.core.events import (
     AnswerSource,
+    ApprovalAwaited,
+    ApprovalReceived,
     ClarificationReceived,
     Event,
     PlanRejected,
@@ -174,6 +176,11 @@ def tell(event: Event, state: PlannerState) -> Iterator[str]:
         yield f"{event.task} started{again}: {' '.join(state.tasks[event.task].description.split())}"
     elif isinstance(event, TaskStatusUpdated):
         yield _told_status(event, state)
+    elif isinstance(event, ApprovalAwaited):
+        yield f"{event.task} waits for approval {event.approval}"
+    elif isinstance(event, ApprovalReceived):
+        by = f" by {', '.join(event.by)}" if event.by else ""
+        yield f"{event.task} {event.outcome}{by}"
     elif isinstance(event, ClarificationReceived):
         source = " (given in advance)" if event.source is AnswerSource.RECORDED else ""
         yield f"{event.task} answered{source}: {' '.join(event.text.split())}"
@@ -199,6 +206,7 @@ _ORDER = (
     "running",
     "stopped",
     "needs_clarification",
+    "needs_approval",
     "failed",
     "ready",
     "planned",

@@ -22,6 +22,8 @@ from dashflow.cli.marks import mark, plain, word
 from dashflow.cli.streams import Stream, clean
 from dashflow.cli.views import (
     BreakpointList,
+    BudgetView,
+    CancelView,
     DeadLetterList,
     EventView,
     Retained,
@@ -38,6 +40,7 @@ _WIDE = 10_000
 """Columns where no terminal bounds them: a pipe gets whole lines, so that grep finds what it looks for."""
 
 _HEIGHT = 25
+_SHOWN = 5
 
 _WORK = {"finished": "green", "failed": "red", "dead letter": "red", "left": "yellow", "trouble": "yellow"}
 """Colours of what a worker tells."""
@@ -87,6 +90,10 @@ def _renderer(kind: type) -> Callable[[Any, str, bool], RenderableType]:
 
     if kind in RENDERERS:
         return RENDERERS[kind]
+    from dashflow.cli.approval_render import RENDERERS as OF_APPROVALS
+
+    if kind in OF_APPROVALS:
+        return OF_APPROVALS[kind]
     from dashflow.cli.replay_views import ReplayView, lines_of
 
     if kind is ReplayView:
@@ -95,6 +102,10 @@ def _renderer(kind: type) -> Callable[[Any, str, bool], RenderableType]:
 
     if kind is FitView:
         return lambda view, form, unicode: Text("\n".join(fit_lines(view)))
+    from dashflow.cli.crashing import CrashView
+
+    if kind is CrashView:
+        return lambda view, form, unicode: Text("\n".join(view.lines))
     from dashflow.cli.doctor_views import DoctorView, lines
 
     if kind is DoctorView:
@@ -155,6 +166,7 @@ def _summary(view: RunView, unicode: bool) -> Iterator[RenderableType]:
     yield headline(view, unicode)
     yield from _problems(view, unicode)
     yield from _questions(view)
+    yield from _approvals(view)
     facts = _facts()
     if view.findings is not None:
         total = sum(view.findings.values())
@@ -200,6 +212,15 @@ def _questions(view: RunView) -> Iterator[RenderableType]:
         yield _indented(Text.assemble((f"{question.task}  ", "dim"), plain(question.text, "bold")))
 
 
+def _approvals(view: RunView) -> Iterator[RenderableType]:
+    for held in view.approvals[:_SHOWN]:
+        yield _indented(
+            Text.assemble((f"{held.task}  ", "dim"), plain(f"waits for approval {held.approval}"))
+        )
+    if len(view.approvals) > _SHOWN:
+        yield _indented(plain(f"and {len(view.approvals) - _SHOWN} more wait for approvals", "dim"))
+
+
 def _indented(text: Text) -> RenderableType:
     from rich.padding import Padding
 
@@ -224,7 +245,7 @@ def _run_tree(view: RunView, unicode: bool) -> RenderableType:
     parts: list[RenderableType] = [tree, Text(), headline(view, unicode)]
     parts += _problems(view, unicode)
     parts += [_indented(plain(f"note: {note}", "dim")) for note in view.notes]
-    parts += [*_questions(view), Text(), _where(view)]
+    parts += [*_questions(view), *_approvals(view), Text(), _where(view)]
     return Group(*parts)
 
 
@@ -385,6 +406,27 @@ def _breakpoints(view: BreakpointList, form: str, unicode: bool) -> RenderableTy
     return table
 
 
+def _cancelled(view: CancelView, form: str, unicode: bool) -> RenderableType:
+    line = Text.assemble(mark(view.status, unicode), " ", (word(view.status), "bold"), f"  {view.thread}")
+    return Group(line, plain(f"  {view.reason}")) if view.reason else line
+
+
+def _budget(view: BudgetView, form: str, unicode: bool) -> RenderableType:
+    if not view.limits and not view.spent:
+        return Text(f"Thread {view.thread} has no budget.")
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for title in ("", "used", "limit"):
+        table.add_column(title, justify="right" if title else "left")
+    for name in dict.fromkeys((*view.limits, *view.spent)):
+        limit = f"{view.limits[name]:g}" if name in view.limits else "none"
+        table.add_row(name, f"{view.spent.get(name, 0):g}", limit, style=_waits(name == view.waits_for))
+    return table
+
+
+def _waits(waits: bool) -> str:
+    return "yellow" if waits else ""
+
+
 def _retained(view: Retained, form: str, unicode: bool) -> RenderableType:
     if not view.threads:
         return Text("There are no threads.")
@@ -438,6 +480,8 @@ _RENDERERS: dict[type, Callable[[Any, str, bool], RenderableType]] = {
     WorkView: _work,
     DeadLetterList: _dead_letters,
     BreakpointList: _breakpoints,
+    BudgetView: _budget,
+    CancelView: _cancelled,
     Retained: _retained,
     BatchView: _batch,
     BatchList: _batches,

@@ -19,6 +19,7 @@ from msgspec import UNSET, UnsetType
 
 from dashflow.cli.exits import Exit
 from dashflow.cli.options import DEFAULT_DB, Settings
+from dashflow.planner.core.approvals import approval_id
 from dashflow.planner.core.state import PlannerState, RunStatus, TaskCondition, TaskTime
 from dashflow.planner.core.task import Task
 from dashflow.types.breakpoints import Breakpoint
@@ -44,6 +45,14 @@ class TaskView(msgspec.Struct, frozen=True):
     question: str | None
     answer: str | None
     error: str | None
+
+
+class HeldView(msgspec.Struct, frozen=True):
+    """A task that somebody has to approve before it starts, and the command that shows what."""
+
+    task: str
+    approval: str
+    show_with: str
 
 
 class QuestionView(msgspec.Struct, frozen=True):
@@ -91,6 +100,7 @@ class RunView(msgspec.Struct, frozen=True):
     seconds: float | None
     tasks: tuple[TaskView, ...]
     questions: tuple[QuestionView, ...]
+    approvals: tuple[HeldView, ...]
     findings: dict[str, int] | None
     report: ReportView
     error: ProblemView | None
@@ -220,6 +230,26 @@ class BreakpointList(msgspec.Struct, frozen=True):
     breakpoints: tuple[Breakpoint, ...]
 
 
+class CancelView(msgspec.Struct, frozen=True):
+    """How the run of a graph's thread stands that was to be cancelled; see ``Cancellation``."""
+
+    schema: int
+    thread: str
+    run: str
+    status: str
+    reason: str = ""
+
+
+class BudgetView(msgspec.Struct, frozen=True):
+    """The limits of a thread's last run, what it has used, and the limit that it waits for ("": none)."""
+
+    schema: int
+    thread: str
+    limits: dict[str, float]
+    spent: dict[str, float]
+    waits_for: str = ""
+
+
 def timestamp(nanoseconds: int) -> str:
     """Nanoseconds since the Unix epoch as ISO 8601 in UTC, to the millisecond."""
     moment = datetime.fromtimestamp(nanoseconds // 1_000_000 / 1000, UTC)
@@ -301,6 +331,7 @@ def run_view(
         seconds=seconds_between(state.created_at, state.ended_at),
         tasks=tuple(_task_view(state, task, owner) for task in state.tasks.values()),
         questions=tuple(_question(state, one, settings) for one in state.questions),
+        approvals=tuple(_held(state, task, settings) for task in state.held),
         findings=_findings(state),
         report=_report(state),
         error=error or None,
@@ -345,6 +376,11 @@ def _question(state: PlannerState, task: str, settings: Settings) -> QuestionVie
     return QuestionView(task, state.tasks[task].question or "", line)
 
 
+def _held(state: PlannerState, task: Task, settings: Settings) -> HeldView:
+    approval = approval_id(state.run, task.id)
+    return HeldView(task.id, approval, command_line(settings, "approvals", "show", approval))
+
+
 def _report(state: PlannerState) -> ReportView:
     """The report's files that exist; a run writes there only what belongs to it."""
     found = {}
@@ -373,7 +409,9 @@ def _findings(state: PlannerState) -> dict[str, int] | None:
 def _next(state: PlannerState, settings: Settings) -> tuple[str, ...]:
     """Commands that make sense now, the most useful in front."""
     show = command_line(settings, "show", state.run)
-    if state.status is RunStatus.WAITING:
+    if state.status is RunStatus.WAITING and not state.questions:
+        lines = [_held(state, state.held[0], settings).show_with, show]
+    elif state.status is RunStatus.WAITING:
         lines = [_question(state, state.questions[0], settings).answer_with, show]
     elif not state.finished:
         lines = [command_line(settings, "resume", state.run), show]

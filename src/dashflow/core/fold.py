@@ -13,11 +13,14 @@ import msgspec
 
 from dashflow._util.reserved import BRANCH_TO
 from dashflow._util.reserved import INTERRUPT as SHOWN
+from dashflow.core import endings
 from dashflow.core.bindings import bindings, loosened, of_first, root_name
 from dashflow.core.cadence import counted, joined, overwritten
 from dashflow.core.delta import patch
 from dashflow.core.events import (
     BranchStarted,
+    BudgetChanged,
+    CancelRequested,
     Change,
     CheckpointImported,
     CheckpointsForgotten,
@@ -26,6 +29,7 @@ from dashflow.core.events import (
     HistoryForgotten,
     Question,
     Ran,
+    RunCancelled,
     RunDeadLettered,
     RunFailed,
     RunFinished,
@@ -37,13 +41,14 @@ from dashflow.core.events import (
     TaskCompleted,
     TaskFailed,
     TaskInterrupted,
+    UsageRecorded,
     ValuesImported,
     WritesImported,
 )
 from dashflow.core.importing import checkpoint_imported, values_imported, writes_imported
 from dashflow.core.kept import Kept, Owned, Values
 from dashflow.core.moved import Moved
-from dashflow.core.written import Told, resolve
+from dashflow.core.written import Told, told_fields, values_told, wrote_of
 
 
 class ThreadState(msgspec.Struct, frozen=True):
@@ -71,7 +76,8 @@ class ThreadState(msgspec.Struct, frozen=True):
         errors: Errors of tasks of the present step, by task key.
         handled: Those of them that a handler takes over from the task, which does not run again.
         run: Id of the last run; "" for none.
-        status: ``idle``, ``running``, ``paused``, ``failed``, ``finished`` or ``dead`` (a dead letter).
+        status: ``idle``, ``running``, ``paused``, ``failed``, ``finished``, ``cancelling`` (its work has not
+            stopped yet), ``cancelled`` or ``dead`` (a dead letter).
         durability: Of the last run.
         graph: Name of its graph; "" when it was given none.
         attempt: How often the run was taken over since anything was last completed.
@@ -97,6 +103,9 @@ class ThreadState(msgspec.Struct, frozen=True):
         pinned: Whether the last run goes on with that version only.
         former: Names of nodes and channels that are other ones since the present checkpoint, and what they
             were there: ids of tasks are made of these.
+        budget: The limits of the last run, by name.
+        spent: What it has used.
+        exceeded: Which of them it waits for, see ``RunPaused``; empty for none.
         root: Names the input, fork or edit that led here, by the place of its checkpoint; "" in states that
             older programs snapshotted.
     """
@@ -145,6 +154,9 @@ class ThreadState(msgspec.Struct, frozen=True):
     release: str = ""
     pinned: bool = False
     former: dict[str, str] = {}
+    budget: dict[str, float] = {}
+    spent: dict[str, float] = {}
+    exceeded: dict[str, Any] = {}
     root: str = ""
 
 
@@ -165,9 +177,9 @@ def _advance(state: ThreadState, change: Change, ran: list[Ran], **fields: Any) 
     """The next checkpoint: seen versions, then the changed channels with one new version."""
     seen = state.seen
     if ran:
-        if type(state.values) is not Owned:
-            seen = {name: dict(known) for name, known in seen.items()}
-        see(seen, state.versions, ran)
+        owned = type(state.values) is Owned
+        seen = seen if owned else dict(seen)
+        see(seen, state.versions, ran, owned=owned)
     values, versions = _alter(state, change)
     if state.done or state.questions or state.answers or state.answer or state.errors or state.names:
         state = replace(
@@ -195,13 +207,15 @@ def _advance(state: ThreadState, change: Change, ran: list[Ran], **fields: Any) 
 _UNTOLD: dict[str, Any] = {"wrote": {}, "wrote_names": {}}
 
 
-def see(seen: dict[str, dict[str, int]], versions: Mapping[str, int], ran: Sequence[Ran]) -> None:
-    """Let tasks that ran have seen what woke them."""
+def see(
+    seen: dict[str, dict[str, int]], versions: Mapping[str, int], ran: Sequence[Ran], *, owned: bool
+) -> None:
+    """Let tasks that ran have seen what woke them; ``owned``: nobody else has the dicts in ``seen``."""
     for one in ran:
         name, triggers = _triggers(one)
         known = seen.get(name)
-        if known is None:
-            known = seen[name] = {}
+        if known is None or not owned:
+            known = seen[name] = {**known} if known else {}
         for trigger in triggers:
             if trigger in versions:
                 known[trigger] = versions[trigger]
@@ -256,10 +270,12 @@ def _run_started(state: ThreadState, event: RunStarted, version: int, at: int) -
     if event.deltas or state.deltas:
         state = replace(state, deltas=joined(state.deltas, event.deltas), durability=event.durability)
     if event.change is not None and event.kind in ("resume", "continue"):
-        wrote = {key: [list(write) for write in writes] for key, writes in wrote_of(state).items()}
+        if state.wrote:  # told by what channels hold, which they do not from now on
+            wrote = {key: [list(write) for write in writes] for key, writes in wrote_of(state).items()}
+            state = replace(state, wrote=wrote)
         values, versions = _alter(state, event.change)
         bound = loosened(state.bound, event.answers)
-        state = replace(state, values=values, versions=versions, wrote=wrote, bound=bound)
+        state = replace(state, values=values, versions=versions, bound=bound)
     elif event.change is not None:
         state = _advance(
             state,
@@ -307,6 +323,9 @@ def _run_started(state: ThreadState, event: RunStarted, version: int, at: int) -
         replay=event.replay,
         parents=event.parents,
         **_graph_of(state, event),
+        budget=event.budget,
+        spent=event.spent,
+        exceeded={},
     )
 
 
@@ -314,21 +333,6 @@ def _graph_of(state: ThreadState, event: RunStarted) -> dict[str, Any]:
     """Fields of a state that say which graph runs."""
     shape = event.shape or (state.shape if event.print == state.print else "")
     return {"print": event.print, "shape": shape, "release": event.release, "pinned": event.pinned}
-
-
-def wrote_of(state: ThreadState) -> dict[str, list[tuple[str, Any]]]:
-    """What tasks of the step before a state's checkpoint wrote, by task key: (channel, value)."""
-    return {key: resolve(writes, state.values) for key, writes in state.wrote.items()}
-
-
-def _told(wrote: list[list[Any]]) -> dict[str, Any]:
-    """Fields of a state that say what tasks wrote to get there."""
-    if not wrote:
-        return {}
-    return {
-        "wrote": {key: writes for key, _, writes in wrote},
-        "wrote_names": {key: name or key for key, name, _ in wrote},
-    }
 
 
 def _step_completed(state: ThreadState, event: StepCompleted, version: int, at: int) -> ThreadState:
@@ -344,10 +348,10 @@ def _step_completed(state: ThreadState, event: StepCompleted, version: int, at: 
         at=at,
         step=event.step,
         source="loop",
-        **_told([event.wrote] if event.wrote else []),
+        **told_fields([event.wrote] if event.wrote else []),
     )
     if state.deltas:
-        state = _counted(state, event.change, [*done.values(), *wrote_of(state).values()])
+        state = _counted(state, event.change, [*done.values(), *values_told(state)])
     return state
 
 
@@ -379,17 +383,12 @@ def _state_edited(state: ThreadState, event: StateEdited, version: int, at: int)
         run="",
         durability="async",
         root=root_name(version, at),
-        **_told(event.wrote),
+        **told_fields(event.wrote),
     )
     state = replace(state, parent_id=before_id, parent_home=before_home)
     if not state.deltas or fresh or event.copied:  # a thread's first value is whole
         return state
-    return _counted(state, event.change, wrote_of(state).values())
-
-
-def _branch_started(state: ThreadState, event: BranchStarted, version: int, at: int) -> ThreadState:
-    """The thread as it was, but that nobody runs it here."""
-    return replace(state, version=version, status="idle" if state.status == "running" else state.status)
+    return _counted(state, event.change, values_told(state))
 
 
 def _task_completed(state: ThreadState, event: TaskCompleted, version: int, at: int) -> ThreadState:
@@ -429,24 +428,11 @@ def _task_failed(state: ThreadState, event: TaskFailed, version: int, at: int) -
     )
 
 
-def _run_paused(state: ThreadState, event: RunPaused, version: int, at: int) -> ThreadState:
-    return replace(state, version=version, status="paused")
-
-
-def _run_finished(state: ThreadState, event: RunFinished, version: int, at: int) -> ThreadState:
-    return replace(state, version=version, status="finished")
-
-
-def _run_failed(state: ThreadState, event: RunFailed, version: int, at: int) -> ThreadState:
-    return replace(state, version=version, status="failed")
-
-
-def _run_dead_lettered(state: ThreadState, event: RunDeadLettered, version: int, at: int) -> ThreadState:
-    return replace(state, version=version, status="dead")
-
-
-def _run_requeued(state: ThreadState, event: RunRequeued, version: int, at: int) -> ThreadState:
-    return replace(state, version=version, status="running", attempt=event.attempt)
+def _run_stopped(state: ThreadState, event: RunCancelled | RunFailed, version: int, at: int) -> ThreadState:
+    if event.change is not None:
+        values, versions = _alter(state, event.change)
+        state = replace(state, values=values, versions=versions)
+    return replace(state, version=version, status="failed" if isinstance(event, RunFailed) else "cancelled")
 
 
 def _checkpoints_forgotten(
@@ -455,33 +441,29 @@ def _checkpoints_forgotten(
     return replace(EMPTY if event.all else state, version=version)
 
 
-def _history_forgotten(state: ThreadState, event: HistoryForgotten, version: int, at: int) -> ThreadState:
-    return replace(state, version=version)
-
-
-def _event_set_aside(state: ThreadState, event: EventSetAside, version: int, at: int) -> ThreadState:
-    return replace(state, version=version)
-
-
 _TABLE: dict[type[Event], Callable[[ThreadState, Any, int, int], ThreadState]] = {
     RunStarted: _run_started,
     StepCompleted: _step_completed,
     StateEdited: _state_edited,
-    BranchStarted: _branch_started,
+    BranchStarted: endings.branched,
     TaskCompleted: _task_completed,
     TaskInterrupted: _task_interrupted,
     TaskFailed: _task_failed,
-    RunPaused: _run_paused,
-    RunFinished: _run_finished,
-    RunFailed: _run_failed,
-    RunDeadLettered: _run_dead_lettered,
-    RunRequeued: _run_requeued,
+    RunPaused: endings.paused,
+    UsageRecorded: endings.used,
+    BudgetChanged: endings.budget_changed,
+    RunFinished: endings.ends("finished"),
+    RunFailed: _run_stopped,
+    CancelRequested: endings.cancel_requested,
+    RunCancelled: _run_stopped,
+    RunDeadLettered: endings.ends("dead"),
+    RunRequeued: endings.requeued,
     CheckpointImported: checkpoint_imported,
     ValuesImported: values_imported,
     WritesImported: writes_imported,
     CheckpointsForgotten: _checkpoints_forgotten,
-    HistoryForgotten: _history_forgotten,
-    EventSetAside: _event_set_aside,
+    HistoryForgotten: endings.noted,
+    EventSetAside: endings.noted,
 }
 
 

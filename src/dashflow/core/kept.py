@@ -126,6 +126,15 @@ class Owned(Values):
 
     __slots__ = ()
 
+    def __getitem__(self, name: str) -> Any:
+        found = _raw(self, name)  # made anew each time: the next event may change it
+        return found.value() if isinstance(found, Kept) else found
+
+
+def part_of(values: Mapping[str, Any], name: str) -> Any:
+    """A value as it is kept; None: nothing."""
+    return values.part(name) if isinstance(values, Values) else values.get(name)
+
 
 def tail_of(values: Mapping[str, Any], name: str, count: int) -> Any:
     """The last items of a list, without making the others where that can be."""

@@ -7,9 +7,9 @@ tasks returned; mostly that is a channel's new value, or the end of it.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
-from dashflow.core.kept import tail_of
+from dashflow.core.kept import part_of, tail_of
 
 Told = list[Any]
 """A write: [channel] (its new value), [channel, None, n] (the last n items of it) or [channel, value]."""
@@ -56,3 +56,49 @@ def _value(write: Told, values: Mapping[str, Any]) -> Any:
     if len(write) == 2:
         return write[1]
     return values.get(write[0]) if len(write) == 1 else tail_of(values, write[0], write[2])
+
+
+class _Folded(Protocol):
+    """A folded thread."""
+
+    @property
+    def wrote(self) -> dict[str, list[Told]]:
+        """See ``ThreadState``."""
+        ...
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """See ``ThreadState``."""
+        ...
+
+
+def wrote_of(state: _Folded) -> dict[str, list[tuple[str, Any]]]:
+    """What tasks of the step before a state's checkpoint wrote, by task key: (channel, value)."""
+    return {key: resolve(writes, state.values) for key, writes in state.wrote.items()}
+
+
+def wrote_kept(state: _Folded) -> dict[str, list[tuple[str, Any]]]:
+    """``wrote_of``, with whole values of channels as they are kept: nobody may look at them."""
+    values = state.values
+    return {
+        key: [
+            (write[0], part_of(values, write[0])) if len(write) == 1 else resolve((write,), values)[0]
+            for write in writes
+        ]
+        for key, writes in state.wrote.items()
+    }
+
+
+def values_told(state: _Folded) -> list[list[tuple[str, Any]]]:
+    """The writes that are told by a value of their own; what replaces a whole value is among them."""
+    return [[(write[0], write[1]) for write in writes if len(write) == 2] for writes in state.wrote.values()]
+
+
+def told_fields(wrote: list[list[Any]]) -> dict[str, Any]:
+    """Fields of a state that say what tasks wrote to get there."""
+    if not wrote:
+        return {}
+    return {
+        "wrote": {key: writes for key, _, writes in wrote},
+        "wrote_names": {key: name or key for key, name, _ in wrote},
+    }

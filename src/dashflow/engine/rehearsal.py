@@ -31,7 +31,7 @@ from dashflow.core.events import (
     TaskInterrupted,
 )
 from dashflow.core.fingerprint import JOIN
-from dashflow.core.fold import EMPTY, ThreadState, wrote_of
+from dashflow.core.fold import EMPTY, ThreadState
 from dashflow.core.replay import (
     ANYWHERE,
     Difference,
@@ -49,6 +49,7 @@ from dashflow.core.replay import (
 )
 from dashflow.core.superstep import Live, Task, apply, next_tasks
 from dashflow.core.untracked import storable
+from dashflow.core.written import wrote_of
 from dashflow.engine.ahead import EARLIER, Told, last_of, next_move
 from dashflow.engine.handlers import HandlerTask, resumed
 from dashflow.engine.journal import Changes

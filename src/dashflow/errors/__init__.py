@@ -23,6 +23,11 @@ Imports nothing of DashFlow, except that the deprecated ``NodeInterrupt`` is fou
     │   │   ├── BatchInputError           the source of a batch's items failed or is another one
     │   │   │   └── DuplicateKeyError     two items with one key
     │   │   ├── BatchAggregateError       a function that aggregates a batch's results raised
+    │   │   ├── UnknownApprovalError      no approval of that id in this log
+    │   │   ├── ApprovalStateError        the approval is decided already
+    │   │   ├── NotEntitledError          somebody voted who may not
+    │   │   ├── StaleApprovalError        a vote on something else than what is asked now
+    │   │   ├── AnswerReusedError         an answer's id that another answer has
     │   │   ├── AliasInstallError         the alias for LangGraph cannot be installed (any more)
     │   │   └── AliasMissingError         (a ModuleNotFoundError) nothing of DashFlow's under that name
     │   ├── PlanError                     a plan that cannot be run
@@ -32,6 +37,8 @@ Imports nothing of DashFlow, except that the deprecated ``NodeInterrupt`` is fou
     │   ├── ItemTimeoutError              an item of a batch took too long
     │   ├── ItemWaitingError              an item of a batch waits for an answer
     │   ├── ItemFailedError               an item of a batch came to no result
+    │   ├── ApprovalExpiredError          nobody decided in time
+    │   ├── ApprovalCancelledError        the request was cancelled
     │   ├── StepError                     a step that cannot be found among those recorded of its node
     │   │   ├── AmbiguousStepError        several of one name, in an order that is chance
     │   │   └── NondeterministicStepError another one was recorded there
@@ -62,12 +69,18 @@ Imports nothing of DashFlow, except that the deprecated ``NodeInterrupt`` is fou
     │   ├── EmptyInputError               a run was started with nothing
     │   ├── GraphRecursionError           (a RecursionError) too many steps
     │   ├── NodeCancelledError            a node raised CancelledError by itself
+    │   ├── CircuitOpenError              (a RuntimeError) what is called failed again and again
+    │   ├── BulkheadFullError             (a RuntimeError) too many calls wait already
+    │   ├── BudgetExceededError           a run that is not kept has used up its budget
+    │   ├── NodeProcessDiedError          a node's own process ended before its code did
+    │   ├── RemoteNodeError               a node's own process raised what is not known here
     │   ├── NodeTimeoutError              a node took too long (no TimeoutError: it is retried)
     │   ├── UnknownInterruptError         an answer that fits no open question
     │   └── TaskNotFound                  a remote executor does not have the task
     └── GraphBubbleUp                     control flow, never a fault
         ├── GraphInterrupt                a task asked; NodeInterrupt is its old form
         ├── GraphDrained                  the run stopped on request, between two steps
+        ├── RunCancelledError             the run was cancelled by somebody
         └── ParentCommand                 a command for the graph around
 """
 
@@ -78,6 +91,15 @@ from typing import Any
 
 from dashflow.errors.answers import (
     StructuredOutputError,
+)
+from dashflow.errors.approvals import (
+    AnswerReusedError,
+    ApprovalCancelledError,
+    ApprovalExpiredError,
+    ApprovalStateError,
+    NotEntitledError,
+    StaleApprovalError,
+    UnknownApprovalError,
 )
 from dashflow.errors.base import (
     DashFlowError,
@@ -91,6 +113,9 @@ from dashflow.errors.effects import (
 )
 from dashflow.errors.graph import (
     INVALID_RESUME,
+    BudgetExceededError,
+    BulkheadFullError,
+    CircuitOpenError,
     EmptyChannelError,
     EmptyInputError,
     ErrorCode,
@@ -101,8 +126,11 @@ from dashflow.errors.graph import (
     InvalidUpdateError,
     NodeCancelledError,
     NodeError,
+    NodeProcessDiedError,
     NodeTimeoutError,
     ParentCommand,
+    RemoteNodeError,
+    RunCancelledError,
     TaskNotFound,
     UnknownInterruptError,
     create_error_message,
@@ -175,11 +203,18 @@ __all__ = (
     "AliasMissingError",
     "AmbiguousAnswerError",
     "AmbiguousStepError",
+    "AnswerReusedError",
+    "ApprovalCancelledError",
+    "ApprovalExpiredError",
+    "ApprovalStateError",
     "BatchAggregateError",
     "BatchInputError",
     "BatchStateError",
     "BranchExistsError",
     "BranchesUnsupportedError",
+    "BudgetExceededError",
+    "BulkheadFullError",
+    "CircuitOpenError",
     "CorruptBlobError",
     "CorruptEventError",
     "CorruptLogError",
@@ -215,10 +250,12 @@ __all__ = (
     "ModelError",
     "NodeCancelledError",
     "NodeError",
+    "NodeProcessDiedError",
     "NodeTimeoutError",
     "NondeterministicStepError",
     "NotALogError",
     "NotAnExportError",
+    "NotEntitledError",
     "NotLangGraphError",
     "Obstacle",
     "OwnershipConflictError",
@@ -226,13 +263,17 @@ __all__ = (
     "PlanAnswerError",
     "PlanCycleError",
     "PlanError",
+    "RemoteNodeError",
+    "RunCancelledError",
     "RunStateError",
+    "StaleApprovalError",
     "StateValidationError",
     "StepError",
     "StorageUnavailableError",
     "StructuredOutputError",
     "SupersededError",
     "TaskNotFound",
+    "UnknownApprovalError",
     "UnknownBatchError",
     "UnknownBranchError",
     "UnknownCheckpointError",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from threading import Lock
 from typing import Any, ClassVar, Final
 
@@ -30,6 +31,7 @@ class Projection(ABC):
         version: Of this code. A higher one makes the view anew, beside the old one until it has caught up.
         category, types, correlation: Which events, as in ``EventLog.subscribe``.
         classes: Classes that values in the view may be instances of, beside plain data.
+        frozen: Whether values never change, so that those of a batch of events need no copies of their own.
     """
 
     name: ClassVar[str]
@@ -38,6 +40,7 @@ class Projection(ABC):
     types: ClassVar[tuple[str, ...]] = ()
     correlation: ClassVar[str] = ""
     classes: ClassVar[tuple[type, ...]] = ()
+    frozen: ClassVar[bool] = False
 
     @abstractmethod
     def changes(self, record: Record, view: View) -> Mapping[str, Any]:
@@ -64,29 +67,43 @@ class View:
         self._log = log
         self._name = name
         self._changed: dict[str, bytes | None] = {}
+        self._held: dict[str, Any] = {}
 
     @property
     def changed(self) -> Mapping[str, bytes | None]:
         """What is not committed yet, as bytes."""
+        held, self._held = self._held, {}
+        self._changed.update({key: self._dumped(value) for key, value in held.items()})
         return self._changed
 
     def get(self, key: str, default: Any = None) -> Any:
-        """The value of a key. A copy: changing it changes nothing."""
+        """The value of a key. A copy, unless values never change: changing it changes nothing."""
+        if key in self._held:
+            value = self._held[key]
+            return default if value is None else value
         # Of all keys that begin like this one, it comes first itself.
         data = self._changed[key] if key in self._changed else self._stored(key, 1).get(key)
         return default if data is None else self._projection.load(data)
 
-    def items(self, prefix: str = "") -> dict[str, Any]:
-        """Values by key, for all keys that begin with ``prefix``, in order of keys."""
-        found: dict[str, bytes | None] = dict(self._stored(prefix, None))
-        found.update({key: data for key, data in self._changed.items() if key.startswith(prefix)})
+    def items(self, prefix: str = "", limit: int | None = None) -> dict[str, Any]:
+        """Values by key, for all keys that begin with ``prefix``, or the first ``limit``, in key order."""
+        changed = self.changed
+        found: dict[str, bytes | None] = dict(self._stored(prefix, None if changed else limit))
+        found.update({key: data for key, data in changed.items() if key.startswith(prefix)})
         load = self._projection.load
-        return {key: load(data) for key, data in sorted(found.items()) if data is not None}
+        there = (key for key in sorted(found) if found[key] is not None)
+        return {key: load(found[key] or b"") for key in islice(there, limit)}
 
     def apply(self, changes: Mapping[str, Any]) -> None:
         """Take over what an event changed."""
+        if self._projection.frozen:
+            self._held.update(changes)
+            return
         for key, value in changes.items():
-            self._changed[key] = None if value is None else self._projection.dump(value)
+            self._changed[key] = self._dumped(value)
+
+    def _dumped(self, value: Any) -> bytes | None:
+        return None if value is None else self._projection.dump(value)
 
     def _stored(self, prefix: str, limit: int | None) -> dict[str, bytes]:
         if self._log is None:
@@ -168,9 +185,10 @@ class Projector:
         """The value of a key, as of ``position``."""
         return self._open().get(key, default)
 
-    def items(self, prefix: str = "") -> dict[str, Any]:
-        """Values by key, for all keys that begin with ``prefix``, as of ``position``."""
-        return self._open().items(prefix)
+    def items(self, prefix: str = "", limit: int | None = None) -> dict[str, Any]:
+        """Values by key, for all keys that begin with ``prefix``, or the first ``limit``, as of
+        ``position``."""
+        return self._open().items(prefix, limit)
 
     def current(self, prefix: str = "") -> dict[str, Any]:
         """``items`` as of now: the view is brought there, or, where nothing can be written, ``look``."""

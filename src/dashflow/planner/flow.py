@@ -13,13 +13,14 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import cast
+from typing import Final, cast
 
 import msgspec
 
-from dashflow.engine.ports import Crew, Done, Host, Posted
+from dashflow.engine.ports import Crew, Done, Host, Overdue, Posted
 from dashflow.errors import DashFlowError, LogError, PlanError, RunStateError, ValueCodecError
 from dashflow.log.base import EventLog
+from dashflow.planner.approvals import PlanApprovals
 from dashflow.planner.core.codec import checked, storable
 from dashflow.planner.core.commands import (
     AnswerClarification,
@@ -29,12 +30,13 @@ from dashflow.planner.core.commands import (
     FailPlanning,
     HandleExecutorEvent,
     ProposePlan,
+    ReceiveApproval,
     Recover,
     TaskCompleted,
     TaskFailed,
     TaskNeedsClarification,
 )
-from dashflow.planner.core.events import Event, TaskDispatched, TaskStatusUpdated
+from dashflow.planner.core.events import ApprovalAwaited, Event, TaskDispatched, TaskStatusUpdated
 from dashflow.planner.core.state import PlannerState, RunStatus
 from dashflow.planner.core.task import Task, TaskStatus
 from dashflow.planner.executors.base import Execution, Failed, NeedsClarification, Outcome
@@ -47,6 +49,10 @@ Ask = Callable[[str, str], str | None]
 
 Watch = Callable[["Event | Progress"], None]
 """Told every event once it is durable, and progress as it comes."""
+
+
+_LOOK_AGAIN: Final = 1.0
+"""Seconds after which one looks for decisions, while tasks run and others wait for one."""
 
 
 class Progress(msgspec.Struct, frozen=True):
@@ -87,6 +93,7 @@ class PlanFlow:
         self._ask = ask
         self._watch = watch
         self._journal = Journal(host, log, run, owner=f"{log.instance}/{run}/{host.entropy():016x}")
+        self._approvals = PlanApprovals(host, log, run)
         self._stopped = False
         self._look_posted = False
 
@@ -104,13 +111,17 @@ class PlanFlow:
             LogError: the log failed or was lost to another owner; what was recorded stays.
         """
         await self._journal.load()
-        if self._is_over(self.state):
+        self._approvals.seen = self._journal.position  # what is decided after this is news
+        decided = await self._approvals.ask(self.state, self.state.held)
+        if self._is_over(self.state) and not decided:
             return self.state
         self._journal.observer = self._watch
-        dispatched = await self._commit(Recover(now=self._host.now()), claim=True)
+        dispatched = await self._commit(Recover(now=self._host.now()), *decided, claim=True)
+        await self._approvals.taken(decided)
         crew = self._host.crew(self.state.workers, attentive=True)
         try:
             self._start(crew, dispatched)
+            self._start(crew, await self._approve(dispatched))
             await self._work(crew)
         except BaseException:
             await self._stop(crew)
@@ -124,18 +135,31 @@ class PlanFlow:
     async def _work(self, crew: Crew) -> None:
         while self._journal.owned and not self.state.finished:
             if crew.pending:
-                events = await self._take(await crew.next())
+                events = await self._heard(crew)
             elif not self.state.tasks:
                 events = await self._plan()
             elif self.state.status is RunStatus.WAITING:
-                if not await self._put_questions():
-                    self._ask = None
-                events = await self._commit()
+                events = await self._wait_for_people()
             else:
                 raise PlanError(
                     f"Run {self.state.run!r} has nothing to do and is not at its end. Please report this."
                 )
             self._start(crew, events)
+
+    async def _wait_for_people(self) -> list[Event]:
+        """Nothing can go on: look for decisions, put the questions; with neither this is all."""
+        if self.state.agenda.held and (decided := await self._approvals.news(self._journal.position)):
+            return await self._receive(decided)
+        if not await self._put_questions():
+            self._ask = None
+        return await self._commit()
+
+    async def _heard(self, crew: Crew) -> list[Event]:
+        """What the next thing that happens leads to; while people are asked, also what they decide."""
+        try:
+            return await self._take(await crew.next(_LOOK_AGAIN if self.state.agenda.held else None))
+        except Overdue:
+            return await self._receive(await self._approvals.news(self._journal.position))
 
     async def _stop(self, crew: Crew) -> None:
         self._stopped = True
@@ -150,8 +174,26 @@ class PlanFlow:
     async def _commit(self, *commands: Command, claim: bool = False) -> list[Event]:
         """Append what the commands lead to and what can go on after that; give the run up if that is all."""
         go_on = Continue(now=self._host.now())
-        release = None if claim else self._is_over
-        return await self._journal.commit(*commands, go_on, claim=claim, release=release)
+        asked = self.state.agenda.held
+
+        def leaves(state: PlannerState) -> bool:
+            return self._is_over(state) and state.agenda.held <= asked  # what is held has to be asked
+
+        release = None if claim else leaves
+        events = await self._journal.commit(*commands, go_on, claim=claim, release=release)
+        return events if claim else [*events, *await self._approve(events)]
+
+    async def _approve(self, events: list[Event]) -> list[Event]:
+        """Ask for the approvals that tasks wait for since then; go on with what is decided already."""
+        held = [self.state.tasks[one.task] for one in events if isinstance(one, ApprovalAwaited)]
+        return await self._receive(await self._approvals.ask(self.state, held))
+
+    async def _receive(self, decided: list[ReceiveApproval]) -> list[Event]:
+        if not decided:
+            return []
+        events = await self._commit(*decided)
+        await self._approvals.taken(decided)
+        return events
 
     async def _take(self, happened: Done | Posted) -> list[Event]:
         if isinstance(happened, Posted):
@@ -164,7 +206,10 @@ class PlanFlow:
             return await self._commit()
         task, attempt = cast("tuple[str, int]", happened.key)
         report = _report(task, attempt, happened)
-        return await self._commit(HandleExecutorEvent(now=self._host.now(), event=report))
+        news = await self._approvals.news(self._journal.position) if self.state.agenda.held else []
+        events = await self._commit(HandleExecutorEvent(now=self._host.now(), event=report), *news)
+        await self._approvals.taken(news)
+        return events
 
     async def _plan(self) -> list[Event]:
         state = self.state

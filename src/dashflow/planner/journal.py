@@ -6,7 +6,8 @@ a later reader of the log will fold. Speaks to the world through the host port o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import ChainMap
+from collections.abc import Callable, MutableMapping, Sequence
 
 from dashflow._util.ids import uuid7
 from dashflow.engine.ports import Host
@@ -15,6 +16,8 @@ from dashflow.log.base import Append, EventLog, NewEvent, Record
 from dashflow.planner.core import codec
 from dashflow.planner.core.commands import Command
 from dashflow.planner.core.events import (
+    ApprovalAwaited,
+    ApprovalReceived,
     ClarificationReceived,
     ClarificationRequested,
     Event,
@@ -26,8 +29,14 @@ from dashflow.planner.core.fold import fold, fold_all
 from dashflow.planner.core.process import process
 from dashflow.planner.core.state import PlannerState
 
-_ANSWERS_A_TASK = (ClarificationReceived, ClarificationRequested, ResultIgnored, TaskStatusUpdated)
-_ABOUT_A_TASK = (*_ANSWERS_A_TASK, TaskDispatched)
+_ANSWERS_A_TASK = (
+    ApprovalReceived,
+    ClarificationReceived,
+    ClarificationRequested,
+    ResultIgnored,
+    TaskStatusUpdated,
+)
+_ABOUT_A_TASK = (*_ANSWERS_A_TASK, ApprovalAwaited, TaskDispatched)
 
 
 class Journal:
@@ -40,12 +49,14 @@ class Journal:
         state: Folded from every event read or written.
         owned: Whether this journal has claimed the run and not given it up.
         observer: Told every event that is read or written from now on.
+        position: Of the last event that was read or appended; 0 before.
     """
 
     def __init__(self, host: Host, log: EventLog, run: str, owner: str = "") -> None:
         self.state = PlannerState()
         self.owned = False
         self.observer: Callable[[Event], None] | None = None
+        self.position = 0
         self._host = host
         self._log = log
         self._run = run
@@ -83,6 +94,7 @@ class Journal:
         records = await self._host.read(lambda: self._log.read(self._stream, after=after))
         if not records and not after:
             raise UnknownRunError(self._run, self._log.where)
+        self.position = records[-1].position if records else self.position
         return [self._adopt(record, codec.decode(record)) for record in records]
 
     async def commit(
@@ -120,6 +132,7 @@ class Journal:
             except VersionConflictError:
                 await self.load()
                 continue
+            self.position = done.position
             if claim:
                 self._epoch = done.epoch
             self.owned = (self.owned or claim) and not leave
@@ -145,31 +158,29 @@ class Journal:
 
     def _sealed(self, events: Sequence[Event]) -> list[tuple[NewEvent, Event]]:
         """The events in their envelopes, each naming the one that led to it."""
-        last, last_of = self._last, self._last_of
+        last, last_of = self._last, ChainMap[str, bytes]({}, self._last_of)
         sealed: list[tuple[NewEvent, Event]] = []
         for event in events:
             cause = last_of.get(event.task, last) if isinstance(event, _ANSWERS_A_TASK) else last
             name = uuid7(event.at, self._host.entropy())
-            last, last_of = _led_to(last, last_of, event, name)
+            last = _led_to(last, last_of, event, name)
             sealed.append(codec.checked(event, event_id=name, correlation_id=self._run, causation_id=cause))
         return sealed
 
     def _adopt(self, stored: NewEvent | Record, event: Event) -> Event:
         self.state = fold(self.state, event)
-        self._last, self._last_of = _led_to(self._last, self._last_of, event, stored.event_id)
+        self._last = _led_to(self._last, self._last_of, event, stored.event_id)
         if self.observer is not None:
             self.observer(event)
         return event
 
 
-def _led_to(
-    last: bytes, last_of: dict[str, bytes], event: Event, name: bytes
-) -> tuple[bytes, dict[str, bytes]]:
-    """The ids that later events name as their cause, after ``event``: dispatches at one moment have the
-    same cause, and do not cause each other."""
+def _led_to(last: bytes, last_of: MutableMapping[str, bytes], event: Event, name: bytes) -> bytes:
+    """The id that later events name as their cause, after ``event``, which is noted for its task: what
+    starts at one moment has the same cause, and does not cause each other."""
     if isinstance(event, _ABOUT_A_TASK):
-        last_of = {**last_of, event.task: name}
-    return last if isinstance(event, TaskDispatched) else name, last_of
+        last_of[event.task] = name
+    return last if isinstance(event, ApprovalAwaited | TaskDispatched) else name
 
 
 def decide(state: PlannerState, commands: Sequence[Command]) -> tuple[PlannerState, list[Event]]:

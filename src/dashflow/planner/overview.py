@@ -1,6 +1,6 @@
 """How far plans are, from the log alone: a projection with a row per plan.
 
-The row is the plan's state as ``fold`` makes it, without results and context: what a list shows, and
+The row is the plan's state as ``fold`` makes it, without words, results and context: what a list shows, and
 nothing that grows with what tasks found.
 """
 
@@ -10,21 +10,26 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import msgspec
+from msgspec.structs import replace
 
+from dashflow.hitl.core.terms import Terms
 from dashflow.log.base import Record
 from dashflow.log.projections import Projection, View
 from dashflow.planner.core import codec
-from dashflow.planner.core.events import ContextCompacted, TaskStatusUpdated
+from dashflow.planner.core.events import ContextCompacted, TasksPlanned, TaskStatusUpdated
 from dashflow.planner.core.fold import fold
 from dashflow.planner.core.state import PlannerState
+from dashflow.planner.core.task import Task
 
 
 class PlanOverview(Projection):
-    """Rows are ``PlannerState`` without results and context, by run."""
+    """Rows are ``PlannerState`` without words, results and context, by run."""
 
     name: ClassVar[str] = "plans"
     category: ClassVar[str | None] = codec.CATEGORY
     types: ClassVar[tuple[str, ...]] = tuple(sorted(codec.EVENT_TYPES))
+    frozen: ClassVar[bool] = True
+    version: ClassVar[int] = 2
     _decoder = msgspec.msgpack.Decoder(PlannerState)
 
     def changes(self, record: Record, view: View) -> Mapping[str, Any]:
@@ -33,15 +38,36 @@ class PlanOverview(Projection):
         state = view.get(run, PlannerState())
         event = codec.decode(record)
         if isinstance(event, TaskStatusUpdated):
-            event = msgspec.structs.replace(event, result=None)
+            event = replace(event, result=None)
         elif isinstance(event, ContextCompacted):
-            event = msgspec.structs.replace(event, summary="", dropped=())
+            event = replace(event, summary="", dropped=())
+        elif isinstance(event, TasksPlanned):
+            event = replace(event, tasks=tuple(map(_outline, event.tasks)))
         return {run: fold(state, event)}
 
     def dump(self, value: Any) -> bytes:
         """See ``Projection.dump``."""
-        return codec.state_bytes(value)
+        data = codec.state_bytes(value)
+        self._last = (data, value)
+        return data
 
     def load(self, data: bytes) -> PlannerState:
-        """See ``Projection.load``."""
+        """See ``Projection.load``. What was dumped last is at hand: a long plan goes through many batches."""
+        if self._last is not None and self._last[0] == data:
+            return self._last[1]
         return self._decoder.decode(data)
+
+    _last: tuple[bytes, PlannerState] | None = None
+
+
+def _outline(task: Task) -> Task:
+    """What of a task tells how far it is."""
+    approval = None if task.approval is None else Terms(())
+    return Task(
+        task.id,
+        "",
+        task.kind,
+        dependencies=task.dependencies,
+        optional_dependencies=task.optional_dependencies,
+        approval=approval,
+    )

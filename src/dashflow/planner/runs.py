@@ -15,13 +15,14 @@ import msgspec
 
 from dashflow._util.drive import drive
 from dashflow.engine.ports import Host
-from dashflow.errors import EmptyGoalError
+from dashflow.errors import EmptyGoalError, UnknownRunError
 from dashflow.hosts.sync import SyncHost
 from dashflow.log.base import EventLog, Record
 from dashflow.log.projections import Projector
+from dashflow.planner.approvals import PlanApprovals
 from dashflow.planner.core import codec
-from dashflow.planner.core.commands import AnswerClarification, Cancel, Command, Initialize
-from dashflow.planner.core.events import Event, PlannerConfig
+from dashflow.planner.core.commands import AnswerClarification, Cancel, Command, Initialize, ReceiveApproval
+from dashflow.planner.core.events import Event, PlannerConfig, PlanRequested
 from dashflow.planner.core.state import PlannerState, RunStatus
 from dashflow.planner.core.task import TaskStatus
 from dashflow.planner.executors.base import Executor
@@ -61,7 +62,8 @@ class PlanRequest(msgspec.Struct, frozen=True):
 
 class RunSummary(msgspec.Struct, frozen=True):
     """One line of a list of runs. Times are nanoseconds since the Unix epoch; ``owner`` is empty when
-    nobody alive runs it; ``tasks_done`` counts completed tasks, ``tasks_waiting`` those that ask somebody."""
+    nobody alive runs it; ``tasks_done`` counts completed tasks, ``tasks_waiting`` those that ask somebody or
+    wait for an approval."""
 
     run: str
     goal: str
@@ -157,13 +159,12 @@ class PlanRuns:
             UsageError: the run's model cannot be used here.
             LogError: the log failed; what was recorded stays, and the run can be resumed.
         """
-        state = self.state(run)
         flow = PlanFlow(
             self._host,
             self._log,
             run,
             routing=self._routing,
-            planning=self._planning or _planning(state.model),
+            planning=self._planning or _planning(self._model(run)),
             ask=ask,
             watch=watch,
         )
@@ -187,6 +188,30 @@ class PlanRuns:
             RunStateError: it is at its end already.
         """
         return self._tell(run, Cancel(now=self._host.now(), reason=codec.storable(reason)))
+
+    def settle(self, run: str) -> PlannerState:
+        """Ask for the approvals that tasks of a run wait for, where that was not done, and record what was
+        decided; how the run stands then.
+
+        Raises:
+            UnknownRunError: no such run.
+        """
+        journal = Journal(self._host, self._log, run)
+        drive(journal.load())
+        if journal.state.held and not journal.state.finished:
+            approvals = PlanApprovals(self._host, self._log, run)
+            decided = drive(approvals.ask(journal.state, journal.state.held))
+            drive(journal.commit(*decided))
+            drive(approvals.taken(decided))
+        return journal.state
+
+    def receive(self, run: str, decision: ReceiveApproval) -> PlannerState:
+        """Record what was decided about a task; nothing, where it does not wait for that.
+
+        Raises:
+            UnknownRunError: no such run.
+        """
+        return self._tell(run, decision)
 
     def state(self, run: str) -> PlannerState:
         """How a run stands. Raises ``UnknownRunError``."""
@@ -218,7 +243,7 @@ class PlanRuns:
                     updated_at=state.updated_at,
                     owner=info.owner,
                     tasks_failed=state.count(TaskStatus.FAILED),
-                    tasks_waiting=len(state.questions),
+                    tasks_waiting=len(state.questions) + state.agenda.held,
                 )
             )
         return summaries
@@ -228,6 +253,14 @@ class PlanRuns:
         going = (RunStatus.PLANNING, RunStatus.RUNNING)
         found = [one for one in self.list() if one.status in going and not one.owner]
         return [one.run for one in sorted(found, key=lambda one: (one.created_at, one.run))]
+
+    def _model(self, run: str) -> str | None:
+        """The chat model that a run was asked to be planned by. Raises ``UnknownRunError``."""
+        records = self._log.read(codec.stream_of(run), limit=1)
+        if not records:
+            raise UnknownRunError(run, self._log.where)
+        first = codec.decode(records[0])
+        return first.model if isinstance(first, PlanRequested) else None
 
     def _tell(self, run: str, command: Command) -> PlannerState:
         journal = Journal(self._host, self._log, run)

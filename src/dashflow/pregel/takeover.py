@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from dashflow._util.reserved import CONFIG_KEY_BUDGET
 from dashflow.core.fold import ThreadState
 from dashflow.engine.log_history import LogHistory
 from dashflow.engine.ports import Host
@@ -21,6 +22,7 @@ from dashflow.pregel.call import Call
 from dashflow.pregel.main import Pregel
 from dashflow.pregel.tracing import followed
 from dashflow.runtime import RunControl
+from dashflow.types.commands import Command
 
 
 def config_as_asked(thread: str, meta: dict[str, Any], asked: dict[str, Any]) -> dict[str, Any]:
@@ -30,6 +32,8 @@ def config_as_asked(thread: str, meta: dict[str, Any], asked: dict[str, Any]) ->
         config["recursion_limit"] = asked["limit"]
     if "concurrency" in asked:
         config["max_concurrency"] = asked["concurrency"]
+    if "budget" in asked:
+        config["configurable"][CONFIG_KEY_BUDGET] = asked["budget"]
     return config
 
 
@@ -91,6 +95,44 @@ def adopt(
         run.turn = history.take_turn(Adopted(host, history.reader, run.options, queued))
     run.begun = begun
     return followed(run, queued.given)
+
+
+def answer(
+    graph: Pregel[Any, Any, Any, Any],
+    host: Host,
+    thread: str,
+    state: ThreadState,
+    answers: Mapping[str, Any],
+    *,
+    context: Any = None,
+    control: RunControl | None = None,
+    begun: Callable[[], None] | None = None,
+) -> AsyncGenerator[Any, None]:
+    """Answer questions that a thread waits at, as its caller would; errors as for ``take_over``.
+
+    Args:
+        graph: The thread's graph.
+        host: The world.
+        thread: Its id.
+        state: Where it stands; if it stands elsewhere by now, nothing is answered.
+        answers: By question id.
+        context: For nodes.
+        control: To ask it to stop.
+        begun: Called once the run is this process's own, before any node runs.
+    """
+    run = _run(
+        graph,
+        host,
+        Command(resume=dict(answers)),
+        config_as_asked(thread, state.meta, state.options),
+        asked=state.options,
+        durability=state.durability,
+        context=context,
+        control=control,
+    )
+    run.expects = state.version
+    run.begun = begun
+    return followed(run, None)
 
 
 def _made(

@@ -43,11 +43,11 @@ class PlanRecovery:
             if info.owner or self._left.get(info.stream) == info.version:
                 continue
             run = run_of(info.stream)
-            state = self._runs.state(run)
+            state = self._runs.settle(run)
             if state.status in _GOING:
                 found.append((state.created_at, run))
             else:
-                self._left[info.stream] = info.version
+                self._left[info.stream] = self._log.version(info.stream)
         return [run for _, run in sorted(found)]
 
     def work(self, run: str, tell: Callable[[Report], None]) -> None:

@@ -7,7 +7,17 @@ from typing import Literal
 import msgspec
 
 What = Literal[
-    "taken over", "finished", "paused", "failed", "lost", "dead letter", "left", "put back", "trouble"
+    "taken over",
+    "answered",
+    "finished",
+    "paused",
+    "failed",
+    "lost",
+    "dead letter",
+    "left",
+    "put back",
+    "cancelled",
+    "trouble",
 ]
 
 
@@ -15,10 +25,12 @@ class Report(msgspec.Struct, frozen=True):
     """Something that a worker did, or came upon.
 
     Attributes:
-        what: ``taken over`` (it begins to work on a run), ``finished``, ``paused`` (the run waits for a
+        what: ``taken over`` (it begins to work on a run), ``answered`` (it goes on with a run that waited for
+            an approval, which is decided), ``finished``, ``paused`` (the run waits for a
             person), ``failed`` (a node raised; that is recorded), ``lost`` (another process took the run
             over meanwhile), ``dead letter`` (tried too often), ``left`` (its graph is not known here),
-            ``put back`` (the worker was stopped; another one goes on), ``trouble`` (the log could not be
+            ``put back`` (the worker was stopped; another one goes on), ``cancelled`` (somebody cancelled the
+            run), ``trouble`` (the log could not be
             used just now).
         kind: ``graph`` or ``plan``; "" for trouble with the log as a whole.
         name: The graph's thread, or the plan's run.

@@ -21,14 +21,16 @@ from dashflow.errors import (
     LogClosedError,
     LogError,
     OwnershipConflictError,
+    RunCancelledError,
     VersionConflictError,
 )
-from dashflow.pregel.takeover import adopt, take_over
+from dashflow.pregel.takeover import adopt, answer, take_over
 from dashflow.runtime import RunControl
 from dashflow.worker.report import Report, What
 from dashflow.worker.versions import Versions
 
 if TYPE_CHECKING:
+    from dashflow.worker.approvals import ApprovalCare, Decided
     from dashflow.worker.plans import PlanRecovery
 
 _STOPPED: Final = "the worker was stopped"
@@ -51,6 +53,7 @@ class Rounds:
         every: Seconds between two looks.
         tell: Told what happens, on whatever thread it happens.
         plans: Plan runs of the log; None: they are left alone.
+        approvals: Approvals of the log; None: nobody cares for them here.
     """
 
     def __init__(
@@ -64,6 +67,7 @@ class Rounds:
         every: float,
         tell: Callable[[Report], None],
         plans: PlanRecovery | None = None,
+        approvals: ApprovalCare | None = None,
     ) -> None:
         self._host = host
         self._recovery = recovery
@@ -72,6 +76,7 @@ class Rounds:
         self._every = every
         self._tell = tell
         self._plans = plans
+        self._approvals = approvals
         self._controls: dict[str, RunControl] = {}
         self._busy: set[str] = set()
         self._left: set[tuple[str, object]] = set()
@@ -95,13 +100,16 @@ class Rounds:
                         return
                     self._take(await crew.next())
                     continue
-                await self._wait(crew)
+                if crew.pending or not once:
+                    await self._wait(crew)
         finally:
             self._drain()
             await crew.close()
             with suppress(LogClosedError):
                 await self._recovery.put_back_left()
                 await self._recovery.leave()
+                if self._approvals is not None:
+                    await self._host.read(self._approvals.leave)
 
     async def _wait(self, crew: Crew) -> None:
         """Until the next look: take what ends meanwhile."""
@@ -133,31 +141,47 @@ class Rounds:
     # -- looking --------------------------------------------------------------------------------
 
     async def _look(self) -> int:
-        """Start work on what is found; how much that is, or goes on already."""
+        """Start work on what is found; how much that is, or goes on already. A thread that was only given
+        back counts too: inputs that wait for it are found by the next look."""
+        given_back = 0
         try:
             orphans, strays = await self._recovery.look()
             for orphan in orphans:
-                await self._consider(orphan)
+                given_back += await self._consider(orphan)
             for stray in strays:
                 self._adopt(stray)
             for thread, error in self._recovery.unreadable.items():
                 if (thread, error.code) not in self._left:
                     self._left.add((thread, error.code))
                     self._tell(Report("trouble", "graph", thread, text=str(error)))
-            if self._plans is not None:
-                for run in await self._host.read(self._plans.unfinished):
-                    self._start(f"plan {run}", partial(self._plan, run), blocking=True)
+            await self._look_beside()
         except LogClosedError:
             raise
         except LogError as error:  # the disk is full, the server away: later
             self._tell(Report("trouble", text=str(error)))
-        return len(self._busy)
+        return len(self._busy) + given_back
 
-    async def _consider(self, orphan: Orphan) -> None:
-        """Take an orphan on, bury it, give it back, or leave it."""
+    async def _look_beside(self) -> None:
+        """What else there is in the log than runs of graphs: decisions on approvals, and plans."""
+        if self._approvals is not None:
+            try:
+                for decided in await self._host.read(self._approvals.look):
+                    self._answer(decided)
+            except LogClosedError:
+                raise
+            except LogError as error:  # of a newer program, or sealed: that is no reason to leave plans alone
+                if ("approvals", error.code) not in self._left:
+                    self._left.add(("approvals", error.code))
+                    self._tell(Report("trouble", "approval", text=str(error)))
+        if self._plans is not None:
+            for run in await self._host.read(self._plans.unfinished):
+                self._start(f"plan {run}", partial(self._plan, run), blocking=True)
+
+    async def _consider(self, orphan: Orphan) -> bool:
+        """Take an orphan on, bury it, give it back, or leave it; whether it was given back or buried."""
         state, key = orphan.state, f"graph {orphan.thread}"
         if key in self._busy:
-            return
+            return False
         report = partial(
             Report, kind="graph", name=orphan.thread, run=state.run, graph=state.graph, attempt=orphan.attempt
         )
@@ -165,18 +189,25 @@ class Rounds:
             verdict = await self._recovery.verdict(orphan)
             if verdict == "release":
                 await self._recovery.release(orphan)
-            elif (graph := self._graphs.for_thread(state)) is None:
+                return True
+            if verdict == "cancel":
+                await self._recovery.cancelled(orphan)
+                self._tell(report("cancelled"))
+                return True
+            if (graph := self._graphs.for_thread(state)) is None:
                 self._leave_alone(report, state.version, state.release if state.pinned else "")
             elif (orphan.thread, state.version) in self._refused:
-                return
+                return False
             elif verdict == "bury":
                 letter = await self._recovery.bury(orphan)
                 self._tell(report("dead letter", text=letter.reason))
+                return True
             else:
                 work = partial(take_over, graph, self._host, orphan)
                 self._begin(key, partial(self._one, orphan.thread, work, report, state.version))
         except _FASTER:
-            return  # another worker had the same idea
+            return False  # another worker had the same idea
+        return False
 
     def _adopt(self, stray: Stray) -> None:
         """Run an input whose caller died, if its graph is here."""
@@ -191,6 +222,18 @@ class Rounds:
                 )
         else:
             self._leave_alone(report, queued.ticket)
+
+    def _answer(self, decided: Decided) -> None:
+        """Go on with a run that waited for approvals, if its graph is here."""
+        state = decided.state
+        report = partial(Report, kind="graph", name=decided.thread, run=state.run, graph=state.graph)
+        graph = self._graphs.for_thread(state)
+        if graph is None:
+            self._leave_alone(report, state.version, state.release if state.pinned else "")
+        elif (decided.thread, state.version) not in self._refused:
+            go_on = partial(answer, graph, self._host, decided.thread, state, decided.answers)
+            work = partial(self._one, decided.thread, go_on, report, state.version, word="answered")
+            self._begin(f"graph {decided.thread}", work)
 
     def _leave_alone(self, report: partial[Report], what: object, pinned: str = "") -> None:
         """Tell once of something that has no graph here, or not the version that it is pinned to."""
@@ -214,7 +257,14 @@ class Rounds:
 
     # -- working --------------------------------------------------------------------------------
 
-    async def _one(self, thread: str, go_on: Callable[..., Any], report: partial[Report], at: object) -> None:
+    async def _one(
+        self,
+        thread: str,
+        go_on: Callable[..., Any],
+        report: partial[Report],
+        at: object,
+        word: What = "taken over",
+    ) -> None:
         """Work on one run to its end, its pause or its failure; ``at`` is where its thread is."""
         if self._stopping:
             return
@@ -223,7 +273,7 @@ class Rounds:
             run = go_on(
                 context=self._context,
                 control=control,
-                begun=lambda: self._tell(report("taken over")),
+                begun=lambda: self._tell(report(word)),
             )
             self._tell(report(await self._to_its_end(run, thread)))
         except _FASTER as error:
@@ -234,6 +284,8 @@ class Rounds:
         except IncompatibleGraphError as error:  # a process with another version goes on with it
             self._refused.add((thread, at))
             self._tell(report("left", text=str(error)))
+        except RunCancelledError as error:
+            self._tell(report("cancelled", text=error.reason))
         except Exception as error:
             self._tell(report("failed", text=f"{type(error).__name__}: {error}"))
         finally:

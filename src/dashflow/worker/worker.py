@@ -21,6 +21,8 @@ from dashflow.worker.versions import Versions
 if TYPE_CHECKING:
     import asyncio
 
+    from dashflow.hitl.notices import Notifier
+
 Graph = Pregel[Any, Any, Any, Any]
 
 
@@ -42,6 +44,8 @@ class Worker:
             completed is recorded as a dead letter.
         context: Handed to nodes as ``runtime.context``, since a caller's context is not recorded.
         plans: Whether to take over plan runs of the log, too.
+        notifier: Told what is asked of people, and what was decided, at least once and by one worker at a
+            time; None: nobody is told, and what waits is found in the log.
         tell: Called with every ``Report``, from any thread; None writes them to the logger
             ``dashflow.worker``.
 
@@ -59,6 +63,7 @@ class Worker:
         max_attempts: int = MAX_ATTEMPTS,
         context: Any = None,
         plans: bool = False,
+        notifier: Notifier | None = None,
         tell: Callable[[Report], None] | None = None,
     ) -> None:
         listed = [graphs] if isinstance(graphs, Pregel) else [*graphs]
@@ -72,6 +77,7 @@ class Worker:
         self._settings = {"context": context, "concurrency": concurrency, "every": every}
         self._max_attempts = max_attempts
         self._plans = plans
+        self._notifier = notifier
         self._tell = tell or _log
         self._rounds: Rounds | None = None
         self._thread: threading.Thread | None = None
@@ -166,8 +172,21 @@ class Worker:
             from dashflow.worker.plans import PlanRecovery  # the planner is large
 
             plans = PlanRecovery(self.saver.log, max_attempts=self._max_attempts)
+        from dashflow.worker.approvals import ApprovalCare
+
+        approvals = ApprovalCare(
+            self.saver.log, self.saver.reader, plans=self._plans, notifier=self._notifier, tell=self._tell
+        )
         recovery = Recovery(host, self.saver.reader, max_attempts=self._max_attempts)
-        self._rounds = Rounds(host, recovery, self.graphs, tell=self._tell, plans=plans, **self._settings)
+        self._rounds = Rounds(
+            host,
+            recovery,
+            self.graphs,
+            tell=self._tell,
+            plans=plans,
+            approvals=approvals,
+            **self._settings,
+        )
         return self._rounds
 
 

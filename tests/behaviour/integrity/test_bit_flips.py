@@ -164,4 +164,4 @@ def test_a_wal_that_was_torn_or_changed_gives_the_beginning_of_what_was_written(
             log.close()
         with closing(sqlite3.connect(path)) as connection:
             assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-    assert len(lengths) > 5
+    assert len(lengths) > 2

@@ -6,8 +6,9 @@ Decides nothing about who may write (see ``admission``) and knows no log object 
 from __future__ import annotations
 
 import weakref
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
 from operator import attrgetter
 from threading import Lock
 
@@ -59,11 +60,32 @@ class Stream:
 class View:
     """Entries by key, and how far the log was looked at for them."""
 
-    __slots__ = ("entries", "position")
+    __slots__ = ("_entries", "_keys", "position")
 
     def __init__(self) -> None:
-        self.entries: dict[str, bytes] = {}
+        self._entries: dict[str, bytes] = {}
+        self._keys: list[str] = []
         self.position = 0
+
+    def change(self, changes: Mapping[str, bytes | None]) -> None:
+        """Put values by key; None removes one."""
+        for key, value in changes.items():
+            if value is not None:
+                if key not in self._entries:
+                    insort(self._keys, key)
+                self._entries[key] = value
+            elif self._entries.pop(key, None) is not None:
+                del self._keys[bisect_left(self._keys, key)]
+
+    def found(self, prefix: str, after: str, limit: int | None) -> dict[str, bytes]:
+        """Entries whose keys begin with ``prefix`` and come after ``after``, in key order."""
+        keys, found = self._keys, dict[str, bytes]()
+        start = bisect_right(keys, after) if after and after >= prefix else bisect_left(keys, prefix)
+        for key in islice(keys, start, None if limit is None else start + max(limit, 0)):
+            if not key.startswith(prefix):
+                break
+            found[key] = self._entries[key]
+        return found
 
 
 class MemoryStore:
@@ -96,9 +118,9 @@ class MemoryStore:
         self.records += records
         self.categories.setdefault(stream.category, []).extend(records)
         stream.records += records
-        self.ids.update((record.event_id, record) for record in records)
         version = stream.version
-        for event in events:
+        for event, record in zip(events, records, strict=True):
+            self.ids[record.event_id] = record
             version += 1
             if event.blobs:
                 self._need(stream, version, event.blobs)

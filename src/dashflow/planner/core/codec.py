@@ -13,20 +13,25 @@ import msgspec
 
 from dashflow.errors import CorruptEventError, LogFormatError, ValueCodecError
 from dashflow.log.base import NewEvent, Record
-from dashflow.planner.core.events import Event
+from dashflow.planner.core.events import Event, PlanRequested, TasksPlanned
 from dashflow.planner.core.state import PlannerState
+from dashflow.planner.core.table import as_dict
 
 CATEGORY: Final = "plan"
 
 EVENT_TYPES: Final[dict[str, type[Event]]] = {kind.__name__: kind for kind in get_args(Event)}
 
-SCHEMAS: Final[dict[str, int]] = dict.fromkeys(EVENT_TYPES, 1)
+SCHEMAS: Final[dict[str, int]] = {**dict.fromkeys(EVENT_TYPES, 1), "PlanRequested": 2, "TasksPlanned": 2}
 """The number of each type's present layout."""
 
-UPCASTS: Final[dict[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]]] = {}
+UPCASTS: Final[dict[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]]] = {
+    ("PlanRequested", 1): lambda plain: plain,
+    ("TasksPlanned", 1): lambda plain: plain,
+}
 """From (type, old number) to what makes plain data of that layout into the next number's."""
 
 _ENCODER: Final = msgspec.msgpack.Encoder(order="deterministic")
+_STATES: Final = msgspec.msgpack.Encoder(order="deterministic", enc_hook=as_dict)
 _DECODERS: Final = {name: msgspec.msgpack.Decoder(kind) for name, kind in EVENT_TYPES.items()}
 
 
@@ -61,7 +66,7 @@ def encode(event: Event, *, event_id: bytes, correlation_id: str = "", causation
         data=data,
         event_id=event_id,
         at=event.at,
-        schema=SCHEMAS[name],
+        schema=_schema(event, name),
         correlation_id=correlation_id,
         causation_id=causation_id,
     )
@@ -89,6 +94,16 @@ def decode(record: Record | NewEvent) -> Event:
         raise CorruptEventError(stream, version, str(error)) from error
 
 
+def _schema(event: Event, name: str) -> int:
+    """The number of an event's layout. Approvals came with the second one: a program that does not know of
+    them must not run such a plan, and may run others."""
+    if isinstance(event, PlanRequested) and not event.config.approvals:
+        return 1
+    if isinstance(event, TasksPlanned) and not any(task.approval for task in event.tasks):
+        return 1
+    return SCHEMAS[name]
+
+
 def checked(
     event: Event, *, event_id: bytes, correlation_id: str, causation_id: bytes
 ) -> tuple[NewEvent, Event]:
@@ -104,6 +119,13 @@ def checked(
         raise ValueCodecError(new.type, f"of a wrong type: {error.data['problem']}") from error
 
 
+def state_data(state: PlannerState) -> dict[str, Any]:
+    """The state as plain data, without what is made of the rest."""
+    data: dict[str, Any] = msgspec.to_builtins(state, enc_hook=as_dict)
+    del data["known"]
+    return data
+
+
 def state_bytes(state: PlannerState) -> bytes:
     """The state as bytes: equal states are equal bytes."""
-    return _ENCODER.encode(state)
+    return _STATES.encode(state)

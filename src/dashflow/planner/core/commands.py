@@ -103,6 +103,16 @@ class AnswerClarification(PlannerCommand, frozen=True, tag=True, kw_only=True):
     source: AnswerSource = AnswerSource.PERSON
 
 
+class ReceiveApproval(PlannerCommand, frozen=True, tag=True, kw_only=True):
+    """It was decided on what has this ``digest``; fields as in ``events.ApprovalReceived``."""
+
+    task: str
+    digest: str
+    outcome: str
+    by: tuple[str, ...] = ()
+    reason: str = ""
+
+
 class CompactContext(PlannerCommand, frozen=True, tag=True, kw_only=True):
     """Make the context at most about ``max_tokens`` long. ``summary`` is a model's, if one was asked;
     without it the context is cut by rules."""
@@ -125,6 +135,7 @@ Command = (
     | Continue
     | Recover
     | AnswerClarification
+    | ReceiveApproval
     | CompactContext
     | Cancel
 )

@@ -12,7 +12,8 @@ from typing import Any
 
 import msgspec
 
-from dashflow.planner.core.task import Task, TaskStatus
+from dashflow.hitl.core.terms import Terms
+from dashflow.planner.core.task import Task, TaskKind, TaskStatus
 
 
 class PlannerConfig(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -22,11 +23,14 @@ class PlannerConfig(msgspec.Struct, frozen=True, omit_defaults=True):
         system_prompt: Told to a planning model before the goal; empty for the built-in text.
         profile: Name of a row of ``context.PROFILES``: what is kept when the context is compacted.
         max_rejections: How many plans that cannot be run are rejected before planning has failed.
+        approvals: By kind of task, on which terms somebody has to approve each of them before it starts; a
+            planner may ask for more.
     """
 
     system_prompt: str = ""
     profile: str = "balanced"
     max_rejections: int = 2
+    approvals: dict[TaskKind, Terms] = {}
 
 
 class AnswerSource(StrEnum):
@@ -120,6 +124,31 @@ class ClarificationReceived(PlannerEvent, frozen=True, tag=True, kw_only=True):
     source: AnswerSource = AnswerSource.PERSON
 
 
+class ApprovalAwaited(PlannerEvent, frozen=True, tag=True, kw_only=True):
+    """A task could start, and somebody has to approve it first; only it, and what depends on it, waits.
+
+    ``approval`` is the approval's id, ``digest`` the hash of what is to be approved.
+    """
+
+    task: str
+    approval: str
+    digest: str
+
+
+class ApprovalReceived(PlannerEvent, frozen=True, tag=True, kw_only=True):
+    """It was decided whether ``task`` may start.
+
+    ``outcome`` is ``approved``, or why it may not: ``rejected``, ``expired`` or ``cancelled``; ``by`` are
+    those whose votes decided, ``reason`` is the rule by which.
+    """
+
+    task: str
+    digest: str
+    outcome: str
+    by: tuple[str, ...] = ()
+    reason: str = ""
+
+
 class ContextCompacted(PlannerEvent, frozen=True, tag=True, kw_only=True):
     """The context was made smaller. Tasks and results stay as they are; every dropped item can be read
     back by its reference (a task's id and field).
@@ -164,6 +193,8 @@ Event = (
     | ResultIgnored
     | ClarificationRequested
     | ClarificationReceived
+    | ApprovalAwaited
+    | ApprovalReceived
     | ContextCompacted
     | PlanningCompleted
     | PlanFailed

@@ -12,8 +12,11 @@ from typing import Any
 from msgspec.structs import replace
 
 from dashflow.planner.core import dag
+from dashflow.planner.core.agenda import Agenda
 from dashflow.planner.core.events import (
     AnswerSource,
+    ApprovalAwaited,
+    ApprovalReceived,
     ClarificationReceived,
     ClarificationRequested,
     ContextCompacted,
@@ -29,6 +32,7 @@ from dashflow.planner.core.events import (
     TaskStatusUpdated,
 )
 from dashflow.planner.core.state import Compacted, PlannerState, RunStatus, TaskTime
+from dashflow.planner.core.table import Table, table
 from dashflow.planner.core.task import Task, TaskStatus
 
 
@@ -62,10 +66,13 @@ def _requested(state: PlannerState, event: PlanRequested, changes: dict[str, Any
 
 
 def _planned(state: PlannerState, event: TasksPlanned, changes: dict[str, Any]) -> PlannerState:
+    tasks = Table({task.id: task for task in event.tasks})
+    order = dag.dispatch_order(event.tasks)
     return replace(
         state,
-        tasks={task.id: task for task in event.tasks},
-        order=dag.dispatch_order(event.tasks),
+        tasks=tasks,
+        order=order,
+        known=Agenda(tasks, order),
         planned_by=event.planner,
         notes=event.notes,
         **changes,
@@ -79,8 +86,8 @@ def _rejected(state: PlannerState, event: PlanRejected, changes: dict[str, Any])
 def _dispatched(state: PlannerState, event: TaskDispatched, changes: dict[str, Any]) -> PlannerState:
     return replace(
         state,
-        tasks=_with(state, event.task, status=TaskStatus.RUNNING, attempt=event.attempt),
-        times={**state.times, event.task: TaskTime(started=event.at)},
+        times=table(state.times).put(event.task, TaskTime(started=event.at)),
+        **_with(state, event.task, status=TaskStatus.RUNNING, attempt=event.attempt),
         **changes,
     )
 
@@ -91,7 +98,8 @@ def _updated(state: PlannerState, event: TaskStatusUpdated, changes: dict[str, A
         changes["questions"] = (*state.questions, event.task)
     return replace(
         state,
-        tasks=_with(
+        times=table(state.times).put(event.task, TaskTime(started, event.at)),
+        **_with(
             state,
             event.task,
             status=event.status,
@@ -99,21 +107,34 @@ def _updated(state: PlannerState, event: TaskStatusUpdated, changes: dict[str, A
             error=event.error,
             question=event.question,
         ),
-        times={**state.times, event.task: TaskTime(started, event.at)},
         **changes,
     )
 
 
 def _asked(state: PlannerState, event: ClarificationRequested, changes: dict[str, Any]) -> PlannerState:
-    return replace(state, tasks=_with(state, event.task, question=event.question), **changes)
+    return replace(state, **_with(state, event.task, question=event.question), **changes)
 
 
 def _answered(state: PlannerState, event: ClarificationReceived, changes: dict[str, Any]) -> PlannerState:
     return replace(
         state,
-        tasks=_with(state, event.task, status=TaskStatus.PLANNED, question=None, answer=event.text),
         questions=tuple(task for task in state.questions if task != event.task),
         answers_used=state.answers_used + (event.source is AnswerSource.RECORDED),
+        **_with(state, event.task, status=TaskStatus.PLANNED, question=None, answer=event.text),
+        **changes,
+    )
+
+
+def _awaited(state: PlannerState, event: ApprovalAwaited, changes: dict[str, Any]) -> PlannerState:
+    return replace(state, **_with(state, event.task, status=TaskStatus.NEEDS_APPROVAL), **changes)
+
+
+def _received(state: PlannerState, event: ApprovalReceived, changes: dict[str, Any]) -> PlannerState:
+    if event.outcome != "approved":
+        return replace(state, **changes)  # that the task failed is told by the event that follows
+    return replace(
+        state,
+        **_with(state, event.task, status=TaskStatus.PLANNED, approved=event.digest),
         **changes,
     )
 
@@ -153,8 +174,14 @@ def _cancelled(state: PlannerState, event: PlanCancelled, changes: dict[str, Any
     )
 
 
-def _with(state: PlannerState, task: str, **fields: Any) -> dict[str, Task]:
-    return {**state.tasks, task: replace(state.tasks[task], **fields)}
+def _with(state: PlannerState, name: str, **fields: Any) -> dict[str, Any]:
+    """What changes with a task: itself, and what could be done next."""
+    before = state.tasks[name]
+    task: Task = replace(before, **fields)
+    changed: dict[str, Any] = {"tasks": table(state.tasks).put(name, task)}
+    if state.known is not None and task.status is not before.status:
+        changed["known"] = state.known.moved(name, before.status, task.status)
+    return changed
 
 
 _CHANGES: dict[type, Callable[[PlannerState, Any, dict[str, Any]], PlannerState]] = {
@@ -166,6 +193,8 @@ _CHANGES: dict[type, Callable[[PlannerState, Any, dict[str, Any]], PlannerState]
     ResultIgnored: _ignored,
     ClarificationRequested: _asked,
     ClarificationReceived: _answered,
+    ApprovalAwaited: _awaited,
+    ApprovalReceived: _received,
     ContextCompacted: _compacted,
     PlanningCompleted: _completed,
     PlanFailed: _failed,

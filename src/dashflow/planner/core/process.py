@@ -14,7 +14,9 @@ from typing import Any
 from msgspec.structs import replace
 
 from dashflow.errors import EmptyGoalError, PlanError, RunStateError, UsageError
+from dashflow.hitl.core.terms import Terms
 from dashflow.planner.core import context, dag
+from dashflow.planner.core.approvals import approval_id, check_terms, digest
 from dashflow.planner.core.commands import (
     AnswerClarification,
     Cancel,
@@ -26,6 +28,7 @@ from dashflow.planner.core.commands import (
     HandleExecutorEvent,
     Initialize,
     ProposePlan,
+    ReceiveApproval,
     Recover,
     TaskCompleted,
     TaskFailed,
@@ -33,6 +36,8 @@ from dashflow.planner.core.commands import (
 )
 from dashflow.planner.core.events import (
     AnswerSource,
+    ApprovalAwaited,
+    ApprovalReceived,
     ClarificationReceived,
     ClarificationRequested,
     Event,
@@ -75,6 +80,8 @@ def _initialize(state: PlannerState, command: Initialize) -> list[Event]:
         raise UsageError(
             f"No profile {command.config.profile!r}. There are: {', '.join(sorted(context.PROFILES))}."
         )
+    for terms in command.config.approvals.values():
+        terms.check()
     return [
         PlanRequested(
             at=command.now,
@@ -95,16 +102,18 @@ def _propose(state: PlannerState, command: ProposePlan) -> list[Event]:
         return []
     try:
         dag.validate(command.tasks)
+        check_terms(command.tasks)
     except PlanError as error:
         rejected = PlanRejected(at=command.now, code=error.code, problem=str(error))
         if state.rejections + 1 < state.config.max_rejections:
             return [rejected]
         return [rejected, PlanFailed(at=command.now, code=error.code, error=str(error))]
-    tasks = tuple(_fresh(task) for task in command.tasks)
+    wanted = state.config.approvals
+    tasks = tuple(_fresh(task, task.approval or wanted.get(task.kind)) for task in command.tasks)
     return [TasksPlanned(at=command.now, tasks=tasks, planner=command.planner, notes=command.notes)]
 
 
-def _fresh(task: Task) -> Task:
+def _fresh(task: Task, approval: Terms | None) -> Task:
     """The task as a plan has it: nothing has happened to it yet, whatever the proposal says."""
     return replace(
         task,
@@ -114,6 +123,8 @@ def _fresh(task: Task) -> Task:
         error=None,
         question=None,
         answer=None,
+        approval=approval,
+        approved="",
         dependencies=tuple(dict.fromkeys(task.dependencies)),
         optional_dependencies=tuple(
             one for one in dict.fromkeys(task.optional_dependencies) if one not in task.dependencies
@@ -137,12 +148,21 @@ def _not_planning(state: PlannerState) -> bool:
 def _continue(state: PlannerState, command: Continue) -> list[Event]:
     if state.finished or not state.tasks:
         return []
-    running = len(state.running)
-    startable = islice(dag.ready(state.tasks, state.order), max(0, state.workers - running))
+    agenda = state.agenda
+    running = len(agenda.running)
+    held: list[Event] = [_hold(state, state.tasks[one], command.now) for one in agenda.unasked()]
+    startable = islice(agenda.startable(), max(0, state.workers - running))
     dispatched: list[Event] = [_dispatch(state.tasks[one], command.now) for one in startable]
-    if dispatched or running or state.questions:
-        return dispatched
+    if dispatched or held or running or state.questions or agenda.held:
+        return [*held, *dispatched]
     return [_end(state, command.now)]
+
+
+def _hold(state: PlannerState, task: Task, now: int) -> ApprovalAwaited:
+    """Ask before it starts. At once for all that could start: people take longer than workers."""
+    return ApprovalAwaited(
+        at=now, task=task.id, approval=approval_id(state.run, task.id), digest=digest(state, task)
+    )
 
 
 def _end(state: PlannerState, now: int) -> Event:
@@ -151,8 +171,7 @@ def _end(state: PlannerState, now: int) -> Event:
     if not failed:
         count = len(state.tasks)
         return PlanningCompleted(at=now, summary=f"{count} task{'s' * (count != 1)} completed")
-    blocked = dag.blocked(state.tasks)
-    held = tuple(one for one in state.tasks if one in blocked)
+    held = tuple(one for one in state.tasks if state.agenda.is_blocked(one))
     first = state.tasks[failed[0]]
     text = f"{len(failed)} of {len(state.tasks)} tasks failed ({', '.join(failed)})"
     if held:
@@ -260,6 +279,34 @@ def _answer(state: PlannerState, command: AnswerClarification) -> list[Event]:
     return [ClarificationReceived(at=command.now, task=task, text=command.text, source=command.source)]
 
 
+def _receive(state: PlannerState, command: ReceiveApproval) -> list[Event]:
+    task = state.tasks.get(command.task)
+    if state.finished or task is None or task.status is not TaskStatus.NEEDS_APPROVAL:
+        return []  # told already, or nobody waits any more
+    if command.digest != digest(state, task):
+        return []  # decided on something else
+    received = ApprovalReceived(
+        at=command.now,
+        task=task.id,
+        digest=command.digest,
+        outcome=command.outcome,
+        by=command.by,
+        reason=command.reason,
+    )
+    if command.outcome == "approved":
+        return [received]
+    who = f" by {', '.join(command.by)}" if command.by else ""
+    why = f" ({command.reason})" if command.reason else ""
+    failed = TaskStatusUpdated(
+        at=command.now,
+        task=task.id,
+        attempt=task.attempt,
+        status=TaskStatus.FAILED,
+        error=f"Not approved: {command.outcome}{who}{why}.",
+    )
+    return [received, failed]
+
+
 def _compact(state: PlannerState, command: CompactContext) -> list[Event]:
     if not state.run:
         return []
@@ -282,6 +329,7 @@ _DECISIONS: dict[type, Callable[[PlannerState, Any], list[Event]]] = {
     Continue: _continue,
     Recover: _recover,
     AnswerClarification: _answer,
+    ReceiveApproval: _receive,
     CompactContext: _compact,
     Cancel: _cancel,
 }

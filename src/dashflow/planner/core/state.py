@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
+from typing import Any
 
 import msgspec
 
 from dashflow.planner.core import dag
+from dashflow.planner.core.agenda import Agenda
 from dashflow.planner.core.events import PlannerConfig
 from dashflow.planner.core.task import Task, TaskStatus
 
@@ -19,7 +22,7 @@ class RunStatus(StrEnum):
     RUNNING = "running"
     """Tasks run, or could."""
     WAITING = "waiting"
-    """Nothing can go on until a person answers."""
+    """Nothing can go on until a person answers, or approves."""
     COMPLETED = "completed"
     """Every task is completed."""
     FAILED = "failed"
@@ -40,6 +43,7 @@ class TaskCondition(StrEnum):
     RUNNING = "running"
     COMPLETED = "completed"
     NEEDS_CLARIFICATION = "needs_clarification"
+    NEEDS_APPROVAL = "needs_approval"
     FAILED = "failed"
     BLOCKED = "blocked"
     """Never starts: a task that it needs failed."""
@@ -81,6 +85,7 @@ class PlannerState(msgspec.Struct, frozen=True):
         error, error_code: Why it failed or was cancelled.
         created_at, updated_at, ended_at: Nanoseconds since the Unix epoch; 0: not yet.
         context: What the last compaction left.
+        known: What could be done next, as folding keeps it; None: to be found out. See ``agenda``.
     """
 
     run: str = ""
@@ -91,9 +96,9 @@ class PlannerState(msgspec.Struct, frozen=True):
     model: str | None = None
     workers: int = 4
     config: PlannerConfig = PlannerConfig()
-    tasks: dict[str, Task] = {}
+    tasks: Mapping[str, Task] = {}
     order: tuple[str, ...] = ()
-    times: dict[str, TaskTime] = {}
+    times: Mapping[str, TaskTime] = {}
     cursor: int = 0
     answers_used: int = 0
     questions: tuple[str, ...] = ()
@@ -108,6 +113,12 @@ class PlannerState(msgspec.Struct, frozen=True):
     updated_at: int = 0
     ended_at: int = 0
     context: Compacted = Compacted()
+    known: Any = None
+
+    @property
+    def agenda(self) -> Agenda:
+        """What could be done next. A state that was not folded looks at all of its tasks for that."""
+        return Agenda(self.tasks, self.order or tuple(self.tasks)) if self.known is None else self.known
 
     @property
     def status(self) -> RunStatus:
@@ -116,7 +127,8 @@ class PlannerState(msgspec.Struct, frozen=True):
             return self.outcome
         if not self.tasks:
             return RunStatus.PLANNING
-        if self.questions and not self.running and next(dag.ready(self.tasks, self.order), None) is None:
+        agenda = self.agenda
+        if (self.questions or agenda.held) and agenda.idle:
             return RunStatus.WAITING
         return RunStatus.RUNNING
 
@@ -132,8 +144,15 @@ class PlannerState(msgspec.Struct, frozen=True):
 
     @property
     def running(self) -> list[Task]:
-        """Tasks that an executor has, in plan order."""
-        return [task for task in self.tasks.values() if task.status is TaskStatus.RUNNING]
+        """Tasks that an executor has, in the order in which they were dispatched."""
+        return [self.tasks[one] for one in self.agenda.running]
+
+    @property
+    def held(self) -> list[Task]:
+        """Tasks that wait for an approval, in plan order."""
+        if not self.tasks or not self.agenda.held:
+            return []
+        return [task for task in self.tasks.values() if task.status is TaskStatus.NEEDS_APPROVAL]
 
     def count(self, status: TaskStatus) -> int:
         """How many tasks have this status."""
@@ -148,10 +167,10 @@ class PlannerState(msgspec.Struct, frozen=True):
         status = self.tasks[task].status
         if status in dag.TERMINAL:
             return TaskCondition(status.value)
-        if status is TaskStatus.PLANNED and task in dag.blocked(self.tasks):
+        if status is TaskStatus.PLANNED and self.agenda.is_blocked(task):
             return TaskCondition.BLOCKED
         if self.outcome is RunStatus.CANCELLED:
             return TaskCondition.CANCELLED
-        if status is TaskStatus.PLANNED and task in dag.ready(self.tasks, (task,)):
+        if status is TaskStatus.PLANNED and self.agenda.is_ready(task):
             return TaskCondition.READY
         return TaskCondition(status.value)

@@ -7,6 +7,8 @@ from typing import Any
 
 import msgspec
 
+from dashflow.hitl.core.terms import Terms
+
 
 class TaskKind(StrEnum):
     """What kind of work a task is; routes it to an executor."""
@@ -28,6 +30,7 @@ class TaskStatus(StrEnum):
     RUNNING = "running"
     COMPLETED = "completed"
     NEEDS_CLARIFICATION = "needs_clarification"
+    NEEDS_APPROVAL = "needs_approval"
     FAILED = "failed"
 
 
@@ -55,6 +58,8 @@ class Task(msgspec.Struct, frozen=True):
         error: Why it failed, once failed.
         question: What it asks, while it needs clarification.
         answer: What it was answered.
+        approval: On which terms somebody has to approve it before it starts; None: nobody has to.
+        approved: Hash of what was approved; "" while nothing was.
     """
 
     id: str
@@ -70,3 +75,5 @@ class Task(msgspec.Struct, frozen=True):
     error: str | None = None
     question: str | None = None
     answer: str | None = None
+    approval: Terms | None = None
+    approved: str = ""
