@@ -160,7 +160,7 @@ def test_an_input_for_a_free_thread_asks_its_inbox_once():
     asked.clear()
     graph.invoke({"n": 0}, config())
     assert asked.count("inbox-t") == 1
-    # That question, what a turn is made of, where the run's steps are kept, and a run that can be cancelled from
+    # That question, what a turn is made of, where the run's steps are kept, a run that can be cancelled from
     # outside. What is at hand is not looked up twice.
     assert calls(lambda: graph.invoke({"n": 0}, config())) <= 1200
 
@@ -217,5 +217,5 @@ def test_importing_the_graph_loads_nothing_heavy():
     # lists of checkpoints, values as they are kept (twice, and half opened), looks (channels, sights,
     # snapshots), errors of effects, what answers are bound to, folding many steps at once, errors of asking
     # and damage; versions of a graph, what is wrong with one, a dry run, rules, moves, arrivals, imports;
-    # cancels, budgets, policies.
-    assert len(loaded) <= 273
+    # cancels, budgets, policies, typed nodes.
+    assert len(loaded) <= 274
