@@ -160,8 +160,8 @@ def test_an_input_for_a_free_thread_asks_its_inbox_once():
     asked.clear()
     graph.invoke({"n": 0}, config())
     assert asked.count("inbox-t") == 1
-    # That question, what a turn is made of, where the run's steps are kept, a run that can be cancelled from
-    # outside. What is at hand is not looked up twice.
+    # That question, what a turn is made of, where the run's steps are kept, and a run that can be cancelled
+    # from outside. What is at hand is not looked up twice.
     assert calls(lambda: graph.invoke({"n": 0}, config())) <= 1200
 
 

@@ -7,7 +7,7 @@ to it until the next opener. An event that carries a ``Change`` makes a checkpoi
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, get_args
 
 import msgspec
 
@@ -457,33 +457,7 @@ Event = (
     | EventSetAside
 )
 
-EVENTS: dict[str, type[Event]] = {
-    kind.type: kind
-    for kind in (
-        RunStarted,
-        StepCompleted,
-        TaskCompleted,
-        TaskInterrupted,
-        TaskFailed,
-        RunPaused,
-        UsageRecorded,
-        BudgetChanged,
-        RunFinished,
-        RunFailed,
-        CancelRequested,
-        RunCancelled,
-        RunDeadLettered,
-        RunRequeued,
-        StateEdited,
-        BranchStarted,
-        CheckpointImported,
-        ValuesImported,
-        WritesImported,
-        CheckpointsForgotten,
-        HistoryForgotten,
-        EventSetAside,
-    )
-}
+EVENTS: dict[str, type[Event]] = {kind.type: kind for kind in get_args(Event)}
 OPENERS = frozenset({RunStarted.type, StateEdited.type, CheckpointsForgotten.type})
 """Types that may go on elsewhere than at the end of the stream."""
 IMPORTS = frozenset(

@@ -17,6 +17,7 @@ from dashflow.constants import END, START
 from dashflow.core.plan import UNNAMED
 from dashflow.graph.branch import Branch
 from dashflow.graph.compiled import CompiledStateGraph, shown
+from dashflow.graph.edges import check_edges
 from dashflow.graph.policies import NodeDefaults, handler_name, with_defaults
 from dashflow.graph.schema import Schema
 from dashflow.graph.spec import NodeSpec, Retry, StateNode, node_name
@@ -369,37 +370,9 @@ class StateGraph(Typable[StateT], Generic[StateT, ContextT, InputT, OutputT]):
         Raises:
             ValueError: Names what is wrong.
         """
-        edges = self.edges | {(start, end) for starts, end in self.waiting_edges for start in starts}
-        leading = {name for name, spec in self.nodes.items() if spec.ends}
-        sources = {start for start, _ in edges} | set(self.branches) | leading
-        for source in sorted(sources):
-            if source not in self.nodes and source != START:
-                raise ValueError(f"Found edge starting at unknown node '{source}'")
-        if START not in sources:
-            raise ValueError(
-                "Graph must have an entrypoint: add at least one edge from START to another node"
-            )
-        self._validate_branches()
-        targets = {end for _, end in edges}
-        for name in leading:
-            targets.update(self.nodes[name].ends or ())
-        for target in sorted(targets):
-            if target not in self.nodes and target != END:
-                raise ValueError(f"Found edge ending at unknown node `{target}`")
-        for node in interrupt or ():
-            if node not in self.nodes:
-                raise ValueError(f"Interrupt node `{node}` not found")
+        check_edges(self, interrupt or ())
         self.compiled = True
         return self
-
-    def _validate_branches(self) -> None:
-        for start, branches in self.branches.items():
-            for branch in branches.values():
-                for end in (branch.ends or {}).values():
-                    if end not in self.nodes and end != END:
-                        raise ValueError(
-                            f"At '{start}' node, '{branch.name}' branch found unknown target '{end}'"
-                        )
 
     def compile(
         self,
