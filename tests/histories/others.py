@@ -9,7 +9,6 @@ from dashflow.batch import Batch
 from dashflow.hosts.simulated import SimulatedHost
 from dashflow.log.base import EventLog
 from dashflow.planner import Task, TaskKind
-from dashflow.planner.core.codec import state_bytes
 from dashflow.planner.executors.base import Completed, Failed, NeedsClarification
 from dashflow.planner.planning import Proposal
 from dashflow.planner.runs import PlanRequest, PlanRuns
@@ -49,6 +48,11 @@ def asks(execution: Any) -> Any:
     return NeedsClarification("Which one?") if answer is None else Completed({"answer": answer})
 
 
+def _state(state: Any) -> list[Any]:
+    tasks = [[one.id, one.status.value, one.result, one.answer] for one in state.tasks.values()]
+    return [state.goal, state.status.value, state.cursor, list(state.order), list(state.questions), tasks]
+
+
 def _plan(second: Callable[[Any], Any], *answers: str) -> Other:
     def runs(log: EventLog) -> PlanRuns:
         return PlanRuns(log, host=SimulatedHost(seed=7), executors=[Doing(second)], planning=Scripted())
@@ -63,7 +67,7 @@ def _plan(second: Callable[[Any], Any], *answers: str) -> Other:
 
     def told(log: EventLog) -> Any:
         mine = runs(log)
-        return [state_bytes(mine.state(one.run)) for one in mine.list()]
+        return [_state(mine.state(one.run)) for one in mine.list()]
 
     return Other(make, told)
 

@@ -70,7 +70,7 @@ nodes.add("plain", lambda state: {"n": "one"})
 nodes.add("result", wrong_result)
 # says: Argument 2 to "add" of "TypedNodes" has incompatible type "Callable[[str], Update]"
 nodes.add("state", other_state)
-# says: Value of type variable "UpdateT" of "typed" of "StateGraph" cannot be "int"
+# says: Value of type variable "UpdateT" of "typed" of "Typable" cannot be "int"
 builder.typed(int)
 builder.add_edge(START, "right")
 graph = builder.compile()

@@ -216,6 +216,6 @@ def test_importing_the_graph_loads_nothing_heavy():
     # Modules of their own: the low-level graph, policies of nodes, branches (streams, methods, results),
     # lists of checkpoints, values as they are kept (twice, and half opened), looks (channels, sights,
     # snapshots), errors of effects, what answers are bound to, folding many steps at once, errors of asking
-    # and damage; versions of a graph, what is wrong with one, a dry run, rules, arrivals, imports;
-    # cancels, budgets, policies.
-    assert len(loaded) <= 272
+    # and damage; versions of a graph, what is wrong with one, a dry run, rules, moves, arrivals, imports;
+    # cancels, budgets, policies, typed nodes.
+    assert len(loaded) <= 274

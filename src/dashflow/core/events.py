@@ -16,6 +16,7 @@ from dashflow.core.bounds import CancelRequested as CancelRequested
 from dashflow.core.bounds import RunDeadLettered as RunDeadLettered
 from dashflow.core.bounds import RunRequeued as RunRequeued
 from dashflow.core.bounds import UsageRecorded as UsageRecorded
+from dashflow.core.moved import Moved
 
 
 class Change(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -60,24 +61,6 @@ class Question(msgspec.Struct, frozen=True, omit_defaults=True):
 
 Ran = str | list[Any]
 """A task that ran: its node's name when its trigger is ``branch:to:<name>``, else [name, [triggers]]."""
-
-
-class Moved(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A thread was brought to another version of its graph, as that graph's migrations say.
-
-    Attributes:
-        nodes: New names of nodes, by their old ones.
-        keys: New names of keys of the state, by their old ones.
-        dropped: Keys, by their old names, that hold nothing any more.
-        put: Keys, by their new names, and the value that they have now.
-        since: Version of the graph that the thread was at; "" for none.
-    """
-
-    nodes: dict[str, str] = {}
-    keys: dict[str, str] = {}
-    dropped: list[str] = []
-    put: dict[str, Any] = {}
-    since: str = ""
 
 
 class RunStarted(msgspec.Struct, frozen=True, omit_defaults=True):

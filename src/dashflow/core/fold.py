@@ -27,7 +27,6 @@ from dashflow.core.events import (
     Event,
     EventSetAside,
     HistoryForgotten,
-    Moved,
     Question,
     Ran,
     RunCancelled,
@@ -48,6 +47,7 @@ from dashflow.core.events import (
 )
 from dashflow.core.importing import checkpoint_imported, values_imported, writes_imported
 from dashflow.core.kept import Kept, Owned, Values
+from dashflow.core.moved import Moved
 from dashflow.core.written import Told, told_fields, values_told, wrote_of
 
 
@@ -293,11 +293,7 @@ def _run_started(state: ThreadState, event: RunStarted, version: int, at: int) -
             state = _counted(state, event.change, ())
     if event.shown:
         state = replace(state, seen={**state.seen, SHOWN: dict(state.versions)})
-    questions = {
-        key: left
-        for key, asked in state.questions.items()
-        if (left := [question for question in asked if question.id not in event.answers])
-    }
+    questions = _unanswered(state, event)
     if event.answer:
         state = replace(state, bound={**state.bound, **of_first(state.questions)})
     if event.replay:  # what was done and answered before is done and asked anew
@@ -322,11 +318,20 @@ def _run_started(state: ThreadState, event: RunStarted, version: int, at: int) -
         errors=state.handled,
         replay=event.replay,
         parents=event.parents,
-        **_graph_of(state, event),
         budget=event.budget,
         spent=event.spent,
         exceeded={},
+        **_graph_of(state, event),
     )
+
+
+def _unanswered(state: ThreadState, event: RunStarted) -> dict[str, list[Question]]:
+    """Questions that stay open."""
+    return {
+        key: left
+        for key, asked in state.questions.items()
+        if (left := [question for question in asked if question.id not in event.answers])
+    }
 
 
 def _graph_of(state: ThreadState, event: RunStarted) -> dict[str, Any]:

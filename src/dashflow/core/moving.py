@@ -11,9 +11,9 @@ from typing import Any
 import msgspec
 
 from dashflow._util.reserved import BRANCH_TO, TASKS
-from dashflow.core.events import Moved
 from dashflow.core.fingerprint import JOIN
 from dashflow.core.kept import Values
+from dashflow.core.moved import Moved
 from dashflow.core.written import resolve
 from dashflow.types.commands import Send
 

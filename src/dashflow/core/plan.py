@@ -5,7 +5,7 @@ Nothing here runs a node: a node's code sits in ``NodePlan.body``, which only th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -111,6 +111,15 @@ class NodePlan:
         self.source = source
 
 
+def _triggered(nodes: Iterable[NodePlan]) -> dict[str, tuple[str, ...]]:
+    """For each channel the nodes that it wakes, sorted."""
+    triggered: dict[str, list[str]] = {}
+    for node in nodes:
+        for trigger in node.triggers:
+            triggered.setdefault(trigger, []).append(node.name)
+    return {chan: tuple(sorted(names)) for chan, names in triggered.items()}
+
+
 class GraphPlan:
     """The whole graph: nodes, channels, and the tables that the superstep functions follow.
 
@@ -198,12 +207,8 @@ class GraphPlan:
         self.deltas = {n: c.snapshot_frequency for n, c in self.delta_channels.items()}
         self.told = frozenset((RETURN, *((stream,) if isinstance(stream, str) else stream))) - self.untracked
         self.follows = dict(follows or {})
-        triggered: dict[str, list[str]] = {}
-        for node in self.nodes.values():
-            for trigger in node.triggers:
-                triggered.setdefault(trigger, []).append(node.name)
-        self.triggers = frozenset(triggered)
-        self.triggered_by = {chan: tuple(sorted(names)) for chan, names in triggered.items()}
+        self.triggered_by = _triggered(self.nodes.values())
+        self.triggers = frozenset(self.triggered_by)
         # Channels whose update([]) may change something; all others are left alone when nobody wrote.
         calm = (LastValue, BinaryOperatorAggregate)
         self.volatile = frozenset(n for n, c in self.channels.items() if type(c) not in calm)

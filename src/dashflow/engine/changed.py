@@ -12,9 +12,9 @@ import msgspec
 
 from dashflow._util.reserved import BRANCH_TO, TASKS, stable
 from dashflow.core.changed import nodes_at_stake, values_at_stake
-from dashflow.core.events import Moved
 from dashflow.core.fingerprint import JOIN, changes, fingerprint_of, is_control, parsed
 from dashflow.core.fold import ThreadState, move
+from dashflow.core.moved import Moved
 from dashflow.core.plan import GraphPlan
 from dashflow.core.superstep import Live, next_tasks, revive
 from dashflow.engine.history import History, Place

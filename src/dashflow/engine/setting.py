@@ -22,9 +22,9 @@ from dashflow._util.reserved import (
 )
 from dashflow.checkpoint.thread import stream_of
 from dashflow.checkpoint.view import mapped, metadata_of, naming, parent_name, timestamp
-from dashflow.core.events import Moved
 from dashflow.core.fold import ThreadState
 from dashflow.core.ids import checkpoint_id
+from dashflow.core.moved import Moved
 from dashflow.core.plan import GraphPlan
 from dashflow.core.superstep import Live, Task, read
 from dashflow.engine.answers import Answers

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dashflow.core.events import Moved
 from dashflow.core.fingerprint import changes, fingerprint_of, parsed
 from dashflow.core.fold import ThreadState
+from dashflow.core.moved import Moved
 from dashflow.engine.changed import Meeting
 from dashflow.engine.history import History, Place
 from dashflow.engine.setting import Setting

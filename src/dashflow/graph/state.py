@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Generic, Literal, Self
+from typing import Any, Generic, Literal, Self
 
 from dashflow._util.reserved import NS_END, NS_SEP
 from dashflow.channels.ephemeral_value import EphemeralValue
@@ -22,6 +22,7 @@ from dashflow.graph.policies import NodeDefaults, handler_name, with_defaults
 from dashflow.graph.schema import Schema
 from dashflow.graph.spec import NodeSpec, Retry, StateNode, node_name
 from dashflow.graph.spec import destinations as _destinations
+from dashflow.graph.typed import Typable
 from dashflow.graph.usable import usable_channels
 from dashflow.pregel.action import check_callable, is_runnable
 from dashflow.pregel.signature import hints_of, input_schema_of
@@ -39,13 +40,10 @@ from dashflow.warnings import (
     warn_of_unknown,
 )
 
-if TYPE_CHECKING:
-    from dashflow.graph.typed import TypedNodes, UpdateT
-
 __all__ = ("CompiledStateGraph", "StateGraph")
 
 
-class StateGraph(Generic[StateT, ContextT, InputT, OutputT]):
+class StateGraph(Typable[StateT], Generic[StateT, ContextT, InputT, OutputT]):
     """A graph whose nodes read and write one shared state.
 
     A node is a function of the state that returns an update: a dict with some of the state's keys, a
@@ -221,19 +219,6 @@ class StateGraph(Generic[StateT, ContextT, InputT, OutputT]):
         if schema is not None:
             self.add_schema(schema)
         return self
-
-    def typed(self, update: type[UpdateT]) -> TypedNodes[StateT, UpdateT]:
-        """What adds nodes whose signatures a type checker holds against the state and this kind of update.
-
-        Args:
-            update: A TypedDict with those of the state's keys that nodes may return.
-
-        Raises:
-            ValueError, TypeError: See ``TypedNodes``.
-        """
-        from dashflow.graph.typed import TypedNodes  # most graphs are built without
-
-        return TypedNodes(self, update)
 
     def set_node_defaults(
         self,
@@ -422,8 +407,7 @@ class StateGraph(Generic[StateT, ContextT, InputT, OutputT]):
             version: Your name for this version of the graph; it is recorded with every run.
             pinned: Runs that begin with this version go on with it only.
             migrations: How threads of earlier versions go on with this one, in the order of the versions.
-            validate: Check that inputs and updates are of the types that the state's schema has, too; the
-                rules that are written in ``Annotated`` are always checked.
+            validate: Check types of inputs and updates, too, and not only the rules in ``Annotated``.
             budget: What a run may use before it pauses; ``configurable["budget"]`` of a run's config takes
                 its place. As a graph inside another one, what counts is that one's.
             keep_messages_usable: Let ``usable_messages`` be the reducer where ``add_messages`` is; None: only
@@ -433,14 +417,8 @@ class StateGraph(Generic[StateT, ContextT, InputT, OutputT]):
             ValueError: See ``validate``; or a migration that cannot be followed.
             TypeError: ``checkpointer`` is no saver.
         """
-        named = [
-            n
-            for group in (interrupt_before, interrupt_after)
-            if group != "*"
-            for n in group or ()
-            if n != "*"
-        ]
-        self.validate([name for name in named if name != "*"])
+        groups = (interrupt_before, interrupt_after)
+        self.validate([n for group in groups if group != "*" for n in group or () if n != "*"])
         nodes = with_defaults(self.nodes, self.node_defaults)
         handlers = {key: spec.error_handler_node for key, spec in nodes.items() if spec.error_handler_node}
         graph: CompiledStateGraph[StateT, ContextT, InputT, OutputT] = CompiledStateGraph(

@@ -10,12 +10,10 @@ from typing import Any, Generic, Self, get_type_hints
 
 from typing_extensions import TypeVar
 
-from dashflow.core.fingerprint import type_text
-from dashflow.core.fitting import is_keyed
 from dashflow.types.commands import Command
 from dashflow.typing import StateLike, StateT
 
-__all__ = ("TypedNodes",)
+__all__ = ("Typable", "TypedNodes")
 
 UpdateT = TypeVar("UpdateT", bound=StateLike)
 """What nodes return."""
@@ -48,7 +46,25 @@ class TypedNodes(Generic[StateT, UpdateT]):
         return self
 
 
+class Typable(Generic[StateT]):
+    """A graph that typed nodes can be added to."""
+
+    def typed(self, update: type[UpdateT]) -> TypedNodes[StateT, UpdateT]:
+        """What adds nodes whose signatures a type checker holds against the state and this kind of update.
+
+        Args:
+            update: A TypedDict with those of the state's keys that nodes may return.
+
+        Raises:
+            ValueError, TypeError: See ``TypedNodes``.
+        """
+        return TypedNodes(self, update)
+
+
 def _check_keys(builder: Any, update: Any) -> None:
+    from dashflow.core.fingerprint import type_text  # most graphs are built without
+    from dashflow.core.fitting import is_keyed
+
     if not is_keyed(update):
         raise TypeError(f"An update is declared as a TypedDict, and {update!r} is none.")
     state = builder.schemas[builder.state_schema].hints
