@@ -13,7 +13,7 @@ ARGS ?=
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak bench check lint format types layers docs features audit package setup clean
+.PHONY: help demo test simulate soak bench check lint format types layers docs features audit package setup clean
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
@@ -27,6 +27,10 @@ demo: $(READY)demo ## Run the demo goal on examples/audit (ON=path for any other
 test: $(READY)dev ## Run all tests with reduced counts (ARGS="..." goes to pytest)
 	@echo "==> Tests: everything except the soak counts, on two processes"
 	@$(PY) -m pytest -m "not soak" -n 2 --dist worksteal $(ARGS)
+
+simulate: $(READY)dev ## Simulate crashes: 100,000 cases (ARGS="--minutes 0": without end)
+	@echo "==> Simulation: crash points x schedules of the real engine, on all cores"
+	@$(PY) -m tests.simulation $(ARGS)
 
 soak: $(READY)dev ## Run the full counts of the crash and property tests; takes long
 	@echo "==> Soak: full counts of crash and property tests"
@@ -63,6 +67,7 @@ features: $(READY)dev ## Regenerate the pages that are made from code and tests
 	@$(PY) scripts/guarantees.py
 	@$(PY) scripts/cli_reference.py
 	@$(PY) scripts/event_reference.py
+	@$(PY) scripts/chaos_reference.py
 
 docs: $(READY)dev ## Build the documentation into site/, strictly
 	@echo "==> Documentation into site/"

@@ -68,6 +68,8 @@ class RunOptions(msgspec.Struct, frozen=True):
         strategy: What becomes of a new input while a run of the thread is going on: ``reject``, ``enqueue``,
             ``interrupt`` or ``rollback``; ``configurable["multitask_strategy"]``.
         attempt: Of a run that is taken over from an owner that died: how often that happened; else 0.
+        meter: Counts what the run uses (``dashflow.engine.meter``); None without a budget.
+        partials: Knows what models have written and not finished (``dashflow.pregel.partials``), or None.
     """
 
     thread: str
@@ -88,6 +90,8 @@ class RunOptions(msgspec.Struct, frozen=True):
     asked: dict[str, Any] = {}
     attempt: int = 0
     strategy: str = "enqueue"
+    meter: Any = None
+    partials: Any = None
 
     @property
     def metadata(self) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """The log in SQLite keeps the contract: in a file, in memory, and over a connection it was given."""
 
 import sqlite3
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import pytest
 
 from dashflow.log.base import EventLog
 from dashflow.log.sqlite import SqliteLog
+from dashflow.log.sqlite.clock import since_boot
 from dashflow.testing.log_contract import EventLogContract
 
 pytestmark = pytest.mark.feature("LOG-01", "PERSIST-000")
@@ -20,7 +20,7 @@ class Clock:
     ahead = 0
 
     def __call__(self) -> int:
-        return time.time_ns() + self.ahead
+        return since_boot() + self.ahead
 
 
 class SqliteContract(EventLogContract):

@@ -8,7 +8,6 @@ import random
 import signal
 import sqlite3
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +16,7 @@ import pytest
 from dashflow.errors import OwnershipConflictError
 from dashflow.log.base import Append
 from dashflow.log.sqlite import SqliteLog
+from dashflow.log.sqlite.clock import since_boot
 from dashflow.testing.log_case import new_events
 from tests.crash.log_children import (
     APPENDER,
@@ -142,7 +142,7 @@ def test_an_owner_that_was_stopped_past_its_lease_is_fenced(path: Path, start: S
     child.send_signal(signal.SIGSTOP)
     # It holds its lock, so it is alive; only the lease lets another one in. No waiting: this log's
     # clock is ahead by more than the lease.
-    log = SqliteLog(path, clock=lambda: time.time_ns() + 10**10)
+    log = SqliteLog(path, clock=lambda: since_boot() + 10**10)
     owner = log.instance + "/r"
     epoch = log.append(Append("run-1", new_events(1), owner=owner, claim=True)).epoch
     assert epoch == 2

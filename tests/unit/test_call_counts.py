@@ -124,16 +124,18 @@ def test_recording_a_superstep_makes_few_calls():
         graph = loop(steps, InMemorySaver())
         return lambda: graph.invoke({"n": 0}, config())
 
-    # 6 more than at first: what the only task of a step wrote is told too, so that history can show it.
-    assert per_step(work) <= 127
+    # 6 more than at first: what the only task of a step wrote is told too, so that history can show it. Then
+    # 10 less: the log in memory makes a record without detours, and a bell that nobody hears takes no lock.
+    assert per_step(work) <= 117
 
 
 def test_a_run_of_one_node_makes_few_calls():
     graph = loop(1)
     graph.invoke({"n": 0})
     # 75 more than at first: LangGraph's whole signature, histories of graphs inside graphs, callbacks,
-    # control; 23 of them ask LangChain, where all of it is loaded, whether something traces.
-    assert calls(lambda: graph.invoke({"n": 0})) <= 335
+    # control; 23 of them ask LangChain, where all of it is loaded, whether something traces. 5 for
+    # cancels and budgets, though there are none.
+    assert calls(lambda: graph.invoke({"n": 0})) <= 341
 
 
 @pytest.mark.feature("NEW-08")
@@ -158,8 +160,9 @@ def test_an_input_for_a_free_thread_asks_its_inbox_once():
     asked.clear()
     graph.invoke({"n": 0}, config())
     assert asked.count("inbox-t") == 1
-    # 54 more than at first: that question, what a turn is made of, and where the run's steps are kept.
-    assert calls(lambda: graph.invoke({"n": 0}, config())) <= 1216
+    # That question, what a turn is made of, where the run's steps are kept, and a run that can be cancelled from
+    # outside. What is at hand is not looked up twice.
+    assert calls(lambda: graph.invoke({"n": 0}, config())) <= 1200
 
 
 def test_looking_at_a_thread_makes_few_calls():
@@ -173,7 +176,7 @@ def test_looking_at_a_thread_makes_few_calls():
     counts = [calls(look(read)) for read in (id, lambda shown: shown.values, lambda shown: shown.next, tuple)]
     # Half of it is the caller's config, and where the thread is (seven for whether that is known without
     # asking on a thread of its own); then, what is read.
-    for count, most in zip(counts, (112, 135, 159, 208), strict=True):
+    for count, most in zip(counts, (113, 136, 160, 209), strict=True):
         assert count <= most
 
 
@@ -212,6 +215,7 @@ def test_importing_the_graph_loads_nothing_heavy():
     assert HEAVY & {name.partition(".")[0] for name in loaded} == set()
     # Modules of their own: the low-level graph, policies of nodes, branches (streams, methods, results),
     # lists of checkpoints, values as they are kept (twice, and half opened), looks (channels, sights,
-    # snapshots), errors of effects, what answers are bound to, folding many steps at once, errors of approvals and
-    # of damage; versions of a graph, what is wrong with one, a dry run, rules, arriving at a thread, imports.
-    assert len(loaded) <= 258
+    # snapshots), errors of effects, what answers are bound to, folding many steps at once, errors of asking
+    # and damage; versions of a graph, what is wrong with one, a dry run, rules, arrivals, imports;
+    # cancels, budgets, policies.
+    assert len(loaded) <= 272

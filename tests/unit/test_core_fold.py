@@ -16,6 +16,7 @@ from dashflow.checkpoint.saver import LogSaver
 from dashflow.checkpoint.thread import ThreadReader
 from dashflow.core.events import (
     Change,
+    CheckpointsForgotten,
     Question,
     RunFailed,
     RunFinished,
@@ -28,6 +29,7 @@ from dashflow.core.events import (
     TaskInterrupted,
 )
 from dashflow.core.fold import EMPTY, ThreadState, fold
+from dashflow.core.fold_steps import fold_steps
 from dashflow.core.written import wrote_of
 from dashflow.errors import CorruptEventError
 from dashflow.log.base import Append
@@ -252,3 +254,13 @@ def test_an_event_of_a_later_program_is_not_guessed_at() -> None:
     log.append(Append("run-t", (msgspec.structs.replace(new, type="SomethingNew"),), 0))
     with pytest.raises(CorruptEventError, match="SomethingNew"):
         ThreadReader(log, Registry()).head("t")
+
+
+def test_steps_in_a_row_after_all_was_forgotten() -> None:
+    gone = fold(EMPTY, CheckpointsForgotten(all=True, base=0), 1, 1)
+    steps = [(StepCompleted(step, ["a"], Change({"n": step})), step + 2, step + 2) for step in range(4)]
+    expected = gone
+    for step in steps:
+        expected = fold(expected, *step)
+    assert fold_steps(gone, steps) == expected
+    assert (gone.values, EMPTY.versions, EMPTY.seen) == ({}, {}, {})

@@ -2,7 +2,6 @@
 
 import os
 import sqlite3
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest
 from dashflow.errors import FencedError, OwnershipConflictError
 from dashflow.log.base import Append, Appended
 from dashflow.log.sqlite import SqliteLog, owners
+from dashflow.log.sqlite.clock import since_boot
 from dashflow.log.sqlite.owners import Owners
 from dashflow.testing.log_case import in_threads, new_events
 
@@ -23,7 +23,7 @@ class Clock:
     """Nanoseconds, moved by hand."""
 
     def __init__(self) -> None:
-        self.now = time.time_ns()
+        self.now = since_boot()
 
     def __call__(self) -> int:
         return self.now
@@ -211,7 +211,7 @@ def test_an_owner_without_a_lock_is_believed_by_those_who_have_locks(
 
 
 def test_the_instance_can_be_part_of_a_file_name_and_has_the_process(path: Path) -> None:
-    instance = Owners(path, time.time_ns).instance
+    instance = Owners(path, since_boot).instance
     assert str(os.getpid()) in instance.split("-")
     assert "/" not in instance
-    assert instance != Owners(path, time.time_ns).instance
+    assert instance != Owners(path, since_boot).instance

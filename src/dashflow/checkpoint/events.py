@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 Unknown = Literal["raise", "opaque"]
 """What becomes of values of unregistered classes: an error, or an ``Opaque``."""
 
-_OURS = frozenset({"dashflow.core.events", "dashflow.core.inbox"})
+_OURS = frozenset({"dashflow.core.bounds", "dashflow.core.events", "dashflow.core.inbox"})
 
 UPCASTS: Final[dict[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]]] = {}
 """From (type, old schema) to what makes plain data of that layout into the next one's; a type without a row

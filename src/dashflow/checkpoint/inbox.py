@@ -10,7 +10,14 @@ from typing import Final
 
 from dashflow.checkpoint.events import read_as
 from dashflow.checkpoint.thread import ThreadReader, stream_of
-from dashflow.core.events import RunDeadLettered, RunFailed, RunFinished, RunPaused, RunStarted
+from dashflow.core.events import (
+    RunCancelled,
+    RunDeadLettered,
+    RunFailed,
+    RunFinished,
+    RunPaused,
+    RunStarted,
+)
 from dashflow.core.inbox import EVENTS, InboxEvent, InputQueued, ProcessReady, waiting
 from dashflow.log.base import Record
 
@@ -18,7 +25,13 @@ INBOX: Final = "inbox"
 WAITER: Final = "waiter"
 WORKER: Final = "worker"
 
-_ENDS: Final = (RunFinished.type, RunPaused.type, RunFailed.type, RunDeadLettered.type)
+_ENDS: Final = (
+    RunFinished.type,
+    RunPaused.type,
+    RunFailed.type,
+    RunCancelled.type,
+    RunDeadLettered.type,
+)
 
 _NEVER: Final[tuple[int, tuple[InputQueued, ...]]] = (0, ())
 """What is known of an inbox that nothing ever was in."""

@@ -15,8 +15,10 @@ from dashflow.checkpoint.events import from_record
 from dashflow.checkpoint.thread import CATEGORY
 from dashflow.constants import START
 from dashflow.core.events import (
+    CancelRequested,
     CheckpointsForgotten,
     Event,
+    RunCancelled,
     RunFailed,
     RunFinished,
     RunPaused,
@@ -38,8 +40,8 @@ class ThreadProgress(msgspec.Struct, frozen=True):
 
     Attributes:
         thread: Its id.
-        status: ``idle``, ``running``, ``waiting`` (for an answer), ``paused`` (at a breakpoint), ``failed``
-            or ``completed``.
+        status: ``idle``, ``running``, ``waiting`` (for an answer), ``paused`` (at a breakpoint), ``failed``,
+            ``cancelling`` (its work has not stopped yet), ``cancelled`` or ``completed``.
         run: Id of the last run that began with an input; the counts are this run's.
         steps: Supersteps that are completed.
         tasks_done: Tasks that are, those of the step under way included.
@@ -147,6 +149,10 @@ def _task_failed(row: ThreadProgress, event: TaskFailed | None, record: Record) 
 
 def _paused(row: ThreadProgress, event: RunPaused | None, record: Record) -> ThreadProgress:
     asks = event is None or event.reason == "interrupt"
+    if event is not None and event.exceeded:
+        told = event.exceeded
+        error = f"budget of {told['limit']}: {told['used']:g} of {told['allowed']:g} used"
+        return _replace(row, status="paused", error=error)
     return _replace(row, status="waiting" if asks else "paused")
 
 
@@ -157,6 +163,14 @@ def _finished(row: ThreadProgress, event: RunFinished | None, record: Record) ->
 def _failed(row: ThreadProgress, event: RunFailed | None, record: Record) -> ThreadProgress:
     error = "unknown" if event is None else f"{event.kind}: {event.error}"
     return _replace(row, status="failed", error=error)
+
+
+def _cancelling(row: ThreadProgress, event: CancelRequested | None, record: Record) -> ThreadProgress:
+    return _replace(row, status="cancelling") if row.status == "running" else row
+
+
+def _cancelled(row: ThreadProgress, event: RunCancelled | None, record: Record) -> ThreadProgress:
+    return _replace(row, status="cancelled", tasks_waiting=0)
 
 
 def _edited(row: ThreadProgress, event: StateEdited | None, record: Record) -> ThreadProgress:
@@ -172,5 +186,7 @@ _CHANGES: dict[str, Callable[[ThreadProgress, Any, Record], ThreadProgress]] = {
     RunPaused.type: _paused,
     RunFinished.type: _finished,
     RunFailed.type: _failed,
+    CancelRequested.type: _cancelling,
+    RunCancelled.type: _cancelled,
     StateEdited.type: _edited,
 }

@@ -145,15 +145,13 @@ class ThreadReader:
 
     def has_opened(self, stream: str) -> bool:
         """Whether a state of a stream is kept here, an earlier one perhaps."""
-        with self._lock:
-            return stream in self._heads
+        return stream in self._heads
 
     def known(self, stream: str, version: int) -> ThreadState | None:
         """The state of a stream at its last version, if nothing has to be read for it."""
         if version == 0:
             return EMPTY
-        with self._lock:
-            known = self._heads.get(stream)
+        known = self._heads.get(stream)
         return known if known is not None and known.version == version else None
 
     def head(self, thread: str, ns: str = "", version: int | None = None) -> ThreadState:

@@ -10,7 +10,9 @@ import click
 from dashflow.cli.approval_commands import approvals_group
 from dashflow.cli.batch_commands import batch_group
 from dashflow.cli.breakpoint_commands import breakpoint_group
+from dashflow.cli.budget_commands import budget_command
 from dashflow.cli.completion import complete_graph_thread, complete_run, complete_thread, script
+from dashflow.cli.crash_commands import crashpoints
 from dashflow.cli.doctor_commands import doctor
 from dashflow.cli.moving_commands import COMMANDS as MOVING
 from dashflow.cli.options import common_options, settings_of
@@ -125,16 +127,19 @@ def answer(context: click.Context, run: str, text: str, task: str | None, go_on:
 @click.command(short_help="End a run for good.")
 @run_argument
 @click.option("--reason", metavar="TEXT", default="", help="Why, for the log.")
+@click.option("--wait", type=click.FloatRange(0), default=0.0, help="Seconds to wait for its work to stop.")
 @common_options
 @click.pass_context
-def cancel(context: click.Context, run: str, reason: str) -> int:
+def cancel(context: click.Context, run: str, reason: str, wait: float) -> int:
     """End RUN for good, also while another process works on it.
 
-    To stop for now, press Ctrl-C where it runs. RUN is a run's id, the start of one, or `last`.
+    From now on nothing of it is recorded. A graph's thread is `cancelling` until its work has stopped, then
+    `cancelled`; it goes on with its next input. To stop for now, press Ctrl-C where it runs. RUN is a run's
+    id, a graph's thread, the start of one, or `last`.
     """
-    from dashflow.cli.working import cancel_run
+    from dashflow.cli.cancelling import cancel as end
 
-    return cancel_run(settings_of(context), run, reason)
+    return end(settings_of(context), run, reason, wait)
 
 
 @click.command(short_help="List the runs of the log.")
@@ -424,11 +429,13 @@ COMMANDS: tuple[click.Command, ...] = (
     requeue,
     approvals_group,
     breakpoint_group,
+    budget_command,
     prune,
     delete,
     branch,
     replay,
     schema_group,
+    crashpoints,
     batch_group,
     *MOVING,
     doctor,

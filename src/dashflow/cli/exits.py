@@ -46,7 +46,7 @@ class Exit(IntEnum):
     FAILED = (
         4,
         "The plan failed, was cancelled, or some of its tasks failed; an import left something out; "
-        "a replay diverged.",
+        "a replay diverged; a crash lost something.",
         "dashflow show RUN says which and why; an import or replay lists what.",
     )
     OWNED = (

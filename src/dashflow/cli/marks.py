@@ -20,6 +20,7 @@ _MARKS: dict[str, tuple[str, str, str]] = {
     "stopped": ("⏸", "=", "yellow"),
     "failed": ("✗", "x", "red"),
     "blocked": ("⊘", "/", "red"),
+    "cancelling": ("⊘", "/", "yellow"),
     "cancelled": ("⊘", "/", "dim"),
 }
 """By state: a glyph, the same in ASCII, and a colour."""

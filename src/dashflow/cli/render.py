@@ -22,6 +22,8 @@ from dashflow.cli.marks import mark, plain, word
 from dashflow.cli.streams import Stream, clean
 from dashflow.cli.views import (
     BreakpointList,
+    BudgetView,
+    CancelView,
     DeadLetterList,
     EventView,
     Retained,
@@ -100,6 +102,10 @@ def _renderer(kind: type) -> Callable[[Any, str, bool], RenderableType]:
 
     if kind is FitView:
         return lambda view, form, unicode: Text("\n".join(fit_lines(view)))
+    from dashflow.cli.crashing import CrashView
+
+    if kind is CrashView:
+        return lambda view, form, unicode: Text("\n".join(view.lines))
     from dashflow.cli.doctor_views import DoctorView, lines
 
     if kind is DoctorView:
@@ -400,6 +406,27 @@ def _breakpoints(view: BreakpointList, form: str, unicode: bool) -> RenderableTy
     return table
 
 
+def _cancelled(view: CancelView, form: str, unicode: bool) -> RenderableType:
+    line = Text.assemble(mark(view.status, unicode), " ", (word(view.status), "bold"), f"  {view.thread}")
+    return Group(line, plain(f"  {view.reason}")) if view.reason else line
+
+
+def _budget(view: BudgetView, form: str, unicode: bool) -> RenderableType:
+    if not view.limits and not view.spent:
+        return Text(f"Thread {view.thread} has no budget.")
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for title in ("", "used", "limit"):
+        table.add_column(title, justify="right" if title else "left")
+    for name in dict.fromkeys((*view.limits, *view.spent)):
+        limit = f"{view.limits[name]:g}" if name in view.limits else "none"
+        table.add_row(name, f"{view.spent.get(name, 0):g}", limit, style=_waits(name == view.waits_for))
+    return table
+
+
+def _waits(waits: bool) -> str:
+    return "yellow" if waits else ""
+
+
 def _retained(view: Retained, form: str, unicode: bool) -> RenderableType:
     if not view.threads:
         return Text("There are no threads.")
@@ -453,6 +480,8 @@ _RENDERERS: dict[type, Callable[[Any, str, bool], RenderableType]] = {
     WorkView: _work,
     DeadLetterList: _dead_letters,
     BreakpointList: _breakpoints,
+    BudgetView: _budget,
+    CancelView: _cancelled,
     Retained: _retained,
     BatchView: _batch,
     BatchList: _batches,

@@ -230,6 +230,26 @@ class BreakpointList(msgspec.Struct, frozen=True):
     breakpoints: tuple[Breakpoint, ...]
 
 
+class CancelView(msgspec.Struct, frozen=True):
+    """How the run of a graph's thread stands that was to be cancelled; see ``Cancellation``."""
+
+    schema: int
+    thread: str
+    run: str
+    status: str
+    reason: str = ""
+
+
+class BudgetView(msgspec.Struct, frozen=True):
+    """The limits of a thread's last run, what it has used, and the limit that it waits for ("": none)."""
+
+    schema: int
+    thread: str
+    limits: dict[str, float]
+    spent: dict[str, float]
+    waits_for: str = ""
+
+
 def timestamp(nanoseconds: int) -> str:
     """Nanoseconds since the Unix epoch as ISO 8601 in UTC, to the millisecond."""
     moment = datetime.fromtimestamp(nanoseconds // 1_000_000 / 1000, UTC)

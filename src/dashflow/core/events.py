@@ -11,6 +11,12 @@ from typing import Any, ClassVar
 
 import msgspec
 
+from dashflow.core.bounds import BudgetChanged as BudgetChanged
+from dashflow.core.bounds import CancelRequested as CancelRequested
+from dashflow.core.bounds import RunDeadLettered as RunDeadLettered
+from dashflow.core.bounds import RunRequeued as RunRequeued
+from dashflow.core.bounds import UsageRecorded as UsageRecorded
+
 
 class Change(msgspec.Struct, frozen=True, omit_defaults=True):
     """What became of the channels: the new values whole, or as ops (see ``dashflow.core.delta``).
@@ -98,12 +104,14 @@ class RunStarted(msgspec.Struct, frozen=True, omit_defaults=True):
         attempt: How often the run was taken over from an owner that died, since it last completed anything.
         ticket: Id of the input in the thread's inbox; "" when it did not wait there.
         options: What the caller asked for and the graph does not say by itself: ``before`` and ``after``
-            (breakpoints), ``limit`` (of steps), ``concurrency``.
+            (breakpoints), ``limit`` (of steps), ``concurrency``, ``budget``.
         print: Digest of the shape of the graph that runs, see ``dashflow.core.fingerprint``.
         shape: That shape as text, where the thread's last run had another one.
         release: The author's name for that version of the graph.
         pinned: Whether the run goes on with that version only.
         moved: How the thread was brought to that version; comes before everything else that the event says.
+        budget: The limits that count, by name; none without a budget.
+        spent: What counts as used at the beginning.
     """
 
     type: ClassVar[str] = "RunStarted"
@@ -131,6 +139,8 @@ class RunStarted(msgspec.Struct, frozen=True, omit_defaults=True):
     release: str = ""
     pinned: bool = False
     moved: Moved | None = None
+    budget: dict[str, float] = {}
+    spent: dict[str, float] = {}
 
 
 class StepCompleted(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -202,12 +212,16 @@ class TaskFailed(msgspec.Struct, frozen=True, omit_defaults=True):
 
 class RunPaused(msgspec.Struct, frozen=True, omit_defaults=True):
     """The run waits for somebody: ``reason`` is ``interrupt``, ``before`` or ``after`` (breakpoints),
-    ``drain`` or ``superseded`` (a new input took its place)."""
+    ``drain``, ``budget`` or ``superseded`` (a new input took its place).
+
+    ``exceeded`` says of a budget: ``limit`` (which one), ``allowed``, ``used``.
+    """
 
     type: ClassVar[str] = "RunPaused"
     run: str
     reason: str
     nodes: list[str] = []
+    exceeded: dict[str, Any] = {}
 
 
 class RunFinished(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -218,40 +232,30 @@ class RunFinished(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class RunFailed(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The run ended with an error, or was given up by its caller; it can be continued."""
+    """The run ended with an error, or was given up by its caller; it can be continued. ``change`` is as in
+    ``RunCancelled``."""
 
     type: ClassVar[str] = "RunFailed"
     run: str
     kind: str
     error: str = ""
+    change: Change | None = None
 
 
-class RunDeadLettered(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Nobody takes the run over any more: again and again its process died before anything was completed.
+class RunCancelled(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A run was cancelled, and all its work has stopped. Its thread can be continued.
 
     Attributes:
         run: Id of the run.
-        attempts: How often it was tried.
         reason: For people.
+        change: What its end left in the channels: messages that it was in the middle of. It makes no
+            checkpoint.
     """
 
-    type: ClassVar[str] = "RunDeadLettered"
+    type: ClassVar[str] = "RunCancelled"
     run: str
-    attempts: int
-    reason: str
-
-
-class RunRequeued(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Somebody gave a dead letter new attempts, or put back a run that could not be finished here.
-
-    Attributes:
-        run: Its id.
-        attempt: How many takeovers count against it.
-    """
-
-    type: ClassVar[str] = "RunRequeued"
-    run: str
-    attempt: int = 0
+    reason: str = ""
+    change: Change | None = None
 
 
 class StateEdited(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -450,8 +454,12 @@ Event = (
     | TaskInterrupted
     | TaskFailed
     | RunPaused
+    | UsageRecorded
+    | BudgetChanged
     | RunFinished
     | RunFailed
+    | CancelRequested
+    | RunCancelled
     | RunDeadLettered
     | RunRequeued
     | StateEdited
@@ -473,8 +481,12 @@ EVENTS: dict[str, type[Event]] = {
         TaskInterrupted,
         TaskFailed,
         RunPaused,
+        UsageRecorded,
+        BudgetChanged,
         RunFinished,
         RunFailed,
+        CancelRequested,
+        RunCancelled,
         RunDeadLettered,
         RunRequeued,
         StateEdited,

@@ -13,11 +13,14 @@ import msgspec
 
 from dashflow._util.reserved import BRANCH_TO
 from dashflow._util.reserved import INTERRUPT as SHOWN
+from dashflow.core import endings
 from dashflow.core.bindings import bindings, loosened, of_first, root_name
 from dashflow.core.cadence import counted, joined, overwritten
 from dashflow.core.delta import patch
 from dashflow.core.events import (
     BranchStarted,
+    BudgetChanged,
+    CancelRequested,
     Change,
     CheckpointImported,
     CheckpointsForgotten,
@@ -27,6 +30,7 @@ from dashflow.core.events import (
     Moved,
     Question,
     Ran,
+    RunCancelled,
     RunDeadLettered,
     RunFailed,
     RunFinished,
@@ -38,6 +42,7 @@ from dashflow.core.events import (
     TaskCompleted,
     TaskFailed,
     TaskInterrupted,
+    UsageRecorded,
     ValuesImported,
     WritesImported,
 )
@@ -71,7 +76,8 @@ class ThreadState(msgspec.Struct, frozen=True):
         errors: Errors of tasks of the present step, by task key.
         handled: Those of them that a handler takes over from the task, which does not run again.
         run: Id of the last run; "" for none.
-        status: ``idle``, ``running``, ``paused``, ``failed``, ``finished`` or ``dead`` (a dead letter).
+        status: ``idle``, ``running``, ``paused``, ``failed``, ``finished``, ``cancelling`` (its work has not
+            stopped yet), ``cancelled`` or ``dead`` (a dead letter).
         durability: Of the last run.
         graph: Name of its graph; "" when it was given none.
         attempt: How often the run was taken over since anything was last completed.
@@ -97,6 +103,9 @@ class ThreadState(msgspec.Struct, frozen=True):
         pinned: Whether the last run goes on with that version only.
         former: Names of nodes and channels that are other ones since the present checkpoint, and what they
             were there: ids of tasks are made of these.
+        budget: The limits of the last run, by name.
+        spent: What it has used.
+        exceeded: Which of them it waits for, see ``RunPaused``; empty for none.
         root: Names the input, fork or edit that led here, by the place of its checkpoint; "" in states that
             older programs snapshotted.
     """
@@ -145,6 +154,9 @@ class ThreadState(msgspec.Struct, frozen=True):
     release: str = ""
     pinned: bool = False
     former: dict[str, str] = {}
+    budget: dict[str, float] = {}
+    spent: dict[str, float] = {}
+    exceeded: dict[str, Any] = {}
     root: str = ""
 
 
@@ -311,6 +323,9 @@ def _run_started(state: ThreadState, event: RunStarted, version: int, at: int) -
         replay=event.replay,
         parents=event.parents,
         **_graph_of(state, event),
+        budget=event.budget,
+        spent=event.spent,
+        exceeded={},
     )
 
 
@@ -376,11 +391,6 @@ def _state_edited(state: ThreadState, event: StateEdited, version: int, at: int)
     return _counted(state, event.change, values_told(state))
 
 
-def _branch_started(state: ThreadState, event: BranchStarted, version: int, at: int) -> ThreadState:
-    """The thread as it was, but that nobody runs it here."""
-    return replace(state, version=version, status="idle" if state.status == "running" else state.status)
-
-
 def _task_completed(state: ThreadState, event: TaskCompleted, version: int, at: int) -> ThreadState:
     writes = [(chan, value) for chan, value in event.writes]
     return replace(
@@ -418,24 +428,11 @@ def _task_failed(state: ThreadState, event: TaskFailed, version: int, at: int) -
     )
 
 
-def _run_paused(state: ThreadState, event: RunPaused, version: int, at: int) -> ThreadState:
-    return replace(state, version=version, status="paused")
-
-
-def _run_finished(state: ThreadState, event: RunFinished, version: int, at: int) -> ThreadState:
-    return replace(state, version=version, status="finished")
-
-
-def _run_failed(state: ThreadState, event: RunFailed, version: int, at: int) -> ThreadState:
-    return replace(state, version=version, status="failed")
-
-
-def _run_dead_lettered(state: ThreadState, event: RunDeadLettered, version: int, at: int) -> ThreadState:
-    return replace(state, version=version, status="dead")
-
-
-def _run_requeued(state: ThreadState, event: RunRequeued, version: int, at: int) -> ThreadState:
-    return replace(state, version=version, status="running", attempt=event.attempt)
+def _run_stopped(state: ThreadState, event: RunCancelled | RunFailed, version: int, at: int) -> ThreadState:
+    if event.change is not None:
+        values, versions = _alter(state, event.change)
+        state = replace(state, values=values, versions=versions)
+    return replace(state, version=version, status="failed" if isinstance(event, RunFailed) else "cancelled")
 
 
 def _checkpoints_forgotten(
@@ -444,29 +441,29 @@ def _checkpoints_forgotten(
     return replace(EMPTY if event.all else state, version=version)
 
 
-def _passed_over(state: ThreadState, event: Event, version: int, at: int) -> ThreadState:
-    return replace(state, version=version)
-
-
 _TABLE: dict[type[Event], Callable[[ThreadState, Any, int, int], ThreadState]] = {
     RunStarted: _run_started,
     StepCompleted: _step_completed,
     StateEdited: _state_edited,
-    BranchStarted: _branch_started,
+    BranchStarted: endings.branched,
     TaskCompleted: _task_completed,
     TaskInterrupted: _task_interrupted,
     TaskFailed: _task_failed,
-    RunPaused: _run_paused,
-    RunFinished: _run_finished,
-    RunFailed: _run_failed,
-    RunDeadLettered: _run_dead_lettered,
-    RunRequeued: _run_requeued,
+    RunPaused: endings.paused,
+    UsageRecorded: endings.used,
+    BudgetChanged: endings.budget_changed,
+    RunFinished: endings.ends("finished"),
+    RunFailed: _run_stopped,
+    CancelRequested: endings.cancel_requested,
+    RunCancelled: _run_stopped,
+    RunDeadLettered: endings.ends("dead"),
+    RunRequeued: endings.requeued,
     CheckpointImported: checkpoint_imported,
     ValuesImported: values_imported,
     WritesImported: writes_imported,
     CheckpointsForgotten: _checkpoints_forgotten,
-    HistoryForgotten: _passed_over,
-    EventSetAside: _passed_over,
+    HistoryForgotten: endings.noted,
+    EventSetAside: endings.noted,
 }
 
 

@@ -13,15 +13,18 @@ def fold_steps(state: ThreadState, steps: Sequence[tuple[StepCompleted, int, int
     """``fold`` of completed steps one after the other, without a state for each.
 
     Args:
-        state: The thread before them; ``Owned``, and of a graph without delta channels.
+        state: The thread before them, of a graph without delta channels; changed in place if it is
+            ``Owned``, which it is not where all of it was forgotten just before.
         steps: The events, their versions and times.
 
     Raises:
         ValueError: As ``fold``.
     """
     *before, last = steps
-    if not before:
-        return fold(state, *last)
+    if not before or type(state.values) is not Owned:
+        for step in steps:
+            state = fold(state, *step)
+        return state
     state = fold(state, *before[0])  # clears what the step was about, and what was imported
     values, versions, seen = state.values, state.versions, state.seen
     assert type(values) is Owned

@@ -19,6 +19,7 @@ from dashflow.channels.untracked_value import UntrackedValue
 from dashflow.managed.base import Progress
 from dashflow.types.migrations import Release
 from dashflow.types.policies import CachePolicy, RetryPolicy, TimeoutPolicy, TracePolicy
+from dashflow.types.resilience import Bulkhead, CircuitBreaker
 
 Channels = Mapping[str, BaseChannel[Any, Any, Any]]
 Reader = Callable[[Channels, Progress], Any]
@@ -42,6 +43,8 @@ class NodePolicies(msgspec.Struct, frozen=True):
         handler: The node that runs in the place of this one when it failed; "" when that ends the run.
         trace: What traces show of the node.
         identity: Names the node's code, for the cache.
+        breaker: Stops calling it when it fails again and again.
+        bulkhead: How often it runs at a time.
     """
 
     retry: Sequence[RetryPolicy] = ()
@@ -50,6 +53,8 @@ class NodePolicies(msgspec.Struct, frozen=True):
     handler: str = ""
     trace: TracePolicy | None = None
     identity: str = ""
+    breaker: CircuitBreaker | None = None
+    bulkhead: Bulkhead | None = None
 
 
 PLAIN = NodePolicies()
@@ -155,6 +160,7 @@ class GraphPlan:
         "triggers",
         "trusted",
         "untracked",
+        "usable",
         "volatile",
     )
 
@@ -212,6 +218,13 @@ class GraphPlan:
             n
             for n, c in self.channels.items()
             if type(c) is BinaryOperatorAggregate and any(c.operator is r for r in pure_reducers)
+        )
+
+        # Channels of messages that a cancelled run leaves in a state that chat models take.
+        self.usable = frozenset(
+            n
+            for n, c in self.channels.items()
+            if type(c) is BinaryOperatorAggregate and getattr(c.operator, "keeps_usable", False)
         )
 
     def __getattr__(self, name: str) -> Any:

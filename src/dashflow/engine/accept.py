@@ -159,15 +159,24 @@ def _take_in(
         raise EmptyInputError(f"Received no input for {plan.input_channel}")
     waiting = next_tasks(plan, live)
     for task in waiting:
-        task.writes = ()
+        task.writes = _input_of(plan, task)
     bumped = apply(plan, live, waiting, writes)
-    change = changes.take(live, bumped, writes) if changes else None
+    wrote = [*writes, *(write for task in waiting for write in task.writes or ())]
+    change = changes.take(live, bumped, wrote) if changes else None
     ran = [told(task) for task in waiting]
     started = msgspec.structs.replace(
         base, kind="input", step=live.step, change=change, ran=ran, replay=False
     )
     live.step += 1
     return Accepted(started, writes)
+
+
+def _input_of(plan: GraphPlan, task: Task) -> Writes:
+    """What an earlier input writes whose run ended before its first step, by a crash or a newer input: it was
+    accepted, so it is part of the state. Nothing else that was waiting is."""
+    if task.name != START:
+        return []
+    return [write for write in task.node.body.writes(task.input) if write[0] not in plan.triggers]
 
 
 def _loose(state: ThreadState) -> Writes:

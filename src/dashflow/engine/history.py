@@ -6,13 +6,14 @@ writes one run. The engine knows only this file of them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from dashflow.core.events import Event, RunStarted, StateEdited
 from dashflow.core.fold import ThreadState
 from dashflow.core.plan import GraphPlan
 from dashflow.core.superstep import Live
+from dashflow.engine.halt import Halt
 from dashflow.engine.ports import Host
 from dashflow.options import RunOptions
 
@@ -73,6 +74,7 @@ class Pen(Protocol):
             wait for others.
         reused: A detailed pen of a graph with delta channels is told here which tasks' stored results were
             taken: their ids.
+        halt: Whether the run is being cancelled; nothing is recorded then.
     """
 
     version: int
@@ -80,6 +82,7 @@ class Pen(Protocol):
     open: bool
     detailed: bool
     reused: set[str]
+    halt: Halt
 
     async def begin(self, event: RunStarted, live: Live, writes: Writes) -> None:
         """Record that the run was accepted; durable on return, before any node runs.
@@ -89,6 +92,11 @@ class Pen(Protocol):
             live: The channels, as the first superstep finds them.
             writes: What the input, or a command's update, wrote.
         """
+        ...
+
+    def guard(self, halt: Callable[[int], None]) -> None:
+        """From its beginning to its end, have ``halt`` called when somebody cancels the run, with the version
+        of the stream that says so."""
         ...
 
     async def record(

@@ -6,7 +6,7 @@ The only writer of ``run-`` streams. Knows nothing of nodes or channels' classes
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from dashflow._util.reserved import TASKS
@@ -16,10 +16,18 @@ from dashflow.checkpoint.events import to_new
 from dashflow.checkpoint.lines import MARK
 from dashflow.checkpoint.thread import ThreadReader, stream_of
 from dashflow.core.delta import Shadow, diff, shade
-from dashflow.core.events import Change, CheckpointsForgotten, Event, RunPaused, RunStarted
+from dashflow.core.events import (
+    CancelRequested,
+    Change,
+    CheckpointsForgotten,
+    Event,
+    RunPaused,
+    RunStarted,
+)
 from dashflow.core.plan import GraphPlan
 from dashflow.core.superstep import Live
 from dashflow.core.untracked import storable_packet
+from dashflow.engine.halt import NEVER
 from dashflow.engine.history import Worker, Writes
 from dashflow.engine.ports import Host
 from dashflow.errors import FencedError, LogError, StorageUnavailableError, SupersededError
@@ -30,6 +38,9 @@ from dashflow.types.commands import overwrite_of
 
 _SUPERSEDES = frozenset({RunPaused.type, CheckpointsForgotten.type})
 """Events by which a newer input takes a run's place."""
+
+CLEARING = "/cancelling"
+"""Behind the name of a run's owner: who owns the stream of a run that is being cancelled."""
 
 AHEAD = Ahead().steps
 """How many records may be on their way to the disk before a run waits, unless its saver says otherwise."""
@@ -82,6 +93,30 @@ class Changes:
             else:
                 ops[chan] = op
         return Change(put, ops, cleared, kept)
+
+
+def change_of_partials(
+    channels: Iterable[str], values: Mapping[str, Any], messages: Sequence[Any]
+) -> Change | None:
+    """The change that puts messages at the end of channels.
+
+    Args:
+        channels: Their names.
+        values: What they hold, as it is recorded.
+        messages: What to put there, unless it is there already.
+    """
+    put: dict[str, Any] = {}
+    ops: dict[str, list[Any]] = {}
+    for chan in sorted(channels):
+        old = values.get(chan) or []
+        known = {message.id for message in old}
+        new = [*old, *(message for message in messages if message.id not in known)]
+        op, _ = diff(shade(old, encode), new, encode, None)
+        if op is None:
+            put[chan] = new
+        elif len(op) > 1:
+            ops[chan] = op
+    return Change(put, ops) if put or ops else None
 
 
 def _parts(chan: str, writes: Sequence[tuple[str, Any]]) -> frozenset[int]:
@@ -137,7 +172,7 @@ class Journal:
         self._gather = durability == "exit"
         self._ids = EventIds(host.entropy(), host.now())
         self._owner = f"{self.log.instance}/{run}/{host.entropy():016x}"  # callers may use a run's id twice
-        self._reader = reader
+        self.reader = reader
         self._force = force
         self._lost = False
         self._owns = False
@@ -154,6 +189,14 @@ class Journal:
         self._written = 0  # bytes of all its events
         self.open = False
         self.reused: set[str] = set()
+        self.halt = NEVER
+        self.begun_at = 0
+        self._guarded = False
+
+    @property
+    def clearing(self) -> str:
+        """Who owns the stream while the run's cancelled work stops; see ``dashflow.engine.cancel``."""
+        return self._owner + CLEARING
 
     def _event(self, event: Event) -> NewEvent:
         self.at = self.host.now()
@@ -169,7 +212,7 @@ class Journal:
             OwnershipConflictError: Another run of this thread is going on.
             VersionConflictError: Somebody wrote since the run was decided on.
         """
-        await give_back(self.host, self._reader, self.stream)
+        await give_back(self.host, self.reader, self.stream)
         version = self.version
         new = self._event(event)
         self._owns = True
@@ -187,14 +230,21 @@ class Journal:
             self._lost = True
             raise
         self._epoch = result.epoch
+        self.begun_at = result.position
         self._cause = new.event_id
-        self._here = self._reader.holders[self.stream] = self.host.here()
+        self._here = self.reader.holders[self.stream] = self.host.here()
         self.open = True
 
     async def record(
         self, event: Event, *, worker: Worker | None = None, error: BaseException | None = None
     ) -> None:
-        """Record what happened; durable on return only under durability "sync"."""
+        """Record what happened; durable on return only under durability "sync".
+
+        Raises:
+            RunCancelledError: The run is being cancelled: what comes now comes too late.
+        """
+        if self.halt.asked:
+            raise self.halt.error()
         version = self.version
         new = self._event(event)
         if self._gather:
@@ -231,26 +281,30 @@ class Journal:
         except LogError as error:
             raise await self._lose(error) from None
 
-    async def _lose(self, error: LogError) -> LogError:
+    async def _lose(self, error: LogError) -> Exception:
         """A record was refused: nothing can be written behind it. Returns what to tell of it."""
         self.open = False
         self._lost = not isinstance(error, FencedError)  # then somebody else has the stream already
         self._let_go()
         return await self._explained(error)
 
-    async def _explained(self, error: LogError) -> LogError:
-        """The error; where a newer input took this run's place, one that says so."""
+    async def _explained(self, error: LogError) -> Exception:
+        """The error; where a newer input took this run's place, or somebody cancelled it, one that says
+        so."""
         if type(error) is not FencedError:
             return error
         after = max(self.version - 2 * AHEAD, 0)
         for record in await self.host.read(lambda: self.log.read(self.stream, after=after)):
             if record.epoch > self._epoch and record.type in _SUPERSEDES:
                 return SupersededError(self.stream, self._epoch, record.epoch)
+            if record.epoch > self._epoch and record.type == CancelRequested.type:
+                self.halt.asked = True
+                return self.halt.error()
         return error
 
     def _let_go(self) -> None:
         """This run is not what holds the thread here any more."""
-        holders = self._reader.holders
+        holders = self.reader.holders
         if holders.get(self.stream) is self._here:
             holders.pop(self.stream, None)
 
@@ -280,12 +334,13 @@ class Journal:
     def leave(self) -> None:
         """See ``Pen.leave``; what this run still writes is refused once somebody else has the stream."""
         if self._owns:
-            self._reader.left[self.stream] = self._owner
+            self.reader.left[self.stream] = self._owner
 
     async def end(self, *events: Event) -> None:
         """Record the run's last events, wait for everything, give the thread back."""
+        self._unguard()
         if self._lost:
-            self._reader.left[self.stream] = self._owner
+            self.reader.left[self.stream] = self._owner
         if not self.open:
             return
         self.open = False
@@ -295,19 +350,39 @@ class Journal:
         except FencedError as error:
             raise await self._explained(error) from None
         except BaseException:
-            self._reader.left[self.stream] = self._owner
+            self.reader.left[self.stream] = self._owner
             raise
         self._owns = False
-        if self._reader.left.get(self.stream) == self._owner:
-            del self._reader.left[self.stream]
+        if self.reader.left.get(self.stream) == self._owner:
+            del self.reader.left[self.stream]
         await self._wrap_up()
 
     async def _wrap_up(self) -> None:
         """Let whoever opens the thread next find it open, if the run was long."""
-        reader, stream, size = self._reader, self.stream, self._written
+        reader, stream, size = self.reader, self.stream, self._written
         events = self.version - self._begun
         if reader.is_costly(stream, events, size):
             await self.host.read(lambda: reader.open_again(stream))
+
+    def guard(self, halt: Callable[[int], None]) -> None:
+        """See ``Pen.guard``."""
+        self.host.guard(self.reader.log, self.stream, self.begun_at, halt)
+        self._guarded = True
+
+    def _unguard(self) -> None:
+        if self._guarded:
+            self._guarded = False
+            self.host.unguard(self.reader.log, self.stream)
+
+    def abandon(self) -> Sequence[NewEvent]:
+        """The run is cancelled: it is not this pen that writes its end. Returns what was held back for that
+        end."""
+        held, self._held = self._held, []
+        self._unguard()
+        self.open = self._owns = False
+        self._let_go()
+        self.reader.left.pop(self.stream, None)
+        return held
 
     async def _end(self, events: Sequence[Event]) -> None:
         version = self.version - len(self._held)

@@ -47,6 +47,7 @@ class LogHistory:
         self.reader = reader
         self.thread = thread
         self.ns = ns
+        self._stream = stream_of(thread, ns)
         self._turn: Turn | None = None
         self._stops: Stops | None = None
 
@@ -67,13 +68,13 @@ class LogHistory:
         """See ``History.locate``."""
         turn, reader = self._turn, self.reader
         inbox = turn.inbox if turn is not None and not turn.ticket else None
-        asked = [stream_of(self.thread, self.ns)]
+        asked = [self._stream]
         if not looking and not self.ns:
             asked.append(self.stops.stream)
         if inbox is not None:
             asked.append(inbox.stream)
-        if not reader.has_opened(asked[0]) and turn is None:
-            # It has to be read anyway, so that all is asked for there.
+        if not self.host.asynchronous or (turn is None and not reader.has_opened(self._stream)):
+            # It is no detour, or it has to be read anyway: then all is asked for there.
             return await self.host.read(lambda: self._ask(asked, checkpoint, before, looking))
         there = dict(zip(asked, await self.host.versions(reader.log, asked), strict=True))
         if checkpoint is None and before is None and self._at_hand(there, inbox):
@@ -86,7 +87,7 @@ class LogHistory:
 
     def _at_hand(self, there: Mapping[str, int], inbox: Inbox | None) -> bool:
         """Whether all that ``there`` says of is known here, so that the log need not be asked."""
-        turn, stream = self._turn, stream_of(self.thread, self.ns)
+        turn, stream = self._turn, self._stream
         if MARK in stream or (
             turn is not None and (inbox is None or not inbox.known_at(there[inbox.stream]))
         ):
@@ -102,11 +103,13 @@ class LogHistory:
         self, there: Mapping[str, int], checkpoint: str | None, before: str | None, looking: bool
     ) -> Place:
         """Where to go on, if it is the turn of who asks; ``there``: versions of streams."""
-        reader, turn, stream = self.reader, self._turn, stream_of(self.thread, self.ns)
+        reader, turn, version = self.reader, self._turn, there[self._stream]
         if not looking and not self.ns:
             self.stops.refresh(there[self.stops.stream])
+        if MARK in self._stream:
+            version = reader.lines.counted(self._stream, version)
         try:
-            head = reader.head(self.thread, self.ns, reader.lines.counted(stream, there[stream]))
+            head = reader.head(self.thread, self.ns, version)
             place = self._locate(head, checkpoint, before, looking)
         except CorruptLogError as error:
             if looking:
@@ -121,13 +124,13 @@ class LogHistory:
     def _locate(self, head: ThreadState, checkpoint: str | None, before: str | None, looking: bool) -> Place:
         reader = self.reader
         if before is not None:
-            there = places(reader, stream_of(self.thread, self.ns))
+            there = places(reader, self._stream)
             state = next((state for name, state in there.items() if name < before), EMPTY)
             return Place(reader.own(state), head.version, True)
         if checkpoint is None:
             shown = as_shown(reader, self.thread, head, self.ns)
             return Place(reader.own(shown), head.version)
-        stream = stream_of(self.thread, self.ns)
+        stream = self._stream
         if head.checkpoint and checkpoint == name_of(stream, head) and not looking:
             return Place(reader.own(as_shown(reader, self.thread, head, self.ns)), head.version, True)
         found = place(reader, stream, checkpoint)
@@ -187,7 +190,7 @@ class LogHistory:
         host, reader = self.host, self.reader
         at = host.now()
         new = to_new(event, EventIds(host.entropy(), at).next(), at, "", b"", "")
-        stream = stream_of(self.thread, self.ns)
+        stream = self._stream
         await give_back(host, reader, stream)
         appended = await host.append(reader.lines, Append(stream, (new,), place.end, unowned=True))
         return mapped(config_of(self.thread, appended.version, at, self.ns), event.parents)

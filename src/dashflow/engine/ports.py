@@ -185,6 +185,38 @@ class Host(Protocol):
         """
         ...
 
+    def guard(self, log: EventLog, stream: str, after: int, halt: Callable[[int], None]) -> None:
+        """Have ``halt`` called once the log says that the run of a stream is to be cancelled.
+
+        Args:
+            log: Where the stream is.
+            stream: Its name.
+            after: The position from which to look.
+            halt: Called with the version that says so, from any thread, or on the flow's loop.
+        """
+        ...
+
+    def unguard(self, log: EventLog, stream: str) -> None:
+        """The run of a stream has ended."""
+        ...
+
+    def alert(self) -> None:
+        """A cancel was recorded: whoever is guarded in this process need not wait for the next look."""
+        ...
+
+    def interrupt(self) -> None:
+        """Stop the work that runs here for the flow itself, as far as that can be done. What becomes of it is
+        for ``absorb``."""
+        ...
+
+    def absorb(self) -> bool:
+        """Called by a flow that was interrupted and has stopped; whether nobody else wants it to stop."""
+        ...
+
+    async def quiet(self) -> None:
+        """Wait until whatever was stopped, and could not be, has come to its end all the same."""
+        ...
+
     def cancelling(self) -> bool:
         """Whether somebody asked for the work that runs here to be cancelled."""
         ...

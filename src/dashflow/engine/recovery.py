@@ -16,12 +16,20 @@ import msgspec
 from dashflow.checkpoint.events import to_new
 from dashflow.checkpoint.inbox import INBOX, WAITER, WORKER, Inbox, dead, living
 from dashflow.checkpoint.thread import CATEGORY, ThreadReader, stream_of, thread_of
-from dashflow.core.events import Event, RunDeadLettered, RunRequeued, StepCompleted, TaskCompleted
+from dashflow.core.events import (
+    Event,
+    RunCancelled,
+    RunDeadLettered,
+    RunRequeued,
+    StepCompleted,
+    TaskCompleted,
+)
 from dashflow.core.fold import ThreadState
 from dashflow.core.inbox import InputQueued, ProcessReady
 from dashflow.engine.ports import Host
 from dashflow.errors import (
     CorruptLogError,
+    FencedError,
     LogError,
     OwnershipConflictError,
     RunStateError,
@@ -34,7 +42,7 @@ from dashflow.log.ids import EventIds
 MAX_ATTEMPTS: Final = 5
 """How often a run is tried, the first time included, before it is a dead letter."""
 
-Verdict = Literal["continue", "bury", "release"]
+Verdict = Literal["continue", "bury", "release", "cancel"]
 
 _PAGE: Final = 500
 
@@ -79,8 +87,10 @@ class DeadLetter(msgspec.Struct, frozen=True):
 
 
 def verdict(state: ThreadState, max_attempts: int) -> Verdict:
-    """What is to become of an orphan: a run is continued, or buried when it was tried too often; a thread
-    whose run had ended is only given back."""
+    """What is to become of an orphan: a run is continued, or buried when it was tried too often; one that was
+    being cancelled is; a thread whose run had ended is only given back."""
+    if state.status == "cancelling":
+        return "cancel"
     if state.status != "running":
         return "release"
     return "continue" if state.attempt + 1 < max_attempts else "bury"
@@ -103,6 +113,7 @@ class Recovery:
         self._reader = reader.lenient()
         self._max_attempts = max_attempts
         self._presence: Append | None = None
+        self._graphs: list[str] = []
         self._seen = {CATEGORY: 0, INBOX: 0}
         self._requeued: set[str] = set()
         self._waited_for: set[str] = set()
@@ -114,6 +125,7 @@ class Recovery:
         """Say that a worker is here for these graphs ("" for one without a name), and sweep up behind others
         that are gone."""
         host, log = self._host, self._reader.log
+        self._graphs = [*graphs]
         stream = f"{WORKER}-{log.instance}-{host.entropy():016x}"
         owner = f"{log.instance}/{stream}"
         now = host.now()
@@ -124,11 +136,21 @@ class Recovery:
             with suppress(OwnershipConflictError):  # somebody else sweeps
                 await host.append(log, Append(gone, owner=owner, claim=True, release=True, forget=EVERYTHING))
 
+    async def _return(self) -> None:
+        """Be there again, after this process was away for so long that another worker swept up behind it."""
+        presence = self._presence
+        if presence is None:
+            return
+        log = self._reader.log
+        if not await self._host.read(lambda: log.read(presence.stream, limit=1)):
+            await self.arrive(self._graphs)
+
     async def leave(self) -> None:
         """The worker is gone."""
         presence, self._presence = self._presence, None
         if presence is not None:
-            await self._host.append(self._reader.log, presence)
+            with suppress(FencedError):  # another one swept up behind this one
+                await self._host.append(self._reader.log, presence)
 
     # -- looking --------------------------------------------------------------------------------
 
@@ -137,6 +159,7 @@ class Recovery:
         thread that is free for it. Runs that ended here since the log could not be written are put back
         first."""
         await self.put_back_left()
+        await self._return()
         return await self._host.read(self._look)
 
     def _look(self) -> tuple[list[Orphan], list[Stray]]:
@@ -227,6 +250,14 @@ class Recovery:
         """
         await self._append(orphan, ())
 
+    async def cancelled(self, orphan: Orphan) -> None:
+        """Record that a run whose process died while it was being cancelled is.
+
+        Raises:
+            OwnershipConflictError, VersionConflictError: Somebody was faster.
+        """
+        await self._append(orphan, (RunCancelled(orphan.state.run),))
+
     async def bury(self, orphan: Orphan) -> DeadLetter:
         """Record that the run is not tried again; it is given new attempts by ``requeue`` only.
 
@@ -276,7 +307,11 @@ class Recovery:
             thread, _ = thread_of(stream)
             with self._reading(thread):
                 state = await self._host.read(partial(self._reader.head, thread))
-                news = (RunRequeued(state.run, state.attempt),) if state.status == "running" else ()
+                news: tuple[Event, ...] = ()
+                if state.status == "running":
+                    news = (RunRequeued(state.run, state.attempt),)
+                elif state.status == "cancelling":
+                    news = (RunCancelled(state.run),)
                 try:
                     with suppress(OwnershipConflictError):  # somebody else has it by now
                         await self._append(Orphan(thread, state), news, owner)

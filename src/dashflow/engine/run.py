@@ -107,7 +107,6 @@ class GraphRun(Arriving):
             (parts.keys,) if isinstance(parts.keys, str) else parts.keys
         )
         self._last: Any = None
-        self._tasks: Sequence[Task] = ()
 
     # -- the flow ---------------------------------------------------------------------------
 
@@ -123,9 +122,9 @@ class GraphRun(Arriving):
             async with aclosing(happening) as steps:  # work of a step ends before the run does
                 async for part in steps:
                     yield part
-            ending = (RunFinished(self.id),)
+            ending = (*self._used(), RunFinished(self.id))
         except GraphInterrupt as asked:
-            ending = (self._pause(asked),)
+            ending = (*self._used(), self._pause(asked))
             await self._tell_paused(asked)
             for part in self._parts.take():
                 yield part
@@ -141,27 +140,18 @@ class GraphRun(Arriving):
             raise
         except BaseException as error:
             self.stopping = not isinstance(error, Exception)
-            ending = (RunFailed(self.id, type(error).__name__, str(error)),)
+            self._left = isinstance(error, GeneratorExit)
+            failed = RunFailed(self.id, type(error).__name__, str(error), self._left_midway())
+            ending = (*self._used(), failed)
             raise
         finally:
             await self._end(ending)
-
-    async def _end(self, ending: Sequence[Event]) -> None:
-        if self.stopping:
-            self._close_tasks()
-        if self._pen is not None:
-            await self._pen.end(*ending)
 
     def give_up(self) -> None:
         """The task around is given up, and this run goes on for a while: it is in nobody's way."""
         if self._pen is not None:
             self._pen.leave()
         self._close_tasks()
-
-    def _close_tasks(self) -> None:
-        for task in self._tasks:
-            if task.scope is not None:
-                task.scope.close()
 
     async def _leased(self) -> AsyncGenerator[Any, None]:
         """``_loop`` while the graph's resources are open."""
@@ -204,6 +194,8 @@ class GraphRun(Arriving):
 
     async def _complete(self, tasks: list[Task]) -> None:
         """All tasks of a step are done: what they wrote is applied, recorded and shown."""
+        if self.halt.asked:
+            raise self.halt.error()
         live = self.live
         bumped = apply(self.plan, live, tasks)
         if self.plan.rules is not None and len(tasks) > 1:  # each was looked at by itself
@@ -218,6 +210,8 @@ class GraphRun(Arriving):
         self.resuming = None
         if self.outer is not None:
             self.outer.progress()
+        if self.meter is not None and not tasks[0].node.hidden:
+            self.meter.step()
         stops = self._stops
         if stops is not None and self._pen is not None and self._pen.at > stops.until:
             await self._look_for_stops(stops, self._pen.at)
@@ -238,7 +232,8 @@ class GraphRun(Arriving):
             self.reuse(tasks)
         if self.options.interrupt_before or (self._stops is not None and self._stops.points):
             self._breakpoint(self.options.interrupt_before, tasks, "before")
-        if (self._control is not None or self.outer is not None) and (reason := self.draining) is not None:
+        alone = self._control is None and self.outer is None and self.meter is None and not self.halt.asked
+        if not alone and (reason := self.draining) is not None:
             raise GraphDrained(reason)
         if parts.modes:
             self.show_started(tasks)
@@ -261,11 +256,12 @@ class GraphRun(Arriving):
         history, options, live = self._history, self.options, self.live
         place = Place(EMPTY, 0) if history is None else await self._find(history)
         state = self._restore(place)
+        raised = self._raised(state)
         terms, travels = self._terms(state, place)
         await self._check(state, terms, fresh=travels or place.superseded)
         changes = self._changes = Changes(self.plan, state.values) if history and history.diffs else None
         replays = travels or place.superseded
-        base = self._started(state, replays)
+        base = self._metered(self._started(state, replays), state, raised, terms)
         accepted = accept(self.plan, live, state, self._given, terms, changes=changes, base=base)
         started = accepted.started
         if terms.resumes and place.superseded and not travels:
@@ -280,6 +276,7 @@ class GraphRun(Arriving):
             if self.outer is not None:
                 self.outer.hold(self)
             await pen.begin(started, live, accepted.writes)
+            self.guard(pen)
             if self._stops is not None:
                 self._stops.looked(pen.at)
             anew = started.replay or started.kind in ("input", "fork")
@@ -359,7 +356,7 @@ class GraphRun(Arriving):
         flag = self.resuming
         if self.outer is None:
             flag = given is None or command or self._goes_on(state)
-        elif flag is None:
+        elif flag is None or (flag and self._is_new(state)):
             flag = given is None or command
         resumes = bool(state.checkpoint) and flag
         named = self.outer is not None and self.namespace in options.around
@@ -377,6 +374,11 @@ class GraphRun(Arriving):
             resumes, forks, strict, inner, place.superseded, self.unseen, now, options.thread
         )  # fmt: skip
         return terms, travels
+
+    def _is_new(self, state: ThreadState) -> bool:
+        """Whether a graph inside a task, which keeps its state per thread, has not begun in the task that
+        goes on: what is there is an earlier task's, and ended."""
+        return state.status == "finished" and state.parents != self.around
 
     def _goes_on(self, state: ThreadState) -> bool:
         """Whether the caller's run is the one that is recorded: it comes back to it."""
@@ -411,6 +413,9 @@ class GraphRun(Arriving):
     async def _record(self, pen: Pen, tasks: Sequence[Task], bumped: set[str]) -> None:
         """The step is complete: what it changed becomes a record, what waited for it is done with."""
         task, live = tasks[0], self.live
+        if self.meter is not None:
+            for used in self._used():
+                await pen.record(used)
         alone = len(tasks) == 1
         if self._changes is not None:
             writes = task.writes or () if alone else [w for t in tasks for w in t.writes or ()]
@@ -456,6 +461,8 @@ class GraphRun(Arriving):
     def _pause(self, asked: GraphInterrupt) -> RunPaused:
         if asked.args and asked.args[0]:
             return RunPaused(self.id, "interrupt")
+        if (spent := self._spent_up()) is not None:
+            return spent
         if self.outer is None:
             self._parts.interrupted((), self.live.channels)
         return RunPaused(self.id, *self._held)

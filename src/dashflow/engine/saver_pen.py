@@ -5,7 +5,7 @@ Holds the saver's names of versions beside the engine's numbers. Reads nothing.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from inspect import Parameter, signature
 from typing import Any, Protocol
 
@@ -39,6 +39,7 @@ from dashflow.core.superstep import Live
 from dashflow.core.untracked import storable, storable_packet
 from dashflow.engine.accept import loose_writes
 from dashflow.engine.deltas import STUB_STEP, Deltas, input_task_id
+from dashflow.engine.halt import NEVER
 from dashflow.engine.history import Place, Worker, Writes
 from dashflow.engine.payloads import interrupts_of
 from dashflow.engine.ports import Host
@@ -83,6 +84,7 @@ class SaverPen:
         self.version = state.version
         self.at = 0
         self.open = False
+        self.halt = NEVER
         self._history = history
         self._plan = plan
         self._at_exit = durability == "exit"
@@ -128,6 +130,9 @@ class SaverPen:
         if writes:
             self._command = self.deltas.of(writes)
             await self.put_writes(writes, NULL_TASK_ID, "")
+
+    def guard(self, halt: Callable[[int], None]) -> None:
+        """See ``Pen.guard``: savers of somebody else have no place where a cancel could be written."""
 
     async def _begin_deltas(self, event: RunStarted, writes: Writes) -> None:
         """Where an input's writes to delta channels go: to the checkpoint it comes to, if nothing else was

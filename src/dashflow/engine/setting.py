@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dashflow._util.ids import former_task_id, old_task_id, task_id
 from dashflow._util.reserved import (
@@ -28,6 +28,7 @@ from dashflow.core.ids import checkpoint_id
 from dashflow.core.plan import GraphPlan
 from dashflow.core.superstep import Live, Task, read
 from dashflow.engine.answers import Answers
+from dashflow.engine.halt import Halt
 from dashflow.engine.history import History, Pen
 from dashflow.engine.parts import Audience, Part, Parts
 from dashflow.engine.payloads import checkpoint_shown, interrupts_of, result_of, task_ended, task_started
@@ -38,6 +39,9 @@ from dashflow.options import RunOptions
 from dashflow.runtime import RunControl
 from dashflow.types.interrupts import Interrupt
 from dashflow.types.snapshots import PregelTask
+
+if TYPE_CHECKING:
+    from dashflow.engine.meter import Meter
 
 
 class Setting:
@@ -57,6 +61,8 @@ class Setting:
         origin: The state that the run went on from; None for none, and once it made a checkpoint.
         moved: How the thread was brought to this graph for an edit that is being made.
         former: What nodes and channels were called when the present step began, see ``ThreadState``.
+        halt: Whether the run is being cancelled.
+        meter: Counts what it uses; None without a budget.
     """
 
     former: Mapping[str, str] = {}
@@ -94,6 +100,8 @@ class Setting:
         self.cache: Any = None
         given_id = options.config.get("run_id")
         self.id = str(given_id) if given_id else f"{host.now():x}-{host.entropy():016x}"
+        self.meter: Meter | None = options.meter if outer is None else outer.run.meter
+        self.halt = Halt(options.thread, self.id) if outer is None else outer.run.halt
         if outer is None:
             self.answers = Answers()
             self.around = dict(options.around)
@@ -132,11 +140,22 @@ class Setting:
 
     @property
     def draining(self) -> str | None:
-        """Why no other step is to begin: somebody asked, or a run around this one is given up."""
+        """Why no other step is to begin: somebody asked, or a run around this one is given up.
+
+        Raises:
+            RunCancelledError: Somebody cancelled the run.
+            GraphInterrupt: Its budget is used up.
+        """
+        if self.outer is None:
+            self.halt.check()
+        if self.meter is not None:
+            self.meter.check()
         if self._control is not None and self._control.drain_reason is not None:
             return self._control.drain_reason
         if self.outer is None:
             return None
+        if self.halt.asked:
+            return "cancelled"
         return "cancelled" if self.outer.closed or self.outer.run.stopping else self.outer.run.draining
 
     # -- names --------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ from dashflow.engine.accept import loose_writes
 from dashflow.engine.imported import adopt
 from dashflow.engine.setting import Setting
 from dashflow.engine.task import Scope
+from dashflow.types.budget import BudgetExceeded
 
 if TYPE_CHECKING:
     from dashflow.types.snapshots import PregelTask
@@ -125,8 +126,14 @@ class Sight:
         return self._rows
 
     def interrupts(self) -> tuple[Any, ...]:
-        """What they ask."""
-        return tuple([question for row in self.tasks() for question in row.interrupts])
+        """What they ask; and that the run waits for a larger budget."""
+        asked = [question for row in self.tasks() for question in row.interrupts]
+        if self.latest and self._state.exceeded:
+            from dashflow.engine.meter import paused_for
+
+            exceeded = BudgetExceeded(**self._state.exceeded, spent=self._state.spent)
+            asked.append(paused_for(self._state.run, exceeded))
+        return tuple(asked)
 
 
 def _with_results(plan: GraphPlan, live: Live, state: ThreadState, due: Sequence[Task]) -> tuple[Live, bool]:

@@ -11,28 +11,38 @@ from itertools import chain
 from typing import Any
 
 from dashflow._util.drive import drive
-from dashflow.core.events import Event, TaskCompleted, TaskFailed, TaskInterrupted
+from dashflow.core.events import (
+    Event,
+    TaskCompleted,
+    TaskFailed,
+    TaskInterrupted,
+)
 from dashflow.core.superstep import Task
 from dashflow.core.untracked import storable
+from dashflow.engine.bounded import Bounded
 from dashflow.engine.cache import Kept
 from dashflow.engine.calls import Calls
 from dashflow.engine.handlers import HandlerTask, handler_of, resumed
 from dashflow.engine.history import Pen
 from dashflow.engine.ports import Crew, Done, Overdue, Posted
-from dashflow.engine.setting import Setting
 from dashflow.engine.task import Scope, execute
-from dashflow.errors import GraphBubbleUp, GraphInterrupt, LogError, NodeCancelledError, is_invalid_resume
+from dashflow.errors import (
+    GraphBubbleUp,
+    GraphInterrupt,
+    LogError,
+    NodeCancelledError,
+    is_invalid_resume,
+)
 from dashflow.types.interrupts import Interrupt
 
 
-class Step(Setting):
+class Step(Bounded):
     """The part of ``GraphRun`` that runs tasks; arguments as there."""
 
     def __init__(self, *args: Any, cache: Any = None) -> None:
         super().__init__(*args)
         self.cache = cache
         self._kept = None if cache is None else Kept(self.host, cache)
-        self._pen: Pen | None = None
         self._done: dict[str, list[tuple[str, Any]]] = {}
         self._handled: dict[str, Any] = {}
         self._results: dict[str, list[tuple[str, Any]]] = {}
@@ -87,7 +97,7 @@ class Step(Setting):
             try:
                 task.writes = await execute(self.host, self, task)
             except BaseException as stop:  # no Exception: given up by whoever waits for this run
-                self.stopping = not isinstance(stop, Exception)
+                self.stopping = self.halt.asked or not isinstance(stop, Exception)
                 raise
             finally:
                 if self._calls is not None:
@@ -116,6 +126,7 @@ class Step(Setting):
         crew = self._crew = self.host.crew(self.options.max_concurrency, attentive=self._attentive)
         ends = _Ends(tasks)
         try:
+            self.halt.check()
             for task in tasks:
                 if task.writes is None:
                     self._start(crew, task)
@@ -124,7 +135,7 @@ class Step(Setting):
                 for part in self._parts.take():
                     yield part
         except BaseException as stop:
-            self.stopping = not isinstance(stop, Exception)
+            self.stopping = self.halt.asked or not isinstance(stop, Exception)
             raise
         finally:
             await self._close(crew, ends)
@@ -140,6 +151,8 @@ class Step(Setting):
         """Stop what still runs; record what came to its end meanwhile."""
         self._crew = None
         for late in await crew.close():
+            if self.halt.asked:
+                continue  # it comes too late
             if isinstance(late, Posted):
                 late.item()
             elif late.error is None or isinstance(late.error, Exception):

@@ -12,18 +12,17 @@ from typing import TYPE_CHECKING, Any, Protocol
 from dashflow._util.ids import digest, path_text
 from dashflow._util.reserved import ERROR_HANDLER, NS_END, NS_SEP, PREVIOUS, PUSH
 from dashflow._util.scope import CURRENT
-from dashflow.core.plan import PLAIN, GraphPlan, NodePolicies
+from dashflow.core.plan import PLAIN, GraphPlan
 from dashflow.core.superstep import Live, Task, read, written
 from dashflow.engine.answers import Answers
+from dashflow.engine.halt import Halt
 from dashflow.engine.handlers import HandlerTask
 from dashflow.engine.history import History
 from dashflow.engine.parts import Audience
-from dashflow.engine.ports import Host, Overdue
+from dashflow.engine.ports import Host
 from dashflow.engine.replay import Replay
-from dashflow.engine.retry import delay_before, matching_policy
-from dashflow.engine.timeout import Watch, timeout_unsupported
+from dashflow.engine.timeout import Watch
 from dashflow.errors import (
-    GraphBubbleUp,
     GraphDrained,
     NodeCancelledError,
     NodeError,
@@ -32,10 +31,10 @@ from dashflow.errors import (
 from dashflow.managed.base import managed_value
 from dashflow.options import RunOptions
 from dashflow.runtime import ExecutionInfo, RunControl, Runtime, ServerInfo
-from dashflow.types.policies import TimeoutPolicy
 
 if TYPE_CHECKING:
     from dashflow.engine.body import Body
+    from dashflow.engine.meter import Meter
     from dashflow.engine.span import Inside, Span
     from dashflow.types.interrupts import Terms
 
@@ -62,6 +61,8 @@ class Surroundings(Protocol):
     resuming: bool | None
     stopping: bool
     unseen: bool
+    halt: Halt
+    meter: Meter | None
     root: str | tuple[int, int]
 
     @property
@@ -252,6 +253,11 @@ class Scope:
         self.inside = self.inside or []
         self.inside.append(one)
 
+    def release(self, one: Inside) -> None:
+        """It has come to its end, and nobody need give it up any more."""
+        if self.inside is not None and one in self.inside:
+            self.inside.remove(one)
+
     def again(self) -> Scope:
         """The scope of the next attempt; graphs inside it begin anew, under names of their own."""
         scope = self.task.scope = Scope(self.run, self.task, self.caller)
@@ -366,7 +372,10 @@ async def execute(host: Host, run: Surroundings, task: Task) -> list[tuple[str, 
         if policies is PLAIN and (packet is None or packet.timeout is None):
             writes = await _once(host, run, task, body, scope)
         else:
-            writes = await _with_policies(host, run, task, policies, scope)
+            from dashflow.engine.attempts import attempts  # only tasks with policies need it
+
+            once = partial(_once, host, run, task, body)
+            writes = await attempts(host, run, task, policies, scope, once)
         if run.options.finished is not None and not task.node.hidden:
             run.options.finished(task.name)
         return writes
@@ -426,43 +435,3 @@ def _once(
     """One attempt, followed by a tracer if there is one."""
     follow = _attempt if run.options.tracer is None else _followed
     return follow(host, run, task, body, scope)
-
-
-async def _with_policies(
-    host: Host, run: Surroundings, task: Task, policies: NodePolicies, scope: Scope
-) -> list[tuple[str, Any]]:
-    """Attempt after attempt, each within its limits, until one returns or nothing says to try again."""
-    limits = policies.timeout
-    if task.packet is not None and task.packet.timeout is not None:
-        limits = task.packet.timeout
-    if limits is not None and not host.asynchronous:
-        raise timeout_unsupported(task.name)
-    scope.begun = host.now()
-    while True:
-        try:
-            if limits is not None:
-                return await _within(host, run, task, limits, scope)
-            return await _once(host, run, task, task.node.body, scope)
-        except GraphBubbleUp:
-            raise
-        except Exception as error:
-            policy = matching_policy(policies.retry, error)
-            if policy is None or scope.attempt >= policy.max_attempts:
-                raise
-            delay = delay_before(policy, scope.attempt, host.jitter)
-        await host.sleep(delay)
-        scope = scope.again()  # nothing that the last attempt still does can be taken for this one's
-        CURRENT.set(scope)
-
-
-async def _within(
-    host: Host, run: Surroundings, task: Task, limits: TimeoutPolicy, scope: Scope
-) -> list[tuple[str, Any]]:
-    watch = scope.watch = Watch(limits, host.elapsed)
-    scope._config = scope._runtime = None  # they are others with a limit
-    try:
-        return await host.limited(lambda: _once(host, run, task, task.node.body, scope), watch.left)
-    except Overdue:
-        raise watch.error(task.name) from None
-    finally:
-        scope.close()

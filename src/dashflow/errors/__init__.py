@@ -69,12 +69,18 @@ Imports nothing of DashFlow, except that the deprecated ``NodeInterrupt`` is fou
     │   ├── EmptyInputError               a run was started with nothing
     │   ├── GraphRecursionError           (a RecursionError) too many steps
     │   ├── NodeCancelledError            a node raised CancelledError by itself
+    │   ├── CircuitOpenError              (a RuntimeError) what is called failed again and again
+    │   ├── BulkheadFullError             (a RuntimeError) too many calls wait already
+    │   ├── BudgetExceededError           a run that is not kept has used up its budget
+    │   ├── NodeProcessDiedError          a node's own process ended before its code did
+    │   ├── RemoteNodeError               a node's own process raised what is not known here
     │   ├── NodeTimeoutError              a node took too long (no TimeoutError: it is retried)
     │   ├── UnknownInterruptError         an answer that fits no open question
     │   └── TaskNotFound                  a remote executor does not have the task
     └── GraphBubbleUp                     control flow, never a fault
         ├── GraphInterrupt                a task asked; NodeInterrupt is its old form
         ├── GraphDrained                  the run stopped on request, between two steps
+        ├── RunCancelledError             the run was cancelled by somebody
         └── ParentCommand                 a command for the graph around
 """
 
@@ -107,6 +113,9 @@ from dashflow.errors.effects import (
 )
 from dashflow.errors.graph import (
     INVALID_RESUME,
+    BudgetExceededError,
+    BulkheadFullError,
+    CircuitOpenError,
     EmptyChannelError,
     EmptyInputError,
     ErrorCode,
@@ -117,8 +126,11 @@ from dashflow.errors.graph import (
     InvalidUpdateError,
     NodeCancelledError,
     NodeError,
+    NodeProcessDiedError,
     NodeTimeoutError,
     ParentCommand,
+    RemoteNodeError,
+    RunCancelledError,
     TaskNotFound,
     UnknownInterruptError,
     create_error_message,
@@ -200,6 +212,9 @@ __all__ = (
     "BatchStateError",
     "BranchExistsError",
     "BranchesUnsupportedError",
+    "BudgetExceededError",
+    "BulkheadFullError",
+    "CircuitOpenError",
     "CorruptBlobError",
     "CorruptEventError",
     "CorruptLogError",
@@ -235,6 +250,7 @@ __all__ = (
     "ModelError",
     "NodeCancelledError",
     "NodeError",
+    "NodeProcessDiedError",
     "NodeTimeoutError",
     "NondeterministicStepError",
     "NotALogError",
@@ -247,6 +263,8 @@ __all__ = (
     "PlanAnswerError",
     "PlanCycleError",
     "PlanError",
+    "RemoteNodeError",
+    "RunCancelledError",
     "RunStateError",
     "StaleApprovalError",
     "StateValidationError",

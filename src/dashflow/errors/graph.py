@@ -78,6 +78,113 @@ class NodeCancelledError(Portable):
         self.node = node
 
 
+class BudgetExceededError(Portable):
+    """A run without a thread has used up its budget; with a checkpointer it would pause.
+
+    Attributes:
+        code: ``BUDGET_EXCEEDED``.
+        limit: Which limit: ``tokens``, ``money``, ``seconds`` or ``steps``.
+        allowed: What it is.
+        used: What was used.
+    """
+
+    code = "BUDGET_EXCEEDED"
+
+    def __init__(self, limit: str, allowed: float, used: float) -> None:
+        super().__init__(
+            f"The run has used {used:g} {limit} of {allowed:g}. It cannot be continued, since no "
+            "checkpointer keeps it; give the graph one, or a larger budget."
+        )
+        self.limit = limit
+        self.allowed = allowed
+        self.used = used
+
+
+class CircuitOpenError(Portable, RuntimeError):
+    """A node was not called: what it calls failed again and again (``CircuitBreaker``).
+
+    Not retried by default. A ``RetryPolicy`` that names it waits until it is tried again.
+
+    Attributes:
+        code: ``CIRCUIT_OPEN``.
+        name: The breaker's.
+        retry_at: When it is tried again, seconds since the Unix epoch.
+        retry_after: Seconds until then.
+    """
+
+    code = "CIRCUIT_OPEN"
+
+    def __init__(self, name: str, retry_at: float, retry_after: float) -> None:
+        super().__init__(
+            f"Circuit {name!r} is open since calls failed again and again; nothing was called. "
+            f"It is tried again in {retry_after:.3f} s."
+        )
+        self.name = name
+        self.retry_at = retry_at
+        self.retry_after = retry_after
+
+
+class BulkheadFullError(Portable, RuntimeError):
+    """A node was not called: too many calls wait for it already (``Bulkhead``). Not retried by default.
+
+    Attributes:
+        code: ``BULKHEAD_FULL``.
+        name: The bulkhead's.
+        limit: How many are called at a time.
+        queue: How many may wait.
+    """
+
+    code = "BULKHEAD_FULL"
+
+    def __init__(self, name: str, limit: int, queue: int) -> None:
+        super().__init__(
+            f"Bulkhead {name!r} lets {limit} in at a time, and {queue} wait already; nothing was called. "
+            "Try again later, or let more wait."
+        )
+        self.name = name
+        self.limit = limit
+        self.queue = queue
+
+
+class NodeProcessDiedError(Portable):
+    """The process of a node (``isolation="process"``) ended before its code did; retried by default.
+
+    Attributes:
+        code: ``NODE_PROCESS_DIED``.
+        node: The node.
+        exitcode: The process's exit code; negative: the signal that killed it.
+    """
+
+    code = "NODE_PROCESS_DIED"
+
+    def __init__(self, node: str, exitcode: int | None) -> None:
+        how = f"by signal {-exitcode}" if exitcode is not None and exitcode < 0 else f"with code {exitcode}"
+        super().__init__(
+            f"The process of node {node!r} ended {how} before its code did. Nothing of it was recorded."
+        )
+        self.node = node
+        self.exitcode = exitcode
+
+
+class RemoteNodeError(Portable):
+    """A node in a process of its own raised an error whose class is not known here, or cannot be built.
+
+    Attributes:
+        code: ``NODE_REMOTE``.
+        node: The node.
+        kind: The error's class, as ``module:name``.
+        text: Its text.
+    """
+
+    code = "NODE_REMOTE"
+
+    def __init__(self, node: str, kind: str, text: str) -> None:
+        super().__init__(f"Node {node!r} raised {kind} in its process: {text}")
+        self.node = node
+        self.kind = kind
+        self.text = text
+
+
 class NodeTimeoutError(Portable):
     """An attempt of a node exceeded a limit of its ``TimeoutPolicy``; retried by default.
 
@@ -149,6 +256,29 @@ class GraphDrained(GraphBubbleUp):
 
     def __init__(self, reason: str = "shutdown") -> None:
         super().__init__(f"Graph drained: {reason}")
+        self.reason = reason
+
+
+class RunCancelledError(GraphBubbleUp):
+    """Somebody cancelled the run (``graph.cancel``, ``dashflow cancel``). Its thread can be continued.
+
+    Attributes:
+        code: ``RUN_CANCELLED``.
+        thread: The run's thread.
+        run: Its id.
+        reason: Why, as given by who cancelled it; "" if nothing was said.
+    """
+
+    code = "RUN_CANCELLED"
+
+    def __init__(self, thread: str, run: str, reason: str = "") -> None:
+        why = f": {reason}" if reason else ""
+        super().__init__(
+            f"The run of thread {thread!r} was cancelled{why}. What it had recorded stays; "
+            "a new input or invoke(None) goes on from there."
+        )
+        self.thread = thread
+        self.run = run
         self.reason = reason
 
 

@@ -18,6 +18,7 @@ from dashflow.engine.task import Scope
 from dashflow.engine.timeout import timeout_unsupported
 from dashflow.pregel.signature import wants
 from dashflow.types.policies import CachePolicy, RetryPolicy, TimeoutPolicy
+from dashflow.types.resilience import Bulkhead, CircuitBreaker
 from dashflow.warnings import LangGraphDeprecatedSinceV05, renamed, warn_of_unknown
 
 if TYPE_CHECKING:
@@ -89,6 +90,8 @@ class TaskFunction(Generic[P, T]):
         retry_policy: Sequence[RetryPolicy] = (),
         cache_policy: CachePolicy[Any] | None = None,
         timeout: TimeoutPolicy | None = None,
+        circuit_breaker: CircuitBreaker | None = None,
+        bulkhead: Bulkhead | None = None,
     ) -> None:
         if name is not None:
             func = _named(func, name)
@@ -101,6 +104,8 @@ class TaskFunction(Generic[P, T]):
             timeout=timeout,
             cache=cache_policy,
             identity=identity(func) if cache_policy is not None else "",
+            breaker=circuit_breaker,
+            bulkhead=bulkhead,
         )
         self._node = NodePlan(
             called,
@@ -167,6 +172,8 @@ def task(
     retry_policy: RetryPolicy | Sequence[RetryPolicy] | None = None,
     cache_policy: CachePolicy[Any] | None = None,
     timeout: float | timedelta | TimeoutPolicy | None = None,
+    circuit_breaker: CircuitBreaker | None = None,
+    bulkhead: Bulkhead | None = None,
     **kwargs: Any,
 ) -> Callable[[Callable[P, Awaitable[T]] | Callable[P, T]], TaskFunction[P, T]]: ...
 
@@ -186,6 +193,8 @@ def task(
     retry_policy: RetryPolicy | Sequence[RetryPolicy] | None = None,
     cache_policy: CachePolicy[Any] | None = None,
     timeout: float | timedelta | TimeoutPolicy | None = None,
+    circuit_breaker: CircuitBreaker | None = None,
+    bulkhead: Bulkhead | None = None,
     **kwargs: Any,
 ) -> Any:
     """Make a function a task: a call runs beside its caller, and its result is recorded with the run.
@@ -195,6 +204,8 @@ def task(
         retry_policy: When to try again; of several policies, the first that fits an error.
         cache_policy: Whether results are kept and used again.
         timeout: Limits of an attempt, seconds; for async functions only.
+        circuit_breaker: Do not call it for a while when it failed again and again; retries are around that.
+        bulkhead: At most so many calls of that name at a time in this process.
         kwargs: ``retry``, now ``retry_policy``.
 
     Raises:
@@ -208,6 +219,14 @@ def task(
     def decorate(func: Any) -> TaskFunction[Any, Any]:
         if limit is not None and not is_asynchronous(func):
             raise timeout_unsupported(name or _name_of(func), "Task")
-        return TaskFunction(func, name=name, retry_policy=policies, cache_policy=cache_policy, timeout=limit)
+        return TaskFunction(
+            func,
+            name=name,
+            retry_policy=policies,
+            cache_policy=cache_policy,
+            timeout=limit,
+            circuit_breaker=circuit_breaker,
+            bulkhead=bulkhead,
+        )
 
     return decorate if __func_or_none__ is None else decorate(__func_or_none__)

@@ -22,6 +22,7 @@ from dashflow.graph.node import NodeBody, reader
 from dashflow.graph.rules import has_rules, rules_of
 from dashflow.graph.schema import ROOT, Schema
 from dashflow.graph.spec import NodeSpec
+from dashflow.graph.usable import usable_messages
 from dashflow.pregel.layout import PURE_REDUCERS
 from dashflow.pregel.main import Pregel
 from dashflow.pregel.node import PregelNode
@@ -44,7 +45,7 @@ class CompiledStateGraph(Pregel[StateT, ContextT, InputT, OutputT]):
 
     __module__ = "dashflow.graph.state"  # where users know it from; drawings name it
 
-    _pure_reducers: ClassVar[tuple[Callable[..., Any], ...]] = (*PURE_REDUCERS, add_messages)
+    _pure_reducers: ClassVar[tuple[Callable[..., Any], ...]] = (*PURE_REDUCERS, add_messages, usable_messages)
 
     def __init__(self, *, builder: Any, schema_to_mapper: dict[Any, Any], **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -119,6 +120,8 @@ class CompiledStateGraph(Pregel[StateT, ContextT, InputT, OutputT]):
             error_handler_node=node.error_handler_node,
             timeout=node.timeout,
             trace_policy=node.trace_policy,
+            circuit_breaker=node.circuit_breaker,
+            bulkhead=node.bulkhead,
         )
 
     def attach_edge(self, starts: str | Sequence[str], end: str) -> None:

@@ -32,6 +32,7 @@ class _LangChain(NamedTuple):
     removal: Any
     convert: Callable[[Any], list[Any]]
     unchunk: Callable[[Any], Any]
+    answer: Any
 
 
 _langchain: _LangChain | None = None
@@ -48,6 +49,7 @@ def _load() -> _LangChain:
             messages.RemoveMessage,
             messages.convert_to_messages,
             messages.message_chunk_to_message,
+            messages.ToolMessage,
         )
     return _langchain
 

@@ -10,6 +10,7 @@ from typing import Any, Generic, Literal, TypeAlias, Union, get_args, get_origin
 from dashflow.pregel.action import is_runnable, name_of
 from dashflow.types.commands import Command
 from dashflow.types.policies import CachePolicy, RetryPolicy, TimeoutPolicy, TracePolicy
+from dashflow.types.resilience import Bulkhead, CircuitBreaker
 from dashflow.typing import ContextT, NodeInputT
 
 StateNode: TypeAlias = Callable[..., Any] | Any
@@ -36,6 +37,8 @@ class NodeSpec(Generic[NodeInputT, ContextT]):
         defer: Whether it waits until nothing else is left to run.
         timeout: Limits of an attempt.
         trace_policy: What traces show of it.
+        circuit_breaker: Stops calling it when it fails again and again.
+        bulkhead: How often it runs at a time.
     """
 
     action: Any
@@ -49,6 +52,8 @@ class NodeSpec(Generic[NodeInputT, ContextT]):
     defer: bool = False
     timeout: TimeoutPolicy | None = None
     trace_policy: TracePolicy | None = None
+    circuit_breaker: CircuitBreaker | None = None
+    bulkhead: Bulkhead | None = None
 
     @property
     def runnable(self) -> Any:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Generic, Self
+from typing import TYPE_CHECKING, Any, Generic, Literal, Self
 
 from dashflow._util.reserved import NS_END, NS_SEP
 from dashflow.channels.ephemeral_value import EphemeralValue
@@ -21,12 +21,15 @@ from dashflow.graph.policies import NodeDefaults, handler_name, with_defaults
 from dashflow.graph.schema import Schema
 from dashflow.graph.spec import NodeSpec, Retry, StateNode, node_name
 from dashflow.graph.spec import destinations as _destinations
+from dashflow.graph.usable import usable_channels
 from dashflow.pregel.action import check_callable, is_runnable
 from dashflow.pregel.signature import hints_of, input_schema_of
 from dashflow.types.breakpoints import Breakpoints
+from dashflow.types.budget import Budget
 from dashflow.types.checkpointer import Checkpointer
 from dashflow.types.migrations import Migration, Release
 from dashflow.types.policies import CachePolicy, TimeoutPolicy, TracePolicy
+from dashflow.types.resilience import Bulkhead, CircuitBreaker
 from dashflow.typing import ContextT, InputT, OutputT, StateT
 from dashflow.warnings import (
     LangGraphDeprecatedSinceV05,
@@ -145,6 +148,9 @@ class StateGraph(Generic[StateT, ContextT, InputT, OutputT]):
         destinations: Mapping[str, str] | tuple[str, ...] | None = None,
         timeout: float | timedelta | TimeoutPolicy | None = None,
         trace_policy: TracePolicy | None = None,
+        isolation: Literal["process"] | None = None,
+        circuit_breaker: CircuitBreaker | None = None,
+        bulkhead: Bulkhead | None = None,
         **kwargs: Any,
     ) -> Self:
         """Add a node.
@@ -163,6 +169,12 @@ class StateGraph(Generic[StateT, ContextT, InputT, OutputT]):
             destinations: Where its commands may go, for drawings.
             timeout: Limits of each attempt of an async node; a number is seconds in all.
             trace_policy: What traces show of the node.
+            isolation: ``process``: run the function in a process of its own, which is killed when the run is
+                cancelled or its time is over (then ``timeout`` is for sync functions too). It must be found
+                by its name in a module, and gets the state and nothing else.
+            circuit_breaker: Do not call it for a while when it failed again and again; retries are around
+                that.
+            bulkhead: At most so many calls of that name at a time in this process.
             kwargs: Deprecated names: ``retry``, ``input``.
 
         Raises:
@@ -184,6 +196,10 @@ class StateGraph(Generic[StateT, ContextT, InputT, OutputT]):
         reads = not input_schema and not is_runnable(action)  # what it reads is to be seen from its hints
         hints = hints_of(action) if reads or destinations is None else {}
         schema = input_schema_of(action, hints) if reads else input_schema or None
+        if isolation is not None:
+            from dashflow.graph.isolation import isolated
+
+            action, timeout = isolated(node, action, isolation, timeout)
         handler = None
         if error_handler is not None:
             handler = self._add_handler(node, error_handler, schema or self.state_schema)
@@ -198,6 +214,8 @@ class StateGraph(Generic[StateT, ContextT, InputT, OutputT]):
             defer=defer,
             timeout=timeout,
             trace_policy=trace_policy,
+            circuit_breaker=circuit_breaker,
+            bulkhead=bulkhead,
         )
         if schema is not None:
             self.add_schema(schema)
@@ -413,6 +431,8 @@ class StateGraph(Generic[StateT, ContextT, InputT, OutputT]):
         pinned: bool = False,
         migrations: Sequence[Migration] = (),
         validate: bool = False,
+        budget: Budget | None = None,
+        keep_messages_usable: bool | None = None,
     ) -> CompiledStateGraph[StateT, ContextT, InputT, OutputT]:
         """Make the graph runnable.
 
@@ -431,6 +451,10 @@ class StateGraph(Generic[StateT, ContextT, InputT, OutputT]):
             migrations: How threads of earlier versions go on with this one, in the order of the versions.
             validate: Check that inputs and updates are of the types that the state's schema has, too; the
                 rules that are written in ``Annotated`` are always checked.
+            budget: What a run may use before it pauses; ``configurable["budget"]`` of a run's config takes
+                its place. As a graph inside another one, what counts is that one's.
+            keep_messages_usable: Let ``usable_messages`` be the reducer where ``add_messages`` is; None: only
+                in agents of ``langchain.agents``.
 
         Raises:
             ValueError: See ``validate``; or a migration that cannot be followed.
@@ -450,7 +474,11 @@ class StateGraph(Generic[StateT, ContextT, InputT, OutputT]):
             builder=self,
             schema_to_mapper={},
             nodes={},
-            channels={**self.channels, **self.managed, START: EphemeralValue(self.input_schema)},
+            channels={
+                **usable_channels(self, keep_messages_usable),
+                **self.managed,
+                START: EphemeralValue(self.input_schema),
+            },
             input_channels=START,
             stream_mode="updates",
             output_channels=shown(list(self.schemas[self.output_schema].channels)),
@@ -469,6 +497,7 @@ class StateGraph(Generic[StateT, ContextT, InputT, OutputT]):
         )
         graph.release = Release(version, pinned, tuple(migrations)).check()
         graph.strict = validate
+        graph.budget = budget
         self._attach(graph, nodes)
         return graph.validate()
 

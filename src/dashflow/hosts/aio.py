@@ -12,7 +12,7 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 from concurrent.futures import wait as wait_for
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext, suppress
 from typing import Any, TypeVar
 
 from dashflow.engine.ports import Done, Overdue, Posted
@@ -28,13 +28,16 @@ _LOOK_AGAIN = 1.0
 """Seconds after which a thread that waits for the loop looks whether that is still there."""
 
 
-async def in_thread(work: Callable[[], T]) -> T:
-    """Run ``work`` on a cached thread with the caller's context; a cancel does not wait for it."""
+async def in_thread(work: Callable[[], T], over: asyncio.Future[None] | None = None) -> T:
+    """Run ``work`` on a cached thread with the caller's context; a cancel does not wait for it, but ``over``
+    is done when it has ended."""
     loop = asyncio.get_running_loop()
     future: asyncio.Future[T] = loop.create_future()
     context = contextvars.copy_context()
 
     def report(value: Any, error: BaseException | None) -> None:
+        if over is not None and not over.done():
+            over.set_result(None)
         if future.done():
             return  # cancelled meanwhile: the result is refused
         if error is None:
@@ -202,6 +205,9 @@ class AioHost:
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._spawned: dict[CallFuture[Any], asyncio.Task[None]] = {}
+        self._inside: asyncio.Task[Any] | None = None
+        self._interrupted: asyncio.Task[Any] | None = None
+        self._threads: set[asyncio.Future[None]] = set()
         self.now = WallClock().now
         self.entropy = entropy
         self.elapsed = time.monotonic
@@ -245,9 +251,22 @@ class AioHost:
     async def call(self, work: Callable[[], Any], *, blocking: bool = True) -> Any:
         """See ``Host.call``."""
         if blocking:
-            return await in_thread(work)
+            over = self._loop.create_future()
+            self._threads.add(over)
+            over.add_done_callback(self._threads.discard)
+            self._inside = asyncio.current_task()
+            try:
+                return await in_thread(work, over)
+            finally:
+                self._inside = None
         value = work()
-        return await value if inspect.isawaitable(value) else value
+        if not inspect.isawaitable(value):
+            return value
+        self._inside = asyncio.current_task()
+        try:
+            return await value
+        finally:
+            self._inside = None
 
     async def limited(self, work: Callable[[], Awaitable[T]], left: Callable[[], float]) -> T:
         """See ``Host.limited``."""
@@ -367,6 +386,49 @@ class AioHost:
         """See ``Host.mutex``: flow and calls are on one loop."""
         return nullcontext()
 
+    def guard(self, log: EventLog, stream: str, after: int, halt: Callable[[int], None]) -> None:
+        """See ``Host.guard``; ``halt`` is called on the loop."""
+        from dashflow.hosts.watchman import WATCHMAN  # only where there are logs
+
+        loop = self._loop
+
+        def halt_there(version: int) -> None:
+            with suppress(RuntimeError):  # the loop has ended without a word, and the run with it
+                loop.call_soon_threadsafe(halt, version)
+
+        WATCHMAN.guard(log, stream, after, halt_there)
+
+    def unguard(self, log: EventLog, stream: str) -> None:
+        """See ``Host.unguard``."""
+        from dashflow.hosts.watchman import WATCHMAN
+
+        WATCHMAN.unguard(log, stream)
+
+    def alert(self) -> None:
+        """See ``Host.alert``."""
+        from dashflow.hosts.watchman import WATCHMAN
+
+        WATCHMAN.hurry()
+
+    def interrupt(self) -> None:
+        """See ``Host.interrupt``: cancels the task that awaits user work."""
+        task = self._inside
+        if task is not None:
+            self._interrupted = task
+            task.cancel()
+
+    def absorb(self) -> bool:
+        """See ``Host.absorb``: takes the cancel back, as ``asyncio.timeout`` does."""
+        task, self._interrupted = self._interrupted, None
+        if task is None or task is not asyncio.current_task():
+            return not self.cancelling()
+        return task.uncancel() == 0
+
+    async def quiet(self) -> None:
+        """See ``Host.quiet``: threads cannot be stopped."""
+        while self._threads:
+            await asyncio.wait([*self._threads])
+
     def cancelling(self) -> bool:
         """See ``Host.cancelling``."""
         task = asyncio.current_task()
@@ -378,4 +440,8 @@ class AioHost:
 
     async def sleep(self, seconds: float) -> None:
         """See ``Host.sleep``."""
-        await asyncio.sleep(seconds)
+        self._inside = asyncio.current_task()
+        try:
+            await asyncio.sleep(seconds)
+        finally:
+            self._inside = None

@@ -293,6 +293,27 @@ class SimulatedHost:
         """See ``Host.mutex``."""
         return nullcontext()
 
+    def guard(self, log: EventLog, stream: str, after: int, halt: Callable[[int], None]) -> None:
+        """See ``Host.guard``: nothing here happens beside the flow, which meets a cancel at its next
+        record."""
+
+    def unguard(self, log: EventLog, stream: str) -> None:
+        """See ``Host.unguard``."""
+
+    def alert(self) -> None:
+        """See ``Host.alert``."""
+
+    def interrupt(self) -> None:
+        """See ``Host.interrupt``: nothing here can be stopped."""
+
+    def absorb(self) -> bool:
+        """See ``Host.absorb``."""
+        return True
+
+    async def quiet(self) -> None:
+        """See ``Host.quiet``: nothing goes on beside the flow."""
+        self.alive()
+
     def cancelling(self) -> bool:
         """See ``Host.cancelling``: never, nothing here can be cancelled."""
         return False

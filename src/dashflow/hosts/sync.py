@@ -216,6 +216,34 @@ class SyncHost:
         """See ``Host.mutex``."""
         return threading.Lock()
 
+    def guard(self, log: EventLog, stream: str, after: int, halt: Callable[[int], None]) -> None:
+        """See ``Host.guard``; ``halt`` is called on another thread."""
+        from dashflow.hosts.watchman import WATCHMAN  # only where there are logs
+
+        WATCHMAN.guard(log, stream, after, halt)
+
+    def unguard(self, log: EventLog, stream: str) -> None:
+        """See ``Host.unguard``."""
+        from dashflow.hosts.watchman import WATCHMAN
+
+        WATCHMAN.unguard(log, stream)
+
+    def alert(self) -> None:
+        """See ``Host.alert``."""
+        from dashflow.hosts.watchman import WATCHMAN
+
+        WATCHMAN.hurry()
+
+    def interrupt(self) -> None:
+        """See ``Host.interrupt``: a thread cannot be stopped. Nodes may ask ``runtime.control``."""
+
+    def absorb(self) -> bool:
+        """See ``Host.absorb``."""
+        return True
+
+    async def quiet(self) -> None:
+        """See ``Host.quiet``: a flow here does not go on before its work has ended."""
+
     def cancelling(self) -> bool:
         """See ``Host.cancelling``: never, nothing here can be cancelled."""
         return False

@@ -47,15 +47,22 @@ def check_append(append: Append, instance: str) -> None:
 
     Raises:
         UsageError: No stream name, a claim or release without an owner, a claim for an owner of
-            another log instance, whose life this one could not vouch for, force without a claim, or
-            a negative version to forget up to.
+            another log instance, whose life this one could not vouch for, unless it is by force; force
+            without a claim, or a negative version to forget up to.
     """
     if not append.stream:
         raise UsageError("An append needs the name of a stream, for example 'run-1'.")
-    if append.claim and not append.owner.startswith(instance + "/"):
+    if append.claim and not append.force and not append.owner.startswith(instance + "/"):
         raise UsageError(
             f"Claiming {append.stream!r} needs an owner that starts with this log's instance, "
             f"{instance + '/'!r}; got {append.owner!r}.",
+            stream=append.stream,
+            owner=append.owner,
+        )
+    if append.claim and "/" not in append.owner:
+        raise UsageError(
+            f"Claiming {append.stream!r} needs an owner, a log's instance and '/' and a name; got "
+            f"{append.owner!r}.",
             stream=append.stream,
             owner=append.owner,
         )

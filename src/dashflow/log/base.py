@@ -111,7 +111,9 @@ class Append(msgspec.Struct, frozen=True):
         release: Give the ownership up in this commit.
         unowned: Refuse with ``OwnershipConflictError`` while anybody alive owns the stream.
         force: With ``claim``: become the owner even while another one is alive; whatever that one
-            appends from now on is refused with ``FencedError``.
+            appends from now on is refused with ``FencedError``. Only such a claim may be for an owner of
+            another log instance: what that one ran is taken away, and is still its own to clear up. Nobody
+            renews that lease until it claims the stream itself.
         forget: In this commit, drop the stream's events up to this version for good, with the blobs
             that no other event needs and the snapshots up to it; ``EVERYTHING``: all that were there
             before this append. The append's own events stay: one that says what was forgotten (a

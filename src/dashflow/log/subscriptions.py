@@ -47,11 +47,15 @@ class Bell:
 
     def ring(self) -> None:
         """Wake everybody; cheap when nobody waits."""
+        # Counted before it is asked whether anybody waits; who waits looks at the count after he said so. Of
+        # rings at the same moment one may go uncounted: what it tells of was there before the count.
+        self.rings += 1
+        if not self._waiting and not self._listeners:
+            return
         with self._condition:
-            self.rings += 1
             if self._waiting:
                 self._condition.notify_all()
-            listeners = tuple(self._listeners) if self._listeners else ()
+            listeners = tuple(self._listeners)
         for listener in listeners:
             with suppress(RuntimeError):  # an event loop that has ended without a word
                 listener()

@@ -182,6 +182,7 @@ def create_react_agent(
         interrupt_after=interrupt_after,
         debug=debug,
         name=name,
+        keep_messages_usable=True,
     )
 
 

@@ -8,15 +8,17 @@ from warnings import warn
 
 import msgspec
 
-from dashflow._util.reserved import CONFIG_KEY_STREAM_MESSAGES_V2, path_of
+from dashflow._util.reserved import CONFIG_KEY_BUDGET, CONFIG_KEY_STREAM_MESSAGES_V2, path_of
 from dashflow._util.sentinel import MISSING
 from dashflow.engine.ports import Host
 from dashflow.engine.run import GraphRun
+from dashflow.options import RunOptions
 from dashflow.pregel.shapes import Shape
 from dashflow.pregel.start import options_of, start
 from dashflow.pregel.stream_handlers import LISTENING, stream_handlers
 from dashflow.pregel.tracing import tracer_for
 from dashflow.types.breakpoints import Breakpoints
+from dashflow.types.budget import from_told
 from dashflow.types.snapshots import GraphOutput
 from dashflow.warnings import LangGraphDeprecatedSinceV10
 
@@ -66,6 +68,9 @@ class Call(msgspec.Struct, kw_only=True):
             control=self.control,
             strategy=self.more.get("multitask_strategy") if self.more else None,
         )
+        meter = None if outer is not None else self._meter(graph, host, options)
+        if meter is not None:
+            options = msgspec.structs.replace(options, meter=meter)
         default = graph.stream_mode if outer is None else "values"
         printed = ("updates", "values") if self.debug or graph.debug else self.print_mode
         shape = Shape(
@@ -85,17 +90,40 @@ class Call(msgspec.Struct, kw_only=True):
             run.attend()
         if self.subgraphs:
             run.listen(modes)
+        handlers: Sequence[Any] = () if LISTENING.isdisjoint(modes) else self._handlers(run, modes)
+        if meter is not None:
+            handlers = (*handlers, meter)
+        if outer is None and graph.plan.usable and ("messages" in modes or options.config.get("callbacks")):
+            from dashflow.pregel.partials import PartialMessages  # only where models stream
+
+            partials = PartialMessages()
+            handlers = (*handlers, partials)
+            run.options = options = msgspec.structs.replace(options, partials=partials)
         tracer = tracer_for(
             options.config,
             graph.name,
             asynchronous=host.asynchronous,
             nested=outer is not None,
-            handlers=() if LISTENING.isdisjoint(modes) else self._handlers(run, modes),
+            handlers=handlers,
             chunks="messages" in modes and self.version != "v2",
         )
         if tracer is not None:
             run.options = msgspec.structs.replace(options, tracer=tracer)
         return run, shape
+
+    def _meter(self, graph: GraphShape, host: Host, options: RunOptions) -> Any:
+        """What counts for the run's budget, if it has one."""
+        given = options.config["configurable"].get(CONFIG_KEY_BUDGET)
+        budget = graph.budget if given is None else given
+        if budget is None:
+            return None
+        from dashflow.engine.meter import Meter  # only those who have a budget pay for it
+
+        if given is not None:
+            if isinstance(given, Mapping):
+                given = budget = from_told(given)
+            options.asked["budget"] = given.told()
+        return Meter(host, budget, given=given is not None)
 
     def _handlers(self, run: GraphRun, modes: frozenset[str]) -> list[StreamListener]:
         """Those that make the parts which come from LangChain's callbacks inside the run."""

@@ -173,5 +173,7 @@ def _policies(
         handler=handler,
         trace=node.trace_policy,
         identity=identity(node.action) if cached is not None else "",
+        breaker=node.circuit_breaker,
+        bulkhead=node.bulkhead,
     )
     return PLAIN if policies == PLAIN else policies

@@ -16,7 +16,9 @@ from dashflow.engine.ports import Host
 from dashflow.options import merge_configs
 from dashflow.pregel.branches import BranchMethods
 from dashflow.pregel.breakpoints import LiveBreakpoints
+from dashflow.pregel.budgets import BudgetMethods
 from dashflow.pregel.call import Call
+from dashflow.pregel.cancelling import CancelMethods
 from dashflow.pregel.described import Described
 from dashflow.pregel.fits import FitMethods
 from dashflow.pregel.replays import ReplayMethods
@@ -41,6 +43,8 @@ class Pregel(
     ReplayMethods,
     FitMethods,
     LiveBreakpoints,
+    CancelMethods,
+    BudgetMethods,
     Described[StateT, ContextT, InputT, OutputT],
 ):
     """A compiled graph: see ``GraphShape`` for how one is made of nodes and channels."""
@@ -96,7 +100,8 @@ class Pregel(
         Raises:
             Whatever a node raises; GraphRecursionError; InvalidUpdateError; OwnershipConflictError when
             another run of the thread is going on, and this is no new input or rejects to wait;
-            SupersededError when a newer input took the place of this run.
+            SupersededError when a newer input took the place of this run; RunCancelledError when somebody
+            cancelled it.
         """
         call = Call(graph=self, input=input, config=config, context=context, stream_mode=stream_mode,
                     print_mode=print_mode, output_keys=self._shown(output_keys),

@@ -13,6 +13,7 @@ from dashflow.core.plan import Reader
 from dashflow.pregel.action import check_callable
 from dashflow.pregel.write import ChannelWrite, ChannelWriteEntry
 from dashflow.types.policies import CachePolicy, RetryPolicy, TimeoutPolicy, TracePolicy
+from dashflow.types.resilience import Bulkhead, CircuitBreaker
 
 __all__ = ("NodeBuilder", "PregelNode")
 
@@ -35,6 +36,8 @@ class PregelNode:
         error_handler_node: The node that runs in its place when it failed.
         subgraphs: Graphs that it runs, where that cannot be seen.
         timeout: Limits of an attempt.
+        circuit_breaker: Stops calling it when it fails again and again.
+        bulkhead: How often it runs at a time.
         body: Its code, compiled by somebody else; replaces ``bound`` and ``writers``.
         read: The same for ``channels`` and ``mapper``.
     """
@@ -56,6 +59,8 @@ class PregelNode:
         error_handler_node: str | None = None,
         subgraphs: Sequence[Any] | None = None,
         timeout: float | timedelta | TimeoutPolicy | None = None,
+        circuit_breaker: CircuitBreaker | None = None,
+        bulkhead: Bulkhead | None = None,
         body: Any = None,
         read: Reader | None = None,
     ) -> None:
@@ -73,6 +78,8 @@ class PregelNode:
         self.error_handler_node = error_handler_node
         self._subgraphs = None if subgraphs is None else list(subgraphs)
         self.timeout = TimeoutPolicy.coerce(timeout)
+        self.circuit_breaker = circuit_breaker
+        self.bulkhead = bulkhead
         self.body = body
         self.read = read
         self._bound: tuple[Any, Any] | None = None

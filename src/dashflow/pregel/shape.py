@@ -17,6 +17,7 @@ from dashflow.pregel.node import NodeBuilder, PregelNode
 from dashflow.pregel.validate import validate_graph
 from dashflow.pregel.write import ChannelWrite
 from dashflow.types.breakpoints import Breakpoints
+from dashflow.types.budget import Budget
 from dashflow.types.checkpointer import ensure_valid_checkpointer
 from dashflow.types.commands import Send
 from dashflow.types.policies import CachePolicy, RetryPolicy
@@ -131,6 +132,7 @@ class GraphShape:
         self.output_mapper: Callable[[Any], Any] | None = None
         self.state_mapper: Callable[[Any], Any] | None = None
         self._host: Host | None = None
+        self.budget: Budget | None = None
         self.kinds: tuple[Any, ...] = ()
         self.release = FIRST
         if auto_validate:

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from dashflow._util.reserved import CONFIG_KEY_BUDGET
 from dashflow.core.fold import ThreadState
 from dashflow.engine.log_history import LogHistory
 from dashflow.engine.ports import Host
@@ -31,6 +32,8 @@ def config_as_asked(thread: str, meta: dict[str, Any], asked: dict[str, Any]) ->
         config["recursion_limit"] = asked["limit"]
     if "concurrency" in asked:
         config["max_concurrency"] = asked["concurrency"]
+    if "budget" in asked:
+        config["configurable"][CONFIG_KEY_BUDGET] = asked["budget"]
     return config
 
 

@@ -57,6 +57,24 @@ class TakeoverContract(LogCase):
             other.append(Append("run-1", new_events(1), 7, owner=owner_of(other), claim=True, force=True))
         assert log.append(Append("run-1", new_events(1), owner=first, epoch=epoch)).version == 2
 
+    def test_force_may_leave_the_stream_with_the_instance_that_it_takes_it_from(
+        self, log: EventLog, opened: Open
+    ) -> None:
+        owner, other = opened(), opened()
+        first = owner_of(owner)
+        old = owner.append(Append("run-1", new_events(1), owner=first, claim=True)).epoch
+        after = f"{first}/after"
+        new = other.append(Append("run-1", new_events(1), owner=after, claim=True, force=True)).epoch
+        with pytest.raises(FencedError):
+            owner.append(Append("run-1", new_events(1), owner=first, epoch=old))
+        with pytest.raises(OwnershipConflictError):
+            other.append(Append("run-1", owner=owner_of(other), claim=True))
+        other.close()  # which gives up what is its own
+        assert log.streams()[0].owner == after
+        assert owner.append(Append("run-1", owner=after, claim=True)).epoch == new + 1
+        owner.close()
+        assert log.append(Append("run-1", owner=owner_of(log), claim=True)).epoch == new + 2
+
     def test_force_is_for_claims(self, log: EventLog) -> None:
         with pytest.raises(UsageError):
             log.append(Append("run-1", new_events(1), force=True))

@@ -9,6 +9,8 @@ from dashflow.types.branches import (
     ValueChange,
 )
 from dashflow.types.breakpoints import Breakpoint, Breakpoints
+from dashflow.types.budget import Budget, BudgetExceeded, Price
+from dashflow.types.cancellation import Cancellation
 from dashflow.types.checkpointer import Checkpointer, ensure_valid_checkpointer
 from dashflow.types.commands import Command, Overwrite, Send, StateUpdate
 from dashflow.types.fits import ThreadFit
@@ -24,6 +26,7 @@ from dashflow.types.policies import (
     omit_payload,
 )
 from dashflow.types.replays import Divergence, ThreadReplay
+from dashflow.types.resilience import Bulkhead, CircuitBreaker
 from dashflow.types.snapshots import CacheKey, GraphOutput, PregelExecutableTask, PregelTask, StateSnapshot
 from dashflow.types.streaming import (
     All,
@@ -50,13 +53,18 @@ __all__ = (
     "BranchMerge",
     "Breakpoint",
     "Breakpoints",
+    "Budget",
+    "BudgetExceeded",
+    "Bulkhead",
     "CacheKey",
     "CachePolicy",
+    "Cancellation",
     "CheckpointInfo",
     "CheckpointPayload",
     "CheckpointStreamPart",
     "CheckpointTask",
     "Checkpointer",
+    "CircuitBreaker",
     "Command",
     "CustomStreamPart",
     "DebugPayload",
@@ -71,6 +79,7 @@ __all__ = (
     "Overwrite",
     "PregelExecutableTask",
     "PregelTask",
+    "Price",
     "RetryPolicy",
     "Send",
     "StateDiff",

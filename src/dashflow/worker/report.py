@@ -16,6 +16,7 @@ What = Literal[
     "dead letter",
     "left",
     "put back",
+    "cancelled",
     "trouble",
 ]
 
@@ -28,7 +29,8 @@ class Report(msgspec.Struct, frozen=True):
             an approval, which is decided), ``finished``, ``paused`` (the run waits for a
             person), ``failed`` (a node raised; that is recorded), ``lost`` (another process took the run
             over meanwhile), ``dead letter`` (tried too often), ``left`` (its graph is not known here),
-            ``put back`` (the worker was stopped; another one goes on), ``trouble`` (the log could not be
+            ``put back`` (the worker was stopped; another one goes on), ``cancelled`` (somebody cancelled the
+            run), ``trouble`` (the log could not be
             used just now).
         kind: ``graph`` or ``plan``; "" for trouble with the log as a whole.
         name: The graph's thread, or the plan's run.

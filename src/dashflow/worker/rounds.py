@@ -21,6 +21,7 @@ from dashflow.errors import (
     LogClosedError,
     LogError,
     OwnershipConflictError,
+    RunCancelledError,
     VersionConflictError,
 )
 from dashflow.pregel.takeover import adopt, answer, take_over
@@ -99,7 +100,8 @@ class Rounds:
                         return
                     self._take(await crew.next())
                     continue
-                await self._wait(crew)
+                if crew.pending or not once:
+                    await self._wait(crew)
         finally:
             self._drain()
             await crew.close()
@@ -139,11 +141,13 @@ class Rounds:
     # -- looking --------------------------------------------------------------------------------
 
     async def _look(self) -> int:
-        """Start work on what is found; how much that is, or goes on already."""
+        """Start work on what is found; how much that is, or goes on already. A thread that was only given
+        back counts too: inputs that wait for it are found by the next look."""
+        given_back = 0
         try:
             orphans, strays = await self._recovery.look()
             for orphan in orphans:
-                await self._consider(orphan)
+                given_back += await self._consider(orphan)
             for stray in strays:
                 self._adopt(stray)
             for thread, error in self._recovery.unreadable.items():
@@ -155,7 +159,7 @@ class Rounds:
             raise
         except LogError as error:  # the disk is full, the server away: later
             self._tell(Report("trouble", text=str(error)))
-        return len(self._busy)
+        return len(self._busy) + given_back
 
     async def _look_beside(self) -> None:
         """What else there is in the log than runs of graphs: decisions on approvals, and plans."""
@@ -173,11 +177,11 @@ class Rounds:
             for run in await self._host.read(self._plans.unfinished):
                 self._start(f"plan {run}", partial(self._plan, run), blocking=True)
 
-    async def _consider(self, orphan: Orphan) -> None:
-        """Take an orphan on, bury it, give it back, or leave it."""
+    async def _consider(self, orphan: Orphan) -> bool:
+        """Take an orphan on, bury it, give it back, or leave it; whether it was given back or buried."""
         state, key = orphan.state, f"graph {orphan.thread}"
         if key in self._busy:
-            return
+            return False
         report = partial(
             Report, kind="graph", name=orphan.thread, run=state.run, graph=state.graph, attempt=orphan.attempt
         )
@@ -185,18 +189,25 @@ class Rounds:
             verdict = await self._recovery.verdict(orphan)
             if verdict == "release":
                 await self._recovery.release(orphan)
-            elif (graph := self._graphs.for_thread(state)) is None:
+                return True
+            if verdict == "cancel":
+                await self._recovery.cancelled(orphan)
+                self._tell(report("cancelled"))
+                return True
+            if (graph := self._graphs.for_thread(state)) is None:
                 self._leave_alone(report, state.version, state.release if state.pinned else "")
             elif (orphan.thread, state.version) in self._refused:
-                return
+                return False
             elif verdict == "bury":
                 letter = await self._recovery.bury(orphan)
                 self._tell(report("dead letter", text=letter.reason))
+                return True
             else:
                 work = partial(take_over, graph, self._host, orphan)
                 self._begin(key, partial(self._one, orphan.thread, work, report, state.version))
         except _FASTER:
-            return  # another worker had the same idea
+            return False  # another worker had the same idea
+        return False
 
     def _adopt(self, stray: Stray) -> None:
         """Run an input whose caller died, if its graph is here."""
@@ -273,6 +284,8 @@ class Rounds:
         except IncompatibleGraphError as error:  # a process with another version goes on with it
             self._refused.add((thread, at))
             self._tell(report("left", text=str(error)))
+        except RunCancelledError as error:
+            self._tell(report("cancelled", text=error.reason))
         except Exception as error:
             self._tell(report("failed", text=f"{type(error).__name__}: {error}"))
         finally:

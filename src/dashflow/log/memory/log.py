@@ -18,7 +18,7 @@ from dashflow.errors import (
     VersionConflictError,
 )
 from dashflow.log.admission import admit, category_of, check_append
-from dashflow.log.base import ANY, Append, Appended, NewEvent, Record, Snapshot, StreamInfo, Subscription
+from dashflow.log.base import ANY, Append, Appended, Record, Snapshot, StreamInfo, Subscription
 from dashflow.log.memory.store import MemoryStore, Stream, View, filter_of, page_after
 from dashflow.log.subscriptions import Bell, PagedSubscription
 
@@ -132,14 +132,33 @@ class MemoryLog:
         """The records that the events become."""
         records: list[Record] = []
         position, version = self.store.head, stream.version
-        seen: set[bytes] = set()
-        for number, event in enumerate(append.events, 1):
-            known = self.store.ids.get(event.event_id)
+        ids, seen = self.store.ids, set[bytes]()
+        for event in append.events:
+            position += 1
+            version += 1
+            known = ids.get(event.event_id)
             if known is not None or event.event_id in seen:
                 used_by = None if known is None else known.stream
                 raise DuplicateEventError(stream.name, event.event_id.hex(), used_by)
             seen.add(event.event_id)
-            records.append(_record(event, position + number, version + number, stream, epoch))
+            records.append(
+                Record(
+                    position,
+                    stream.name,
+                    version,
+                    stream.category,
+                    event.type,
+                    event.schema,
+                    event.event_id,
+                    event.correlation_id,
+                    event.causation_id,
+                    event.at,
+                    epoch,
+                    event.fingerprint,
+                    crc32(event.data),
+                    event.data,
+                )
+            )
         return records
 
     def _already(self, stream: Stream, append: Append) -> Appended | None:
@@ -370,22 +389,3 @@ class MemoryLog:
         if not instance or instance not in self.store.open:
             return False
         return instance == self._instance or self._clock is None or self._clock() < stream.lease
-
-
-def _record(event: NewEvent, position: int, version: int, stream: Stream, epoch: int) -> Record:
-    return Record(
-        position=position,
-        stream=stream.name,
-        version=version,
-        category=stream.category,
-        type=event.type,
-        schema=event.schema,
-        event_id=event.event_id,
-        correlation_id=event.correlation_id,
-        causation_id=event.causation_id,
-        at=event.at,
-        epoch=epoch,
-        fingerprint=event.fingerprint,
-        checksum=crc32(event.data),
-        data=event.data,
-    )

@@ -118,9 +118,9 @@ class MemoryStore:
         self.records += records
         self.categories.setdefault(stream.category, []).extend(records)
         stream.records += records
-        self.ids.update((record.event_id, record) for record in records)
         version = stream.version
-        for event in events:
+        for event, record in zip(events, records, strict=True):
+            self.ids[record.event_id] = record
             version += 1
             if event.blobs:
                 self._need(stream, version, event.blobs)

@@ -143,7 +143,8 @@ class Writer:
             pending.result = Appended(version, position, epoch)
             if append.owner:
                 self._claimed = True
-                (self._claims.discard if append.release else self._claims.add)(append.stream)
+                ours = not append.release and append.owner.startswith(self._instance + "/")
+                (self._claims.add if ours else self._claims.discard)(append.stream)
             return
         pending.result = self._already(append)
         if pending.result is not None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final
@@ -14,6 +13,7 @@ from dashflow.log.admission import category_of
 from dashflow.log.base import LAST_CHARACTER, Record, Snapshot, StreamInfo, Subscription
 from dashflow.log.commits import CommitQueue
 from dashflow.log.sqlite import snapshots, views
+from dashflow.log.sqlite.clock import since_boot
 from dashflow.log.sqlite.database import Database
 from dashflow.log.sqlite.owners import Owners
 from dashflow.log.sqlite.reader import Head, Reader, head_of
@@ -37,7 +37,8 @@ class SqliteLog(StoredLog):
             opened with ``check_same_thread=False``, and is left open by ``close``.
         lease_seconds: How long an owner that shows no sign of life is left alone.
         busy_seconds: How long to try while other processes keep the file locked.
-        clock: Nanoseconds since the Unix epoch, for leases.
+        clock: Nanoseconds, the same for all processes of the machine, for leases; nothing else is
+            measured with it.
 
     Raises:
         NotALogError: The file is something else; it was not changed.
@@ -51,7 +52,7 @@ class SqliteLog(StoredLog):
         *,
         lease_seconds: float = 10.0,
         busy_seconds: float = 30.0,
-        clock: Callable[[], int] = time.time_ns,
+        clock: Callable[[], int] = since_boot,
     ) -> None:
         self._database = database = Database(where, busy_seconds)
         try:

@@ -21,7 +21,7 @@ CREATE TABLE words (
 
 -- One row per stream: where it ends and who owns it. `epoch` counts claims and never goes back, so
 -- that a late owner can be told from the present one; `lease` is the time (nanoseconds since the
--- Unix epoch) up to which the owner is left alone. The events up to `forgotten` are gone on purpose.
+-- machine was started) up to which the owner is left alone. The events up to `forgotten` are gone on purpose.
 CREATE TABLE streams (
     stream_id  INTEGER PRIMARY KEY,
     name       TEXT NOT NULL UNIQUE,

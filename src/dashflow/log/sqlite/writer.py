@@ -283,7 +283,8 @@ class Writer:
         stream.epoch = epoch
         stream.lease = self._lease_until
         if append.claim or append.release:
-            self._claimed.append((stream.number, stream.owner, epoch))
+            ours = append.owner.startswith(self._owners.instance + "/")
+            self._claimed.append((stream.number, stream.owner if ours else "", epoch))
 
     def _line_up(self, stream: _Stream, append: Append, epoch: int) -> None:
         """Make the rows of the events and move the stream's end and the log's head."""
