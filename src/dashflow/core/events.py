@@ -417,13 +417,11 @@ class HistoryForgotten(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class EventSetAside(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What stood here could not be read, or followed on something that could not; the thread is what it was
-    before. ``dashflow doctor --repair`` puts it in that event's place, at the same version.
+    """A doctor has put this where an event could not be read, or followed on such a one.
 
     Attributes:
         why: What was wrong, in words.
-        was: The type of the event that stood here; "" when that was not known.
-        kept: Number of the row that keeps it as it was found; 0 when there was nothing to keep.
+        was, kept: The event's type, and the number of its row in the table ``aside``, where there are any.
     """
 
     type: ClassVar[str] = "EventSetAside"
