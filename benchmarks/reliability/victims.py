@@ -13,7 +13,7 @@ from typing import Any
 
 from benchmarks.environment import ROOT
 
-PATIENCE = 60
+PATIENCE = 600
 """Seconds after which a process is given up."""
 
 

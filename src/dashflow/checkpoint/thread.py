@@ -449,10 +449,13 @@ class ThreadReader:
 
 
 def is_plain(state: ThreadState) -> bool:
-    """Whether nobody can change the state's values in place, so that they need not be copied."""
-    return not (state.done or state.questions or state.answers or state.answer) and all(
-        type(value) in _SCALARS for value in state.values.values()
-    )
+    """Whether giving the state's values away costs next to nothing: nobody can change them in place."""
+    if state.done or state.questions or state.answers or state.answer:
+        return False
+    for part in dict.values(state.values):  # as they are kept: who gets them makes values of his own
+        if type(part) not in _SCALARS and not isinstance(part, Kept):
+            return False
+    return True
 
 
 def base_of(event: Event, version: int) -> int | None:

@@ -1,7 +1,6 @@
-"""What answers are bound to: by question id, [site, payload, expires], see ``Question``; and keys of effects:
-to the input, fork or edit that led to them. Pure.
+"""What answers are bound to: by question id, [site, payload, expires], see ``Question``.
 
-Under the id ``FIRST`` it is that of an answer for whichever task asks first.
+And keys of effects: to the input, fork or edit that led to them. Pure.
 """
 
 from __future__ import annotations
