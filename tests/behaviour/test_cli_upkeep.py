@@ -42,7 +42,7 @@ def test_what_a_migration_would_do_is_shown_and_then_done(tmp_path):
 
     code, shown, _ = dashflow("log", "migrate", "--json", "--db", str(path))
     told = json.loads(shown)
-    assert (code, told["format"], [step["format"] for step in told["steps"]]) == (0, LOG_FORMAT, [2])
+    assert (code, told["format"], [step["format"] for step in told["steps"]]) == (0, LOG_FORMAT, [2, 3])
     assert len(SqliteLog(path).read_all()) == 5
     assert "nothing to do" in dashflow("log", "migrate", "--db", str(path))[1]
 

@@ -81,7 +81,7 @@ def test_a_later_format_is_refused_and_not_changed(postgres: Place) -> None:
 
 def test_migrations_tell_what_they_would_do_and_are_made_once(postgres: Place) -> None:
     planned = migrate(postgres.log, dry_run=True)
-    assert [step.number for step in planned] == [1, 2, 3]
+    assert [step.number for step in planned] == [1, 2, 3, 4]
     assert f'CREATE TABLE "{postgres.schema}".events' in planned[0].sql
     assert postgres.execute("SELECT 1 FROM pg_namespace WHERE nspname = %s", postgres.schema) == []
     done = [steps for steps in in_threads([lambda: migrate(postgres.log)] * 6) if steps]

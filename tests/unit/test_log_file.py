@@ -13,6 +13,8 @@ import pytest
 
 from dashflow.errors import (
     CorruptEventError,
+    CorruptLogError,
+    CorruptStreamError,
     LogFormatError,
     NotALogError,
     OwnershipConflictError,
@@ -217,7 +219,7 @@ def test_an_older_log_is_migrated_all_steps_or_none(
     steps = ["ALTER TABLE streams ADD COLUMN note TEXT;\nUPDATE streams SET note = 'new';"]
     monkeypatch.setattr(database, "LOG_FORMAT", LOG_FORMAT + 1)
     monkeypatch.setattr(database, "migrations", lambda found: [*steps, "UPDATE missing SET x = 1"])
-    with pytest.raises(StorageUnavailableError, match="no such table: missing"):
+    with pytest.raises(CorruptLogError, match="no such table: missing"):
         SqliteLog(written)
     monkeypatch.setattr(database, "migrations", lambda found: steps[found - LOG_FORMAT :])
     log = SqliteLog(written)
@@ -235,7 +237,11 @@ def test_an_older_log_is_migrated_all_steps_or_none(
     [
         ("UPDATE events SET data = x'00' WHERE version = 2", "checksum"),
         ("UPDATE events SET data = 'text' WHERE version = 2", "makes no sense"),
-        ("UPDATE events SET type = 99 WHERE version = 2", "no word 99"),
+        ("UPDATE events SET type = 99 WHERE version = 2", "checksum"),
+        ("UPDATE events SET at = at + 1 WHERE version = 2", "checksum"),
+        ("UPDATE events SET epoch = 7 WHERE version = 2", "checksum"),
+        ("UPDATE events SET event_id = zeroblob(16) WHERE version = 2", "checksum"),
+        ("UPDATE events SET schema = 2 WHERE version = 2", "checksum"),
     ],
 )
 def test_a_damaged_event_is_reported_and_those_before_it_are_read(
@@ -252,12 +258,52 @@ def test_a_damaged_event_is_reported_and_those_before_it_are_read(
     log.close()
 
 
+@pytest.mark.parametrize(
+    ("damage", "version"),
+    [
+        ("DELETE FROM events WHERE version = 1", 1),
+        ("DELETE FROM events WHERE version = 2", 2),
+        ("DELETE FROM events WHERE version = 3", 3),
+        ("DELETE FROM events", 1),
+    ],
+)
+def test_a_missing_event_is_reported(written: Path, edit: Edit, damage: str, version: int) -> None:
+    edit(damage)
+    log = SqliteLog(written)
+    with pytest.raises(CorruptEventError, match="it is missing") as caught:
+        log.read("run-1")
+    assert (caught.value.data["stream"], caught.value.data["version"]) == ("run-1", version)
+    assert str(written) in str(caught.value)
+    log.close()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE streams SET version = 2",
+        "UPDATE streams SET forgotten = 1",
+        "UPDATE streams SET epoch = 1",
+        "UPDATE streams SET owner = 'somebody'",
+        "UPDATE streams SET crc = crc + 1",
+    ],
+)
+def test_a_damaged_stream_is_reported(written: Path, edit: Edit, damage: str) -> None:
+    edit(damage)
+    log = SqliteLog(written)
+    for look in (lambda: log.read("run-1"), lambda: log.version("run-1"), log.streams):
+        with pytest.raises(CorruptStreamError, match="'run-1'"):
+            look()
+    with pytest.raises(CorruptStreamError):
+        log.append(Append("run-1", new_events(1)))
+    log.close()
+
+
 def test_a_damaged_file_is_reported(written: Path) -> None:
     size = written.stat().st_size
     with written.open("r+b") as file:
         file.seek(4096)
         file.write(b"\xff" * (size - 4096))
-    with pytest.raises(StorageUnavailableError, match="damaged"):
+    with pytest.raises(CorruptLogError, match="damaged"):
         SqliteLog(written)
 
 

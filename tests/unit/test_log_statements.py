@@ -35,11 +35,10 @@ def test_every_statement_is_valid(database: sqlite3.Connection, name: str) -> No
     "name",
     [
         *("head", "stream_by_name", "stream_by_id", "word_by_text", "word_by_id", "version_of_event"),
-        *("ids_from", "version", "read_stream", "read_all", "version_at"),
+        *("ids_from", "hidden_stream", "read_stream", "read_all", "version_at"),
         *(
             "streams_by_name",
             "words_by_text",
-            "versions",
             "last_stream",
             "last_word",
             "renew_lease",

@@ -178,3 +178,35 @@ def test_a_file_that_may_not_be_written_is_left_alone_with_a_word() -> None:
         assert said.startswith(f"{LOG_FORMAT - 1}\n")
         assert "read-only" in said
         assert path.read_bytes() == FORMAT_1
+
+
+# -- format 2 -----------------------------------------------------------------------------------
+
+FORMAT_2 = gzip.decompress((Path(__file__).parent / "data" / "log-format-2.db.gz").read_bytes())
+"""run-1 (two events, a large value, a snapshot), run-2 (its first two events forgotten), run-3 (all of it
+forgotten), and a view of two entries."""
+
+
+def test_a_log_of_format_2_gets_checksums_of_all_that_is_trusted(path: Path, tmp_path: Path) -> None:
+    path.write_bytes(FORMAT_2)
+    log = SqliteLog(path)
+    assert [(r.stream, r.version, r.type) for r in log.read_all()] == [
+        ("run-1", 1, "RunStarted"),
+        ("run-1", 2, "TaskCompleted"),
+        ("run-2", 3, "Deleted"),
+    ]
+    assert [record.version for record in log.read("run-2")] == [3]
+    assert (log.read("run-3"), log.version("run-3")) == ([], 1)
+    assert (log.snapshot("run-1"), log.blob(b"key")) == (Snapshot(2, b"both"), b"large" * 2000)
+    assert (log.view_position("view"), log.view("view")) == (3, {"a": b"1", "b": b"2"})
+    assert log.append(Append("run-3", new_events(1), expected=1)).version == 2
+    assert [record.version for record in log.read("run-3")] == [2]
+    log.close()
+    SqliteLog(tmp_path / "fresh.db").close()
+    assert shape(path) == shape(tmp_path / "fresh.db")
+    check = sqlite3.connect(path)
+    for table in ("words", "streams", "views", "entries"):
+        unchecked = f"SELECT count(*) FROM {table} WHERE crc = -1"
+        forgotten = " AND typeof(text) = 'text'" if table == "words" else ""
+        assert check.execute(unchecked + forgotten).fetchone() == (0,)
+    check.close()

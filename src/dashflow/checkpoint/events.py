@@ -141,7 +141,7 @@ def read_as(record: Record, kind: Any, registry: Registry, unknown: Unknown, loa
             if (upcast := UPCASTS.get((record.type, number))) is not None:
                 plain = upcast(plain)
         return msgspec.convert(plain, kind)
-    except (msgspec.ValidationError, ValueError, LookupError) as error:
-        if isinstance(error, ValueCodecError):
-            raise
+    except ValueCodecError:
+        raise
+    except (msgspec.ValidationError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise CorruptEventError(record.stream, record.version, str(error)) from error

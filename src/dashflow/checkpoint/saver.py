@@ -14,6 +14,7 @@ from itertools import islice
 from typing import Any, ParamSpec, TypeVar
 
 from dashflow._util.langchain import RunnableConfig
+from dashflow.checkpoint.ahead import Ahead
 from dashflow.checkpoint.base.checkpoint import (
     ChannelVersions,
     Checkpoint,
@@ -38,6 +39,7 @@ from dashflow.checkpoint.view import as_tuple, metadata_of, naming, places
 from dashflow.checkpoint.window import newest, place
 from dashflow.core.events import Event, WritesImported
 from dashflow.core.fold import ThreadState
+from dashflow.errors import UsageError
 from dashflow.log.base import EventLog
 from dashflow.log.codec import Registry
 from dashflow.types.branches import CheckpointInfo
@@ -79,7 +81,20 @@ class LogSaver(BaseCheckpointSaver[str]):
         if name == "serde":
             # What runs record goes through it too; what was read with another is read again.
             self.log = sealed(self.log, value)
+            ahead = self.ahead
             self.reader = ThreadReader(self.log, self.registry, loads=self._loads)
+            self.reader.ahead = ahead
+
+    @property
+    def ahead(self) -> Ahead:
+        """How far a run may be ahead of the log before it waits. May be set, for runs that start then."""
+        return self.reader.ahead if "reader" in self.__dict__ else Ahead()
+
+    @ahead.setter
+    def ahead(self, ahead: Ahead) -> None:
+        if ahead.steps < 1 or ahead.bytes < 1:
+            raise UsageError(f"A run may be ahead by at least one step and one byte, not by {ahead}.")
+        self.reader.ahead = ahead
 
     def _loads(self, data: tuple[str, bytes]) -> Any:
         """Revive with the serialiser that the saver has now, which also knows what graphs registered."""

@@ -15,6 +15,7 @@ from weakref import WeakKeyDictionary, WeakValueDictionary
 
 import msgspec
 
+from dashflow.checkpoint.ahead import Ahead
 from dashflow.checkpoint.events import Unknown, from_record
 from dashflow.checkpoint.imported import Imports
 from dashflow.checkpoint.kept import Classes, kept_event, with_kept
@@ -40,7 +41,14 @@ from dashflow.core.events import (
 from dashflow.core.fold import EMPTY, ThreadState, fold
 from dashflow.core.fold_steps import fold_steps
 from dashflow.core.kept import Kept, Owned, Values
-from dashflow.errors import CorruptEventError, LogError, StorageUnavailableError, ValueCodecError
+from dashflow.errors import (
+    CorruptBlobError,
+    CorruptEventError,
+    LogError,
+    MissingBlobError,
+    StorageUnavailableError,
+    ValueCodecError,
+)
 from dashflow.log.base import EventLog, Record
 from dashflow.log.codec import Registry, decode, encode
 
@@ -88,6 +96,7 @@ class ThreadReader:
         inboxes: By thread, a version of its inbox and what waited then.
         queues: By thread, the line of those of this process who wait for it.
         present: Whether this process has said that it is there, for who waits.
+        ahead: How far runs may be ahead of the log.
     """
 
     def __init__(
@@ -108,6 +117,7 @@ class ThreadReader:
         self.queues: dict[str, Any] = {}
         self.present = False
         self.unknown = unknown
+        self.ahead = Ahead()
         self.classes = Classes(registry, unknown)
         self._heads: OrderedDict[str, ThreadState] = OrderedDict()
         self._costs: dict[str, tuple[int, int]] = {}
@@ -405,11 +415,15 @@ class ThreadReader:
 
         Raises:
             CorruptEventError: It cannot be read.
+            CorruptBlobError, MissingBlobError: A large value of it cannot.
             ValueCodecError: A value's class is not registered.
         """
-        if record.type in IMPORTS:
-            return self.imports.event(record, stream)
-        return from_record(record, self.registry, unknown=self.unknown, load=self.log.blob)
+        try:
+            if record.type in IMPORTS:
+                return self.imports.event(record, stream)
+            return from_record(record, self.registry, unknown=self.unknown, load=self.log.blob)
+        except (CorruptBlobError, MissingBlobError) as error:
+            raise error.of(stream, record.version) from error
 
     def kept_event(self, record: Record, stream: str) -> Event:
         """``event`` for folding: what it says of channels is left as it is stored, where that can be."""

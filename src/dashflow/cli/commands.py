@@ -10,6 +10,7 @@ import click
 from dashflow.cli.batch_commands import batch_group
 from dashflow.cli.breakpoint_commands import breakpoint_group
 from dashflow.cli.completion import complete_graph_thread, complete_run, complete_thread, script
+from dashflow.cli.doctor_commands import doctor
 from dashflow.cli.moving_commands import COMMANDS as MOVING
 from dashflow.cli.options import common_options, settings_of
 from dashflow.cli.replay_commands import replay
@@ -426,6 +427,7 @@ COMMANDS: tuple[click.Command, ...] = (
     replay,
     batch_group,
     *MOVING,
+    doctor,
     completion,
 )
 """All commands, in the order in which a newcomer needs them."""

@@ -91,6 +91,10 @@ def _renderer(kind: type) -> Callable[[Any, str, bool], RenderableType]:
 
     if kind is ReplayView:
         return lambda view, form, unicode: Text("\n".join(lines_of(view)))
+    from dashflow.cli.doctor_views import DoctorView, lines
+
+    if kind is DoctorView:
+        return lambda view, form, unicode: Text("\n".join(lines(view)))
     from dashflow.cli.moving_views import text_of  # and for these
 
     return lambda view, form, unicode: Text(text_of(view))

@@ -1,6 +1,7 @@
 """What answers are bound to: by question id, [site, payload, expires], see ``Question``.
 
-And keys of effects: to the input, fork or edit that led to them. Pure.
+Under the id ``FIRST`` it is that of an answer for whichever task asks first. And keys of effects: to the
+input, fork or edit that led to them. Pure.
 """
 
 from __future__ import annotations

@@ -395,6 +395,22 @@ class HistoryForgotten(msgspec.Struct, frozen=True, omit_defaults=True):
     bases: dict[int, dict[str, Any]] = {}
 
 
+class EventSetAside(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What stood here could not be read, or followed on something that could not; the thread is what it was
+    before. ``dashflow doctor --repair`` puts it in that event's place, at the same version.
+
+    Attributes:
+        why: What was wrong, in words.
+        was: The type of the event that stood here; "" when that was not known.
+        kept: Number of the row that keeps it as it was found; 0 when there was nothing to keep.
+    """
+
+    type: ClassVar[str] = "EventSetAside"
+    why: str
+    was: str = ""
+    kept: int = 0
+
+
 Event = (
     RunStarted
     | StepCompleted
@@ -413,6 +429,7 @@ Event = (
     | WritesImported
     | CheckpointsForgotten
     | HistoryForgotten
+    | EventSetAside
 )
 
 EVENTS: dict[str, type[Event]] = {
@@ -435,6 +452,7 @@ EVENTS: dict[str, type[Event]] = {
         WritesImported,
         CheckpointsForgotten,
         HistoryForgotten,
+        EventSetAside,
     )
 }
 OPENERS = frozenset({RunStarted.type, StateEdited.type, CheckpointsForgotten.type})

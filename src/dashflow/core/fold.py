@@ -22,6 +22,7 @@ from dashflow.core.events import (
     CheckpointImported,
     CheckpointsForgotten,
     Event,
+    EventSetAside,
     HistoryForgotten,
     Question,
     Ran,
@@ -463,6 +464,10 @@ def _history_forgotten(state: ThreadState, event: HistoryForgotten, version: int
     return replace(state, version=version)
 
 
+def _event_set_aside(state: ThreadState, event: EventSetAside, version: int, at: int) -> ThreadState:
+    return replace(state, version=version)
+
+
 _TABLE: dict[type[Event], Callable[[ThreadState, Any, int, int], ThreadState]] = {
     RunStarted: _run_started,
     StepCompleted: _step_completed,
@@ -481,6 +486,7 @@ _TABLE: dict[type[Event], Callable[[ThreadState, Any, int, int], ThreadState]] =
     WritesImported: _writes_imported,
     CheckpointsForgotten: _checkpoints_forgotten,
     HistoryForgotten: _history_forgotten,
+    EventSetAside: _event_set_aside,
 }
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from dashflow._util.reserved import TASKS
 from dashflow._util.sentinel import MISSING
+from dashflow.checkpoint.ahead import Ahead
 from dashflow.checkpoint.events import to_new
 from dashflow.checkpoint.lines import MARK
 from dashflow.checkpoint.thread import ThreadReader, stream_of
@@ -30,8 +31,8 @@ from dashflow.types.commands import overwrite_of
 _SUPERSEDES = frozenset({RunPaused.type, CheckpointsForgotten.type})
 """Events by which a newer input takes a run's place."""
 
-AHEAD = 64
-"""How many records may be on their way to the disk before a run waits (durability "async")."""
+AHEAD = Ahead().steps
+"""How many records may be on their way to the disk before a run waits, unless its saver says otherwise."""
 
 
 class Changes:
@@ -143,10 +144,14 @@ class Journal:
         self._epoch = 0
         self._cause = b""
         self._here: Any = None
-        self._tickets: deque[Ticket] = deque()
         self._awaited: Ticket | None = None
+        most = reader.ahead
+        # Where records are gathered, half of what may be ahead is gathered and half is on its way.
+        self._ahead = Ahead(most.steps // 2, most.bytes // 2) if self._gather else most
+        self._tickets: deque[tuple[Ticket, int, int]] = deque()  # with how many records, of how many bytes
+        self._records = self._bytes = self._held_bytes = 0
         self._held: list[NewEvent] = []
-        self._bytes = 0
+        self._written = 0  # bytes of all its events
         self.open = False
         self.reused: set[str] = set()
 
@@ -154,7 +159,7 @@ class Journal:
         self.at = self.host.now()
         new = to_new(event, self._ids.next(), self.at, self._run, self._cause, "")
         self.version += 1
-        self._bytes += len(new.data)
+        self._written += len(new.data)
         return new
 
     async def begin(self, event: RunStarted, live: Live, writes: Writes) -> None:
@@ -194,9 +199,10 @@ class Journal:
         new = self._event(event)
         if self._gather:
             self._held.append(new)
-            if len(self._held) < AHEAD:
+            self._held_bytes += _size(new)
+            if len(self._held) < self._ahead.steps and self._held_bytes <= self._ahead.bytes:
                 return
-            held, self._held = self._held, []  # others may record while this waits
+            held, self._held, self._held_bytes = self._held, [], 0  # others may record while this waits
             await self._hand_over(version - len(held) + 1, held)
         elif self._sync:
             append = Append(self.stream, (new,), version, owner=self._owner, epoch=self._epoch)
@@ -215,9 +221,13 @@ class Journal:
             if ticket.done and not tickets:
                 ticket.wait()  # nothing to wait for, but it may have been refused
                 return
-            tickets.append(ticket)
-            if len(tickets) > AHEAD or tickets[0].done:
-                await self._settle(AHEAD)
+            size = sum(map(_size, events))
+            tickets.append((ticket, len(events), size))
+            self._records += len(events)
+            self._bytes += size
+            most = self._ahead
+            if self._records > most.steps or self._bytes > most.bytes or tickets[0][0].done:
+                await self._settle(most.steps)
         except LogError as error:
             raise await self._lose(error) from None
 
@@ -246,9 +256,11 @@ class Journal:
 
     async def _settle(self, keep: int) -> None:
         """Wait until at most ``keep`` records are on their way; look at those that arrived."""
-        tickets = self._tickets
-        while tickets and (len(tickets) > keep or tickets[0].done):
-            ticket = tickets.popleft()
+        tickets, most = self._tickets, self._ahead.bytes
+        while tickets and (self._records > keep or self._bytes > most or tickets[0][0].done):
+            ticket, records, size = tickets.popleft()
+            self._records -= records
+            self._bytes -= size
             if ticket.done:
                 ticket.wait()
             else:
@@ -292,7 +304,7 @@ class Journal:
 
     async def _wrap_up(self) -> None:
         """Let whoever opens the thread next find it open, if the run was long."""
-        reader, stream, size = self._reader, self.stream, self._bytes
+        reader, stream, size = self._reader, self.stream, self._written
         events = self.version - self._begun
         if reader.is_costly(stream, events, size):
             await self.host.read(lambda: reader.open_again(stream))
@@ -306,8 +318,14 @@ class Journal:
             await self.host.append(self.log, append)
             return
         # Handed over before anything is waited for, so that all of it can share one commit.
-        self._tickets.append(await self.host.submit(self.log, append))
+        self._tickets.append((await self.host.submit(self.log, append), 1, 0))
+        self._records += 1
         await self._settle(0)
+
+
+def _size(event: NewEvent) -> int:
+    """Bytes of an event on its way."""
+    return len(event.data) + (sum(map(len, event.blobs.values())) if event.blobs else 0)
 
 
 async def give_back(host: Host, reader: ThreadReader, stream: str) -> None:

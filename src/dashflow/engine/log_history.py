@@ -18,7 +18,7 @@ from dashflow.core.superstep import Live
 from dashflow.engine.history import Place, Worker, Writes
 from dashflow.engine.journal import Journal, give_back
 from dashflow.engine.ports import Host
-from dashflow.errors import UnknownCheckpointError
+from dashflow.errors import CorruptLogError, UnknownCheckpointError
 from dashflow.log.base import Append
 from dashflow.log.ids import EventIds
 from dashflow.options import RunOptions
@@ -105,8 +105,15 @@ class LogHistory:
         reader, turn, stream = self.reader, self._turn, stream_of(self.thread, self.ns)
         if not looking and not self.ns:
             self.stops.refresh(there[self.stops.stream])
-        head = reader.head(self.thread, self.ns, reader.lines.counted(stream, there[stream]))
-        place = self._locate(head, checkpoint, before, looking)
+        try:
+            head = reader.head(self.thread, self.ns, reader.lines.counted(stream, there[stream]))
+            place = self._locate(head, checkpoint, before, looking)
+        except CorruptLogError as error:
+            if looking:
+                from dashflow.checkpoint.lastgood import last_good  # only where something is damaged
+
+                error.last_good = last_good(reader, self.thread, self.ns)
+            raise
         if turn is not None:
             turn.check(head, place.end, there.get(turn.inbox.stream, 0))
         return place

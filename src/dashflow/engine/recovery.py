@@ -21,9 +21,8 @@ from dashflow.core.fold import ThreadState
 from dashflow.core.inbox import InputQueued, ProcessReady
 from dashflow.engine.ports import Host
 from dashflow.errors import (
-    CorruptEventError,
+    CorruptLogError,
     LogError,
-    MissingBlobError,
     OwnershipConflictError,
     RunStateError,
     ValueCodecError,
@@ -175,7 +174,7 @@ class Recovery:
         """One thread that cannot be read does not keep the others from being looked at."""
         try:
             yield
-        except (CorruptEventError, ValueCodecError, MissingBlobError) as error:
+        except (CorruptLogError, ValueCodecError) as error:
             self.unreadable[thread] = error
 
     def _look_into(self, thread: str, orphans: list[Orphan], strays: list[Stray]) -> None:

@@ -23,7 +23,7 @@ from dashflow.engine.journal import Changes
 from dashflow.engine.setting import Setting
 from dashflow.engine.sight import Sight, due_at
 from dashflow.engine.task import Scope
-from dashflow.errors import InvalidUpdateError
+from dashflow.errors import CorruptLogError, InvalidUpdateError
 from dashflow.types.commands import StateUpdate
 from dashflow.types.looked import looked
 from dashflow.types.snapshots import StateSnapshot
@@ -49,8 +49,17 @@ def empty_snapshot(config: Mapping[str, Any]) -> StateSnapshot:
 
 
 async def current(setting: Setting, history: History, checkpoint: str | None) -> StateSnapshot | None:
-    """The snapshot at a checkpoint, else the thread's latest; None when there is none."""
-    place = await history.locate(checkpoint, looking=True)
+    """The snapshot at a checkpoint, else the thread's latest; None when there is none.
+
+    Raises:
+        CorruptLogError: The thread cannot be read to its end; ``last_good`` is what it was before.
+    """
+    try:
+        place = await history.locate(checkpoint, looking=True)
+    except CorruptLogError as error:
+        if error.last_good is not None:
+            error.last_good = snapshot(setting, error.last_good)
+        raise
     if not place.state.checkpoint:
         return None
     return snapshot(setting, place.state, latest=checkpoint is None)

@@ -45,9 +45,12 @@ Imports nothing of DashFlow, except that the deprecated ``NodeInterrupt`` is fou
     │       ├── DuplicateEventError       an event's id is used by another event already
     │       ├── NotALogError              the file is no DashFlow log
     │       ├── LogFormatError            the log's format is newer than this program
-    │       ├── CorruptEventError         a stored event does not match its checksum
-    │       ├── CorruptBlobError          a stored large value does not match its checksum
-    │       ├── MissingBlobError          a large value that an event needs is not there
+    │       ├── CorruptLogError           what is stored is not what was written
+    │       │   ├── CorruptStreamError    a stream's row does not match its checksum
+    │       │   ├── CorruptEventError     a stored event does not match its checksum, or is missing
+    │       │   ├── CorruptBlobError      a stored large value does not match its checksum
+    │       │   ├── CorruptViewError      a view does not match its checksum
+    │       │   └── MissingBlobError      a large value that an event needs is not there
     │       ├── StorageUnavailableError   disk full, I/O error, server away
     │       ├── LogClosedError            used after close()
     │       └── ValueCodecError           a value that cannot be stored or revived
@@ -106,6 +109,9 @@ from dashflow.errors.graph import (
 from dashflow.errors.log import (
     CorruptBlobError,
     CorruptEventError,
+    CorruptLogError,
+    CorruptStreamError,
+    CorruptViewError,
     DamagedFileError,
     DifferentHistoryError,
     DuplicateEventError,
@@ -169,6 +175,9 @@ __all__ = (
     "BranchesUnsupportedError",
     "CorruptBlobError",
     "CorruptEventError",
+    "CorruptLogError",
+    "CorruptStreamError",
+    "CorruptViewError",
     "DamagedFileError",
     "DashFlowError",
     "DifferentHistoryError",

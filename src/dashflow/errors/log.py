@@ -114,49 +114,133 @@ class LogFormatError(LogError):
         )
 
 
-class CorruptEventError(LogError):
-    """A stored event does not match its checksum or cannot be decoded."""
+class CorruptLogError(LogError):
+    """What is stored is not what was written: the base of all such errors, and the one for a log as a whole.
+
+    Attributes:
+        last_good: On reading a thread, what it was at its last checkpoint before the damage: a
+            ``StateSnapshot``; None where there is none, or nobody looked.
+    """
+
+    code = "CORRUPT_LOG"
+    last_good: Any = None
+
+    def __init__(self, where: str, problem: str) -> None:
+        super().__init__(
+            f"The log at {where!r} is damaged: {problem}. Nothing was changed. Ask what is left: "
+            "dashflow doctor",
+            where=where,
+            problem=problem,
+        )
+
+
+class CorruptStreamError(CorruptLogError):
+    """What the log says of a stream as a whole does not match its checksum, or its events."""
+
+    code = "CORRUPT_STREAM"
+
+    def __init__(self, where: str, stream: str, problem: str) -> None:
+        LogError.__init__(
+            self,
+            f"Stream {stream!r} of the log at {where!r} is damaged: {problem}. Nothing was changed. Ask what "
+            "is left: dashflow doctor",
+            where=where,
+            stream=stream,
+            problem=problem,
+        )
+
+
+class CorruptEventError(CorruptLogError):
+    """A stored event does not match its checksum, is missing, or cannot be decoded."""
 
     code = "CORRUPT_EVENT"
 
-    def __init__(self, stream: str, version: int, problem: str) -> None:
-        super().__init__(
-            f"Event {version} of stream {stream!r} is damaged: {problem}. Events before it are "
-            "good; restore the file from a backup or go on from version "
-            f"{max(version - 1, 0)}.",
+    def __init__(self, stream: str, version: int, problem: str, *, where: str = "") -> None:
+        of = f" of the log at {where!r}" if where else ""
+        LogError.__init__(
+            self,
+            f"Event {version} of stream {stream!r}{of} is damaged: {problem}. Events before it are "
+            "good; restore the file from a backup, or go on from version "
+            f"{max(version - 1, 0)}: dashflow doctor",
+            where=where,
             stream=stream,
             version=version,
             problem=problem,
         )
 
 
-class MissingBlobError(LogError):
+class MissingBlobError(CorruptLogError):
     """An event names a large value that the log does not have."""
 
     code = "MISSING_BLOB"
 
-    def __init__(self, where: str, key: bytes) -> None:
-        super().__init__(
-            f"The log at {where!r} has no value with the key {key.hex()}, which one of its events needs: "
-            "the log is damaged, or was copied in part. Restore it from a backup.",
+    def __init__(self, where: str, key: bytes, *, stream: str = "", version: int = 0) -> None:
+        LogError.__init__(
+            self,
+            f"The log at {where!r} has no value with the key {key.hex()}, which "
+            f"{_event_named(stream, version)} needs: the log is damaged, or was copied in part. Restore it "
+            "from a backup, or ask what is left: dashflow doctor",
             where=where,
             key=key.hex(),
+            **_place(stream, version),
+        )
+
+    def of(self, stream: str, version: int) -> MissingBlobError:
+        """The same error, which tells the event too."""
+        return MissingBlobError(
+            self.data["where"], bytes.fromhex(self.data["key"]), stream=stream, version=version
         )
 
 
-class CorruptBlobError(LogError):
+class CorruptBlobError(CorruptLogError):
     """A stored large value is not what was written."""
 
     code = "CORRUPT_BLOB"
 
-    def __init__(self, where: str, key: bytes, problem: str) -> None:
-        super().__init__(
-            f"The value with the key {key.hex()} in the log at {where!r} is damaged: {problem}. "
-            "Restore the log from a backup.",
+    def __init__(self, where: str, key: bytes, problem: str, *, stream: str = "", version: int = 0) -> None:
+        LogError.__init__(
+            self,
+            f"The value with the key {key.hex()} in the log at {where!r}, which "
+            f"{_event_named(stream, version)} needs, is damaged: {problem}. Restore the log from a backup, "
+            "or ask what is left: dashflow doctor",
             where=where,
             key=key.hex(),
             problem=problem,
+            **_place(stream, version),
         )
+
+    def of(self, stream: str, version: int) -> CorruptBlobError:
+        """The same error, which tells the event too."""
+        data = self.data
+        return CorruptBlobError(
+            data["where"], bytes.fromhex(data["key"]), data["problem"], stream=stream, version=version
+        )
+
+
+class CorruptViewError(CorruptLogError):
+    """A view, or an entry of one, does not match its checksum; it can be made again from the events."""
+
+    code = "CORRUPT_VIEW"
+
+    def __init__(self, where: str, view: str, key: str, problem: str) -> None:
+        place = f"The entry {key!r} of the view {view!r}" if key else f"The view {view!r}"
+        LogError.__init__(
+            self,
+            f"{place} in the log at {where!r} is damaged: {problem}. Its events are not: drop the view, and "
+            "it is made again from them (dashflow doctor --repair does).",
+            where=where,
+            view=view,
+            key=key,
+            problem=problem,
+        )
+
+
+def _place(stream: str, version: int) -> dict[str, Any]:
+    return {"stream": stream, "version": version} if stream else {}
+
+
+def _event_named(stream: str, version: int) -> str:
+    return f"event {version} of stream {stream!r}" if stream else "one of its events"
 
 
 class StorageUnavailableError(LogError):

@@ -40,7 +40,7 @@ EVERYTHING: Final = 2**63 - 1
 LAST_CHARACTER: Final = "\U0010ffff"
 """No text sorts after it: what begins with a prefix is less than the prefix with this behind it."""
 
-LOG_FORMAT: Final = 2
+LOG_FORMAT: Final = 3
 """Number of the stored format; a log with a higher one is refused, never guessed at."""
 
 

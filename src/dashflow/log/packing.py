@@ -1,9 +1,10 @@
-"""How data of some size is kept smaller: zstd frames, and the mark that tells them from plain data.
+"""How data is kept so that damage shows, and smaller where it is of some size: marks, and zstd frames.
 
 For every backend. A backend keeps a whole number, the mark, beside the bytes that it keeps: the CRC-32 of
-the data as it was given, plus ``PACKED`` when a frame is kept in its place. So a reader that compares the
-checksum anyway finds out by the same comparison that something is packed. zstd is loaded when there is
-something to pack, and never by a log of small events.
+the data as it was given, mixed with a checksum of the place that it belongs to, plus ``BOUND`` for that, and
+plus ``PACKED`` when a frame is kept instead of the data. So the right data in the wrong place is damage too,
+as when an index leads to another row; and one comparison tells all of it. Marks without ``BOUND`` are from
+before there were places. zstd is loaded when there is something to pack, and never by a log of small events.
 """
 
 from __future__ import annotations
@@ -21,6 +22,12 @@ PACK_FROM: Final = 4096
 PACKED: Final = 1 << 32
 """What a mark has more than a checksum when a frame is kept."""
 
+BOUND: Final = 1 << 33
+"""What a mark has more when its checksum is mixed with that of a place."""
+
+CHECKSUM: Final = PACKED - 1
+"""The bits of a mark that are a checksum."""
+
 _LEVEL: Final = 3
 _WORTH: Final = 8
 """A frame is kept when it saves at least one part in so many."""
@@ -35,21 +42,28 @@ _SAMPLE: Final = 16 * 1024
 _tools = local()
 
 
-def stored(data: bytes) -> tuple[int, bytes]:
-    """The mark and the bytes to keep for ``data``: a frame when that is worth it, or ``data`` itself."""
-    mark = crc32(data)
+def stored(data: bytes, place: int) -> tuple[int, bytes]:
+    """The mark and the bytes to keep for ``data``: a frame when that is worth it, or ``data`` itself.
+
+    Args:
+        data: What is to be kept.
+        place: Checksum (CRC-32) of what it belongs to.
+    """
+    mark = crc32(data) ^ place | BOUND
     frame = packed(data)
     return (mark, data) if frame is None else (mark | PACKED, frame)
 
 
-def restored(mark: int, kept: bytes) -> bytes:
+def restored(mark: int, kept: bytes, place: int) -> bytes:
     """The data that ``stored`` was given.
 
     Raises:
-        ValueError: It is not what was kept. Nothing large was made of it.
+        ValueError: It is not what was kept there. Nothing large was made of it.
+        TypeError: What is there are no bytes, or no number.
     """
     data = unpacked(kept) if mark & PACKED else kept
-    if crc32(data) != mark & ~PACKED:
+    expected = crc32(data) ^ place | BOUND if mark & BOUND else crc32(data)
+    if expected != mark & ~PACKED:
         raise ValueError("its data does not match its checksum")
     return data
 

@@ -82,7 +82,10 @@ class _Reader:
         if any(type(key) is _Stored or type(key) is tuple for key in container):
             items = [(self._key(key), item) for key, item in container.items()]
             container.clear()
-            container.update(items)
+            try:
+                container.update(items)
+            except TypeError as problem:
+                raise ValueError(f"Stored data is damaged: a key of a dict is none ({problem})") from problem
         for key, item in container.items():
             if type(item) is _Stored:
                 container[key] = self._revive(item)
@@ -117,7 +120,7 @@ class _Reader:
         module, name, payload = parts[:3]
         if code == wire.EXT_METHOD_SINGLE_ARG:
             method = parts[3] if len(parts) > 3 else ""
-            if (module, name, method) not in SAFE_MSGPACK_METHODS:
+            if not isinstance(method, str) or (module, name, method) not in SAFE_MSGPACK_METHODS:
                 notices.say_method_blocked(module, name, str(method))
                 return payload
             make = lambda kind, told: getattr(kind, method)(told)  # noqa: E731

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from ormsgpack import unpackb
 
-from dashflow.errors import MissingBlobError, ValueCodecError
+from dashflow.errors import LogError
 from dashflow.log.codec import blobs, classes, codes, foreign, plain, vocabulary
 from dashflow.log.codec.blobs import Load
 from dashflow.log.codec.codes import UnfitError, UnknownClassError
@@ -60,7 +60,7 @@ def decode(
         load: From keys to what is kept beside the data (``EventLog.blob``).
 
     Raises:
-        MissingBlobError: As ``load``.
+        LogError: As ``load``: what is beside the data is missing or damaged, or the log cannot be read.
         ValueCodecError: The data is damaged, or not made by ``encode``, or a class in it is unknown or no
             longer fits; ``data["path"]`` says where.
     """
@@ -199,7 +199,7 @@ class _Reader:
             if code in codes.BLOBS:
                 return blobs.revive(code, payload, self._load)
             return self._revive(code, self._parts(code, payload, path), payload)
-        except (ValueCodecError, MissingBlobError, RecursionError):
+        except (LogError, RecursionError):
             raise
         except UnfitError as problem:
             raise fault(path, str(problem)) from None

@@ -12,6 +12,7 @@ from typing import Any, Final
 from dashflow.log.base import Append, NewEvent
 from dashflow.log.packing import stored
 from dashflow.log.postgres.arrays import byteas, int8s, texts, uuids
+from dashflow.log.postgres.places import of_blob, of_event
 
 CLAIM: Final = 1
 RELEASE: Final = 2
@@ -42,10 +43,25 @@ def parameters_of(appends: Sequence[Append], order: Sequence[int]) -> list[Any]:
         starts[index] = len(events)
         events += append.events
         belongs += [rank[index]] * len(append.events)
-    kept = [stored(event.data) for event in events]
+    kept = [
+        stored(
+            event.data,
+            of_event(
+                appends[order[belonging - 1]].stream,
+                event.type,
+                event.schema,
+                event.event_id,
+                event.correlation_id,
+                event.causation_id,
+                event.at,
+                event.fingerprint,
+            ),
+        )
+        for event, belonging in zip(events, belongs, strict=True)
+    ]
     sent = [appends[index] for index in order]
     blobs = [
-        (number, key, *stored(data))
+        (number, key, *stored(data, of_blob(key)))
         for number, event in enumerate(events, 1)
         if event.blobs
         for key, data in event.blobs.items()

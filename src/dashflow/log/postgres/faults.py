@@ -9,7 +9,7 @@ from typing import Final
 
 import psycopg
 
-from dashflow.errors import StorageUnavailableError
+from dashflow.errors import CorruptLogError, LogError, StorageUnavailableError
 
 _PROBLEMS: Final = {
     "53100": "the server's disk is full; make room",
@@ -21,10 +21,11 @@ _PROBLEMS: Final = {
     "28000": "the server refused this user",
     "3D000": "there is no such database; create it",
     "57014": "the server cancelled the statement (statement_timeout?)",
-    "XX001": "the database is damaged; restore it from a backup",
-    "XX002": "the database is damaged; restore it from a backup",
     "58030": "the server cannot read or write its files; look at its disk",
 }
+
+_DAMAGE: Final = frozenset({"XX001", "XX002"})
+"""The server says of itself that its files are not what it wrote."""
 
 _PASSING: Final = frozenset(
     {
@@ -70,10 +71,12 @@ def is_unfit(error: psycopg.Error) -> bool:
     return isinstance(error, psycopg.DataError | psycopg.IntegrityError) or error.sqlstate == "54000"
 
 
-def fault(where: str, error: psycopg.Error, patience: float = 0.0) -> StorageUnavailableError:
+def fault(where: str, error: psycopg.Error, patience: float = 0.0) -> LogError:
     """The error to raise for what the server, or the way to it, reported."""
     said = " ".join(str(error).split()) or type(error).__name__
     state = error.sqlstate
+    if state in _DAMAGE:
+        return CorruptLogError(where, f"PostgreSQL: {said} [{state}]")
     if state == _TURN:
         problem = (
             f"another append has kept it locked for {patience:g} s; see which transaction is open on the "

@@ -15,9 +15,10 @@ from dashflow.log.commits import CommitQueue
 from dashflow.log.packing import stored
 from dashflow.log.postgres import faults
 from dashflow.log.postgres.address import Address
-from dashflow.log.postgres.arrays import byteas, texts
+from dashflow.log.postgres.arrays import byteas, int8s, texts
 from dashflow.log.postgres.connections import Connections, Row
 from dashflow.log.postgres.notifier import Notifier
+from dashflow.log.postgres.places import of_entry, of_snapshot
 from dashflow.log.postgres.reader import Reader
 from dashflow.log.postgres.schema import prepare
 from dashflow.log.postgres.statements import queries
@@ -171,7 +172,7 @@ class PostgresLog(StoredLog):
     def keep_snapshot(self, stream: str, snapshot: Snapshot, *, alone: bool = False) -> None:
         """See ``EventLog.keep_snapshot``."""
         self._check_open()
-        mark, data = stored(snapshot.data)
+        mark, data = stored(snapshot.data, of_snapshot(stream, snapshot.version, snapshot.schema))
         self._reader.rows("keep_snapshot", stream, snapshot.version, snapshot.schema, mark, data, alone)
 
     def snapshot(self, stream: str, *, upto: int | None = None) -> Snapshot | None:
@@ -185,7 +186,8 @@ class PostgresLog(StoredLog):
         """See ``EventLog.project``."""
         self._check_open()
         keys, values = texts(list(changes)), byteas(list(changes.values()))
-        at = self._reader.rows("project", view, position, expected, keys, values)[0][0]
+        marks = int8s([-1 if data is None else of_entry(view, key, data) for key, data in changes.items()])
+        at = self._reader.rows("project", view, position, expected, keys, values, marks)[0][0]
         if at is not None:
             raise VersionConflictError(view, expected, at)
 
@@ -200,7 +202,7 @@ class PostgresLog(StoredLog):
         """See ``EventLog.view``."""
         self._check_open()
         most = None if limit is None else max(limit, 0)
-        return dict(self._reader.rows("view", view, prefix, after, most))
+        return self._reader.entries(view, prefix, after, most)
 
     def drop_view(self, view: str) -> None:
         """See ``EventLog.drop_view``."""

@@ -39,8 +39,12 @@ WHERE stream_id = (SELECT stream_id FROM {schema}.streams WHERE name = $1) AND v
 ORDER BY version LIMIT $3;
 
 -- name: versions
--- Of several streams; those that are not there have no row.
-SELECT name, version FROM {schema}.streams WHERE name = ANY ($1);
+-- Of several streams: the last version, up to where it is forgotten, and the last event that is there. Those
+-- that are not there have no row.
+SELECT s.name, s.version, s.forgotten,
+       (SELECT e.version FROM {schema}.events e WHERE e.stream_id = s.stream_id
+        ORDER BY e.version DESC LIMIT 1)
+FROM {schema}.streams s WHERE s.name = ANY ($1);
 
 -- name: version_at
 -- The version of a stream at a position of the log.
@@ -55,13 +59,18 @@ SELECT coalesce((
 SELECT coalesce((SELECT position FROM {schema}.events ORDER BY position DESC LIMIT 1), 0);
 
 -- name: read_stream
--- A stretch of one stream. All readings of events have the same columns.
+-- A stretch of one stream. All readings of events have the same columns; here the stream's end and what of it
+-- is forgotten follow, and a stream without such events is a row without a position.
 SELECT e.position, s.name, e.version, s.category, e.type, e.schema, uuid_send(e.event_id), e.correlation_id,
-       coalesce(uuid_send(e.causation_id), ''::bytea), e.at, e.epoch, e.fingerprint, e.mark, e.data
-FROM {schema}.events e JOIN {schema}.streams s USING (stream_id)
-WHERE e.stream_id = (SELECT stream_id FROM {schema}.streams WHERE name = $1)
-  AND e.version > $2 AND e.version <= $3
-ORDER BY e.version LIMIT $4;
+       coalesce(uuid_send(e.causation_id), ''::bytea), e.at, e.epoch, e.fingerprint, e.mark, e.data,
+       s.version, s.forgotten
+FROM {schema}.streams s LEFT JOIN LATERAL (
+    SELECT * FROM {schema}.events f
+    WHERE f.stream_id = s.stream_id AND f.version > $2 AND f.version <= $3
+    ORDER BY f.version LIMIT $4
+) e ON true
+WHERE s.name = $1
+ORDER BY e.version;
 
 -- name: read_all
 -- A stretch of the global order; $2 is the head that was read before. NULL stands for every category; no
@@ -133,14 +142,14 @@ WHERE n.stream_id = (SELECT stream_id FROM {schema}.streams WHERE name = $1)
 ORDER BY n.version DESC LIMIT 1;
 
 -- name: project
-SELECT {schema}.project($1, $2, $3, $4, $5);
+SELECT {schema}.project($1, $2, $3, $4, $5, $6);
 
 -- name: view_position
 SELECT coalesce((SELECT position FROM {schema}.views WHERE name = $1), 0);
 
 -- name: view
 -- Entries in the order of their keys; LIMIT NULL is none.
-SELECT e.key, e.value FROM {schema}.view_entries e
+SELECT e.key, e.value, e.mark FROM {schema}.view_entries e
 WHERE e.view_id = (SELECT view_id FROM {schema}.views WHERE name = $1)
   AND e.key >= $2 AND starts_with(e.key, $2) AND ($3::text = '' OR e.key > $3)
 ORDER BY e.key LIMIT $4;

@@ -6,11 +6,19 @@ from collections.abc import Sequence
 from typing import Any
 from zlib import crc32
 
-from dashflow.errors import CorruptBlobError, CorruptEventError, MissingBlobError
+from dashflow.errors import (
+    CorruptBlobError,
+    CorruptEventError,
+    CorruptStreamError,
+    CorruptViewError,
+    MissingBlobError,
+)
 from dashflow.log.base import Record, Snapshot
-from dashflow.log.packing import PACKED, restored
+from dashflow.log.packing import BOUND, restored
 from dashflow.log.postgres.arrays import texts
 from dashflow.log.postgres.connections import Connections, Row
+from dashflow.log.postgres.places import numbered, of_blob, of_entry, of_event, of_snapshot
+from dashflow.log.ranges import missing_from
 
 
 class Reader:
@@ -34,15 +42,52 @@ class Reader:
         Raises:
             CorruptEventError: One of them is not what was written.
         """
-        return [_record(row) for row in self.rows(query, *parameters)]
+        where = self._connections.where
+        return [_record(row, where) for row in self.rows(query, *parameters)]
 
     def stretch(self, stream: str, after: int, upto: int, limit: int | None) -> list[Record]:
-        """Events of a stream."""
-        return self.records("read_stream", stream, after, upto, limit)
+        """Events of a stream, without a gap.
+
+        Raises:
+            CorruptEventError: One of them is not what was written, or missing.
+        """
+        rows = self.rows("read_stream", stream, after, upto, limit)
+        if not rows:
+            return []
+        where = self._connections.where
+        version, forgotten = rows[0][-2:]
+        first = max(after, forgotten)
+        records = [_record(row[:-2], where) for row in rows if row[0] is not None]
+        missing = missing_from(records, first, min(upto, version), limit)
+        if missing:
+            raise CorruptEventError(stream, missing, "it is missing", where=where)
+        return records
+
+    def entries(self, view: str, prefix: str, after: str, limit: int | None) -> dict[str, bytes]:
+        """A view's entries.
+
+        Raises:
+            CorruptViewError: One of them is not what was written.
+        """
+        found: dict[str, bytes] = {}
+        for key, data, mark in self.rows("view", view, prefix, after, limit):
+            if mark is not None and of_entry(view, key, data) != mark:
+                raise CorruptViewError(self._connections.where, view, key, "it does not match its checksum")
+            found[key] = data
+        return found
 
     def versions(self, streams: Sequence[str]) -> list[int]:
-        """The last versions of several streams, in their order."""
-        known: dict[str, int] = dict(self.rows("versions", texts(streams)))
+        """The last versions of several streams, in their order.
+
+        Raises:
+            CorruptStreamError: The row of one of them and its events do not agree.
+        """
+        known: dict[str, int] = {}
+        for name, version, forgotten, last in self.rows("versions", texts(streams)):
+            if version != (forgotten if last is None else last):
+                problem = f"its row says that event {version} is the last, and event {last} is"
+                raise CorruptStreamError(self._connections.where, name, problem)
+            known[name] = version
         return [known.get(stream, 0) for stream in streams]
 
     def glance(self, streams: Sequence[str]) -> None:
@@ -71,7 +116,8 @@ class Reader:
         if not rows:
             raise MissingBlobError(self._connections.where, key)
         try:
-            return restored(*rows[0])
+            mark, kept = rows[0]
+            return restored(mark, kept, of_blob(key))
         except ValueError as problem:
             raise CorruptBlobError(self._connections.where, key, str(problem)) from problem
 
@@ -80,7 +126,7 @@ class Reader:
         while rows := self.rows("snapshot", stream, upto):
             version, schema, mark, data = rows[0]
             try:
-                return Snapshot(version, restored(mark, data), schema)
+                return Snapshot(version, restored(mark, data, of_snapshot(stream, version, schema)), schema)
             except ValueError as problem:
                 import logging  # rarely needed, and slow to load
 
@@ -94,13 +140,35 @@ class Reader:
         return None
 
 
-def _record(row: Row) -> Record:
-    *envelope, mark, data = row
-    if crc32(data) != mark:
-        # Packed, or damaged: the mark of packed data is larger than any checksum.
+def _record(row: Row, where: str) -> Record:
+    (
+        position,
+        stream,
+        version,
+        category,
+        kind,
+        schema,
+        one,
+        correlation,
+        cause,
+        at,
+        epoch,
+        fingerprint,
+        mark,
+        data,
+    ) = row
+    place = numbered(
+        of_event(stream, kind, schema, one, correlation, cause, at, fingerprint), position, version, epoch
+    )
+    crc = crc32(data)
+    if crc ^ place | BOUND != mark:
+        # Packed, of before there were places, or damaged.
         try:
-            data = restored(mark, data)
+            data = restored(mark, data, place)
         except ValueError as problem:
-            raise CorruptEventError(row[1], row[2], str(problem)) from problem
-    fields: Row = (*envelope, mark & ~PACKED, data)
-    return Record(*fields)
+            raise CorruptEventError(stream, version, str(problem), where=where) from problem
+        crc = crc32(data)
+    return Record(
+        position, stream, version, category, kind, schema, one, correlation, cause, at, epoch, fingerprint,
+        crc, data,
+    )  # fmt: skip

@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Mapping
 
 from dashflow.log.packing import stored
+from dashflow.log.sqlite.places import of_blob
 from dashflow.log.sqlite.statements import queries
 
 
@@ -15,6 +16,6 @@ def keep_blobs(cursor: sqlite3.Cursor, stream: int, version: int, blobs: Mapping
     for key, data in blobs.items():
         row = cursor.execute(sql["blob_number"], (key,)).fetchone()
         if row is None:
-            cursor.execute(sql["add_blob"], (key, *stored(data)))
+            cursor.execute(sql["add_blob"], (key, *stored(data, of_blob(key))))
             row = (cursor.lastrowid,)
         cursor.execute(sql["need_blob"], (stream, row[0], version))

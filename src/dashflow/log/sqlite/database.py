@@ -19,6 +19,7 @@ from dashflow.errors import LogError, LogFormatError, NotALogError, StorageUnava
 from dashflow.log.base import LOG_FORMAT
 from dashflow.log.sqlite import faults
 from dashflow.log.sqlite.lockers import lockers, named
+from dashflow.log.sqlite.places import FUNCTIONS
 from dashflow.log.sqlite.statements import migrations, queries, schema, statements_of
 from dashflow.log.subscriptions import Bell
 
@@ -97,7 +98,7 @@ class Database:
             except BaseException:
                 self.close()
                 raise
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:
             raise faults.fault(self.where, error) from error
 
     def reader(self, *, busy_seconds: float | None = None) -> sqlite3.Connection:
@@ -245,6 +246,8 @@ class Database:
 
     def _migrate(self, connection: sqlite3.Connection) -> None:
         """Bring an older log to today's format, all steps or none."""
+        for name, function in FUNCTIONS.items():
+            connection.create_function(name, -1, function, deterministic=True)
         self.patiently(lambda: connection.execute("BEGIN IMMEDIATE"))
         try:
             # Asked again: another process may have been faster, and then there is nothing left to do.

@@ -7,7 +7,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import Final
+from typing import Any, Final
 
 from dashflow.errors import LogError
 from dashflow.log.admission import category_of
@@ -16,7 +16,7 @@ from dashflow.log.commits import CommitQueue
 from dashflow.log.sqlite import snapshots, views
 from dashflow.log.sqlite.database import Database
 from dashflow.log.sqlite.owners import Owners
-from dashflow.log.sqlite.reader import Reader
+from dashflow.log.sqlite.reader import Head, Reader, head_of
 from dashflow.log.sqlite.watcher import Watcher
 from dashflow.log.sqlite.writer import Writer
 from dashflow.log.stored import StoredLog
@@ -105,24 +105,26 @@ class SqliteLog(StoredLog):
         alive = self._owners.alive
         if prefix:
             last = prefix + LAST_CHARACTER
-            rows = self._reader.rows("streams_named", prefix, last, category, category)
+            heads = self._heads("streams_named", prefix, last, category, category)
         else:
-            rows = self._reader.rows("streams", category, category)
+            heads = self._heads("streams", category, category)
         return [
-            StreamInfo(name, of, version, created, updated, owner if owner and alive(owner, lease) else "")
-            for name, of, version, created, updated, owner, lease in rows
+            _info(head, head.owner if head.owner and alive(head.owner, head.lease) else "") for head in heads
         ]
 
     def abandoned(self, *, category: str | None = None) -> list[StreamInfo]:
         """See ``EventLog.abandoned``."""
         self._check_open()
+        alive = self._owners.alive
         return [
-            StreamInfo(name, of, version, created, updated, owner)
-            for name, of, version, created, updated, owner, lease in self._reader.rows(
-                "owned", category, category
-            )
-            if not self._owners.alive(owner, lease)
+            _info(head, head.owner)
+            for head in self._heads("owned", category, category)
+            if not alive(head.owner, head.lease)
         ]
+
+    def _heads(self, query: str, *parameters: Any) -> list[Head]:
+        """Streams' rows, none of them damaged."""
+        return [head_of(row, self._where) for row in self._reader.rows(query, *parameters)]
 
     def subscribe(
         self,
@@ -178,7 +180,7 @@ class SqliteLog(StoredLog):
             page = self.read(stream, after=after, limit=limit)
             return page, page[-1].version if page else after
         self._check_open()
-        end = self._reader.number("version", stream)
+        end = self._reader.versions((stream,))[0]
         if end <= after:
             return [], after
         belonging = correlation or None
@@ -196,7 +198,7 @@ class SqliteLog(StoredLog):
 
     def keep_snapshot(self, stream: str, snapshot: Snapshot, *, alone: bool = False) -> None:
         """See ``EventLog.keep_snapshot``."""
-        self._beside(lambda cursor: snapshots.keep(cursor, stream, snapshot, alone))
+        self._beside(lambda cursor: snapshots.keep(cursor, self._where, stream, snapshot, alone))
 
     def snapshot(self, stream: str, *, upto: int | None = None) -> Snapshot | None:
         """See ``EventLog.snapshot``."""
@@ -207,22 +209,21 @@ class SqliteLog(StoredLog):
         self, view: str, position: int, changes: Mapping[str, bytes | None], *, expected: int
     ) -> None:
         """See ``EventLog.project``."""
-        self._beside(lambda cursor: views.project(cursor, view, position, changes, expected))
+        self._beside(lambda cursor: views.project(cursor, self._where, view, position, changes, expected))
 
     def view_position(self, view: str) -> int:
         """See ``EventLog.view_position``."""
         self._check_open()
-        return sum(position for _, position in self._reader.rows("view_by_name", view))
+        return views.place(self._reader, view)[1]
 
     def view(
         self, view: str, *, prefix: str = "", after: str = "", limit: int | None = None
     ) -> dict[str, bytes]:
         """See ``EventLog.view``."""
         self._check_open()
-        start, without = max(prefix, after), after or None
-        most = _EVERYTHING if limit is None else max(limit, 0)
-        end = views.end_of(prefix)
-        return dict(self._reader.rows("entries", view, start, without, without, end, most))
+        return views.entries(
+            self._reader, view, prefix, after, _EVERYTHING if limit is None else max(limit, 0)
+        )
 
     def drop_view(self, view: str) -> None:
         """See ``EventLog.drop_view``."""
@@ -263,6 +264,10 @@ def _shut(
         owners.close()
 
     commits.close(last)
+
+
+def _info(head: Head, owner: str) -> StreamInfo:
+    return StreamInfo(head.name, head.category, head.version, head.created, head.updated, owner)
 
 
 def _listed(types: Sequence[str]) -> str | None:

@@ -7,13 +7,19 @@ SELECT max(coalesce((SELECT max(position) FROM events), 0),
            coalesce((SELECT value FROM meta WHERE key = 'head'), 0));
 
 -- name: stream_by_name
--- What a writer must know of a stream.
-SELECT stream_id, version, position, created_at, updated_at, owner, epoch, lease
+-- What is known of a stream, and its checksum.
+SELECT stream_id, name, category, version, position, created_at, updated_at, owner, epoch, forgotten,
+       lease, crc
 FROM streams WHERE name = ?;
+
+-- name: hidden_stream
+-- A stream of that category and name, found the other way.
+SELECT stream_id FROM streams INDEXED BY streams_by_category WHERE category = ? AND name = ?;
 
 -- name: streams_by_name
 -- The same of many: the question mark is repeated.
-SELECT name, stream_id, version, position, created_at, updated_at, owner, epoch, lease
+SELECT stream_id, name, category, version, position, created_at, updated_at, owner, epoch, forgotten,
+       lease, crc
 FROM streams WHERE name IN (?);
 
 -- name: last_stream
@@ -21,19 +27,21 @@ FROM streams WHERE name IN (?);
 SELECT coalesce(max(stream_id), 0) FROM streams;
 
 -- name: stream_by_id
--- What a reader must know of a stream.
-SELECT name, category FROM streams WHERE stream_id = ?;
+-- The same by its number.
+SELECT stream_id, name, category, version, position, created_at, updated_at, owner, epoch, forgotten,
+       lease, crc
+FROM streams WHERE stream_id = ?;
 
 -- name: keep_streams
 -- A stream as it is now, new or not. One row; the writer repeats the line after VALUES.
 INSERT INTO streams (stream_id, name, category, version, position, created_at, updated_at, owner, epoch,
-                     lease)
+                     forgotten, lease, crc)
 VALUES
-(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (stream_id) DO UPDATE
 SET version = excluded.version, position = excluded.position, created_at = excluded.created_at,
     updated_at = excluded.updated_at, owner = excluded.owner, epoch = excluded.epoch,
-    lease = excluded.lease;
+    forgotten = excluded.forgotten, lease = excluded.lease, crc = excluded.crc;
 
 -- name: renew_lease
 -- The heartbeat of an owner; without effect where a later owner took over.
@@ -44,23 +52,23 @@ UPDATE streams SET lease = ? WHERE stream_id = ? AND owner = ? AND epoch = ?;
 UPDATE streams SET lease = 0 WHERE stream_id = ? AND owner = ? AND epoch = ?;
 
 -- name: word_by_text
-SELECT word_id, lasting FROM words WHERE text = ?;
+SELECT word_id, lasting, crc FROM words WHERE text = ?;
 
 -- name: words_by_text
 -- Numbers of many: the question mark is repeated.
-SELECT text, word_id FROM words WHERE text IN (?);
+SELECT text, word_id, crc FROM words WHERE text IN (?);
 
 -- name: last_word
 -- The highest number of a text; one whose text was forgotten keeps it.
 SELECT coalesce(max(word_id), 0) FROM words;
 
 -- name: word_by_id
-SELECT text FROM words WHERE word_id = ?;
+SELECT text, crc FROM words WHERE word_id = ?;
 
 -- name: add_words
-INSERT INTO words (word_id, text, lasting)
+INSERT INTO words (word_id, text, lasting, crc)
 VALUES
-(?, ?, ?);
+(?, ?, ?, ?);
 
 -- name: keep_word
 -- A correlation id that an event has as its type or fingerprint, too.
@@ -82,18 +90,11 @@ SELECT e.version, s.name FROM events e JOIN streams s USING (stream_id) WHERE e.
 SELECT event_id, version, position, epoch FROM events
 WHERE stream_id = ? AND version >= ? ORDER BY version LIMIT ?;
 
--- name: version
-SELECT coalesce((SELECT version FROM streams WHERE name = ?), 0);
-
--- name: versions
--- Of several streams: the question mark is repeated. Those that are not there have no row.
-SELECT name, version FROM streams WHERE name IN (?);
-
 -- name: read_stream
 SELECT position, stream_id, version, type, schema, event_id, correlation_id, causation_id, at, epoch,
        fingerprint, checksum, data
 FROM events
-WHERE stream_id = (SELECT stream_id FROM streams WHERE name = ?) AND version > ? AND version <= ?
+WHERE stream_id = ? AND version > ? AND version <= ?
 ORDER BY version LIMIT ?;
 
 -- name: read_all
@@ -155,23 +156,26 @@ WHERE stream_id = (SELECT stream_id FROM streams WHERE name = ?) AND position <=
 
 -- name: streams
 -- Streams with events, most recently written first; NULL (given twice) stands for every category.
-SELECT name, category, version, created_at, updated_at, owner, lease FROM streams s
-WHERE version > 0 AND (? IS NULL OR category = ?)
-  AND EXISTS (SELECT 1 FROM events e WHERE e.stream_id = s.stream_id)
+SELECT stream_id, name, category, version, position, created_at, updated_at, owner, epoch, forgotten,
+       lease, crc
+FROM streams
+WHERE version > forgotten AND (? IS NULL OR category = ?)
 ORDER BY position DESC;
 
 -- name: streams_named
 -- The same of those whose names are between two texts, found by the index of names.
-SELECT name, category, version, created_at, updated_at, owner, lease FROM streams s
-WHERE name >= ? AND name < ? AND version > 0 AND (? IS NULL OR category = ?)
-  AND EXISTS (SELECT 1 FROM events e WHERE e.stream_id = s.stream_id)
+SELECT stream_id, name, category, version, position, created_at, updated_at, owner, epoch, forgotten,
+       lease, crc
+FROM streams
+WHERE name >= ? AND name < ? AND version > forgotten AND (? IS NULL OR category = ?)
 ORDER BY position DESC;
 
 -- name: owned
 -- The same of those that have an owner, alive or dead; those that were written longest ago first.
-SELECT name, category, version, created_at, updated_at, owner, lease FROM streams s
-WHERE owner <> '' AND version > 0 AND (? IS NULL OR category = ?)
-  AND EXISTS (SELECT 1 FROM events e WHERE e.stream_id = s.stream_id)
+SELECT stream_id, name, category, version, position, created_at, updated_at, owner, epoch, forgotten,
+       lease, crc
+FROM streams
+WHERE owner <> '' AND version > forgotten AND (? IS NULL OR category = ?)
 ORDER BY position;
 
 -- name: blob
@@ -225,33 +229,31 @@ DELETE FROM snapshots WHERE stream_id = ? AND version <= ?;
 -- name: keep_snapshot
 -- Only of a version that is there: neither to come nor forgotten.
 INSERT OR REPLACE INTO snapshots (stream_id, version, schema, checksum, data)
-SELECT e.stream_id, e.version, ?, ?, ? FROM events e
-WHERE e.stream_id = (SELECT stream_id FROM streams WHERE name = ?) AND e.version = ?;
+SELECT e.stream_id, e.version, ?, ?, ? FROM events e WHERE e.stream_id = ? AND e.version = ?;
 
 -- name: drop_other_snapshots
-DELETE FROM snapshots
-WHERE stream_id = (SELECT stream_id FROM streams WHERE name = ?) AND version <> ?;
+DELETE FROM snapshots WHERE stream_id = ? AND version <> ?;
 
 -- name: snapshots
 -- Those up to a version, the latest first.
-SELECT version, schema, checksum, data FROM snapshots
+SELECT stream_id, version, schema, checksum, data FROM snapshots
 WHERE stream_id = (SELECT stream_id FROM streams WHERE name = ?) AND version <= ?
 ORDER BY version DESC LIMIT 1;
 
 -- name: view_by_name
-SELECT view_id, position FROM views WHERE name = ?;
+SELECT view_id, position, crc FROM views WHERE name = ?;
 
 -- name: add_view
-INSERT INTO views (name, position) VALUES (?, ?);
+INSERT INTO views (name, position) VALUES (?, 0);
 
 -- name: move_view
-UPDATE views SET position = ? WHERE view_id = ?;
+UPDATE views SET position = ?, crc = ? WHERE view_id = ?;
 
 -- name: drop_view
 DELETE FROM views WHERE view_id = ?;
 
 -- name: put_entry
-INSERT OR REPLACE INTO entries (view_id, key, data) VALUES (?, ?, ?);
+INSERT OR REPLACE INTO entries (view_id, key, data, crc) VALUES (?, ?, ?, ?);
 
 -- name: remove_entry
 DELETE FROM entries WHERE view_id = ? AND key = ?;
@@ -262,8 +264,8 @@ DELETE FROM entries WHERE view_id = ?;
 -- name: entries
 -- A view's entries in key order: from one key on, without one (NULL, twice: with all), before another. A
 -- blob comes after every text.
-SELECT key, data FROM entries
-WHERE view_id = (SELECT view_id FROM views WHERE name = ?)
+SELECT key, data, crc FROM entries
+WHERE view_id = ?
   AND key >= ? AND (? IS NULL OR key <> ?) AND key < ?
 ORDER BY key LIMIT ?;
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable
 
+from dashflow.log.sqlite.faults import damaged
+from dashflow.log.sqlite.places import of_word
 from dashflow.log.sqlite.rows import find, insert
 from dashflow.log.sqlite.statements import queries
 
@@ -45,7 +47,8 @@ class Words:
         """Get the numbers of many correlation ids in one go."""
         texts = set(correlations) - self.passing.keys()
         if len(texts) > 1:
-            self.passing.update(find(self._cursor, "words_by_text", texts))
+            for text, number, crc in find(self._cursor, "words_by_text", texts):
+                self.passing[text] = _sound(number, text, crc)
             for text in texts - self.passing.keys():
                 self._add(text, 0)
 
@@ -69,16 +72,23 @@ class Words:
     def flush(self) -> None:
         """Write what is lined up."""
         if self._new:
-            rows = [value for text, (number, lasts) in self._new.items() for value in (number, text, lasts)]
+            rows = [
+                value
+                for text, (number, lasts) in self._new.items()
+                for value in (number, text, lasts, of_word(number, text))
+            ]
             self._new = {}
-            insert(self._cursor, "add_words", rows, 3)
+            insert(self._cursor, "add_words", rows, 4)
 
     def _find(self, text: str, lasting: int) -> tuple[int, int]:
         """A text's number and whether it lasts; a text that is not there is lined up."""
         if text in self._new:
             return self._new[text]
-        row: tuple[int, int] | None = self._cursor.execute(self._sql["word_by_text"], (text,)).fetchone()
-        return row or (self._add(text, lasting), lasting)
+        row = self._cursor.execute(self._sql["word_by_text"], (text,)).fetchone()
+        if row is None:
+            return self._add(text, lasting), lasting
+        number, lasts, crc = row
+        return _sound(number, text, crc), lasts
 
     def _add(self, text: str, lasting: int) -> int:
         self._last += 1
@@ -86,3 +96,14 @@ class Words:
         if not lasting:
             self.passing[text] = self._last
         return self._last
+
+
+def _sound(number: int, text: str, crc: int) -> int:
+    """A text's number, if its row is what was written.
+
+    Raises:
+        sqlite3.DatabaseError: It is not: the index has led to another row, or the row was changed.
+    """
+    if of_word(number, text) != crc:
+        raise damaged(f"the word {text[:100]!r} does not match its checksum")
+    return number

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from struct import error as StructError
 from typing import Any, Final, TypeVar
 from zlib import crc32
 
@@ -17,20 +18,20 @@ from dashflow.errors import DashFlowError, DuplicateEventError
 from dashflow.log.admission import admit, category_of, check_append
 from dashflow.log.base import ANY, Append, Appended
 from dashflow.log.commits import Pending
-from dashflow.log.packing import PACK_FROM, stored
+from dashflow.log.packing import BOUND, PACK_FROM, stored
 from dashflow.log.sqlite import faults
 from dashflow.log.sqlite.blobs import keep_blobs
 from dashflow.log.sqlite.database import Database
 from dashflow.log.sqlite.forgetting import forget
 from dashflow.log.sqlite.owners import Owners
+from dashflow.log.sqlite.places import of_event, of_stream
+from dashflow.log.sqlite.reader import Head, head_of
 from dashflow.log.sqlite.rows import find, insert
 from dashflow.log.sqlite.statements import queries
 from dashflow.log.sqlite.words import Words
 
 _COLUMNS: Final = 13
-_STREAM_COLUMNS: Final = 10
-_NOTHING: Final = (0, 0, 0, 0, 0, "", 0, 0)
-"""What the file has of a stream that is not in it."""
+_STREAM_COLUMNS: Final = 12
 
 _UNFIT: Final = (
     sqlite3.IntegrityError,
@@ -38,6 +39,7 @@ _UNFIT: Final = (
     sqlite3.InterfaceError,
     sqlite3.ProgrammingError,
     OverflowError,
+    StructError,
     ValueError,
     TypeError,
 )
@@ -55,35 +57,55 @@ T = TypeVar("T")
 class _Stream:
     """What the writer knows of a stream. ``number`` 0: not in the file yet."""
 
-    __slots__ = ("created", "epoch", "lease", "name", "number", "owner", "position", "updated", "version")
+    __slots__ = (
+        "category",
+        "created",
+        "epoch",
+        "forgotten",
+        "lease",
+        "name",
+        "number",
+        "owner",
+        "position",
+        "updated",
+        "version",
+    )
 
-    def __init__(self, name: str, row: Sequence[Any]) -> None:
-        self.name = name
+    def __init__(self, head: Head) -> None:
         (
             self.number,
+            self.name,
+            self.category,
             self.version,
             self.position,
             self.created,
             self.updated,
             self.owner,
             self.epoch,
+            self.forgotten,
             self.lease,
-        ) = row
+        ) = head
 
     def row(self) -> tuple[Any, ...]:
         """What the file is to have of it."""
-        return (
+        columns = (
             self.number,
             self.name,
-            category_of(self.name),
+            self.category,
             self.version,
             self.position,
             self.created,
             self.updated,
             self.owner,
             self.epoch,
-            self.lease,
+            self.forgotten,
         )
+        return (*columns, self.lease, of_stream(*columns))
+
+
+def _absent(name: str) -> _Stream:
+    """A stream that is not in the file."""
+    return _Stream(Head(0, name, category_of(name), 0, 0, 0, 0, "", 0, 0, 0))
 
 
 class Writer:
@@ -273,23 +295,41 @@ class Writer:
             version += 1
             position += 1
             kind = lasting.get(event.type)
+            if kind is None:
+                kind = words.number(event.type)
             correlation = passing.get(event.correlation_id)
+            if correlation is None:
+                correlation = words.correlation(event.correlation_id)
             fingerprint = lasting.get(event.fingerprint)
-            data = event.data
-            checksum, data = stored(data) if len(data) >= PACK_FROM else (crc32(data), data)
+            if fingerprint is None:
+                fingerprint = words.number(event.fingerprint)
+            schema, one, cause, at, data = (
+                event.schema,
+                event.event_id,
+                event.causation_id,
+                event.at,
+                event.data,
+            )
+            place = of_event(
+                position, number, version, kind, schema, one, correlation, cause, at, epoch, fingerprint
+            )
+            if len(data) >= PACK_FROM:
+                mark, data = stored(data, place)
+            else:
+                mark = crc32(data) ^ place | BOUND
             rows += (
                 position,
                 number,
                 version,
-                words.number(event.type) if kind is None else kind,
-                event.schema,
-                event.event_id,
-                words.correlation(event.correlation_id) if correlation is None else correlation,
-                event.causation_id,
-                event.at,
+                kind,
+                schema,
+                one,
+                correlation,
+                cause,
+                at,
                 epoch,
-                words.number(event.fingerprint) if fingerprint is None else fingerprint,
-                checksum,
+                fingerprint,
+                mark,
                 data,
             )
             if event.blobs:
@@ -324,6 +364,12 @@ class Writer:
         if not isinstance(problem, sqlite3.IntegrityError):
             if isinstance(problem, sqlite3.Error):
                 raise faults.fault(self._database.where, problem) from problem
+            if isinstance(problem, UnicodeDecodeError):  # out of the file, not out of the append
+                raise faults.fault(self._database.where, problem) from problem
+            if isinstance(problem, StructError):
+                raise OverflowError(
+                    f"a number of an event does not fit into 64 bits ({problem})"
+                ) from problem
             raise problem
         earlier = self._already(self._load(append.stream), append)
         if earlier is not None:
@@ -343,17 +389,17 @@ class Writer:
         """A stream as the file has it; one without a number if it has none."""
         row = self._one("stream_by_name", name)
         if row is None:
-            return _Stream(name, _NOTHING)
-        stream = self._streams[name] = _Stream(name, row)
+            return _absent(name)
+        stream = self._streams[name] = _Stream(head_of(row, self._database.where, name))
         return stream
 
     def _look_up(self, appends: Sequence[Append]) -> None:
         """Read what the file has of the streams and correlation ids of several appends, in one go each."""
         streams = {append.stream for append in appends} - self._streams.keys()
         if len(streams) > 1:
-            for name, *row in find(self._cursor, "streams_by_name", streams):
-                self._streams[name] = _Stream(name, row)
-            self._absent = {name: _Stream(name, _NOTHING) for name in streams - self._streams.keys()}
+            for row in find(self._cursor, "streams_by_name", streams):
+                self._streams[row[1]] = _Stream(head_of(row, self._database.where, row[1]))
+            self._absent = {name: _absent(name) for name in streams - self._streams.keys()}
         self._words.look_up(event.correlation_id for append in appends for event in append.events)
 
     def _add_stream(self, stream: _Stream) -> None:
@@ -363,6 +409,8 @@ class Writer:
 
     def _forget(self, stream: _Stream, upto: int) -> None:
         """Drop a stream's beginning, once everything before is in its place."""
+        stream.forgotten = max(stream.forgotten, upto)
+        self._changed[stream.name] = stream
         self._flush()
         forget(self._cursor, stream.number, upto, head=self._head)
         self._words.passing = {"": 0}
