@@ -23,7 +23,7 @@ SOAK = os.environ.get("DASHFLOW_TEST_PROFILE") == "soak"
 CONFIG = {"configurable": {"thread_id": "t"}, "recursion_limit": 60}
 
 # The counts of `make soak` are read above; the fixture lets it choose these tests.
-pytestmark = [pytest.mark.feature("PERSIST-000", "GRAPH-001"), pytest.mark.usefixtures("soak")]
+pytestmark = [pytest.mark.feature("PERSIST-000", "NEW-03"), pytest.mark.usefixtures("soak")]
 
 LIB = types.SimpleNamespace(
     StateGraph=StateGraph, START=START, END=END, Send=Send, Command=Command, interrupt=interrupt

@@ -270,12 +270,7 @@ def _run_started(state: ThreadState, event: RunStarted, version: int, at: int) -
     if event.deltas or state.deltas:
         state = replace(state, deltas=joined(state.deltas, event.deltas), durability=event.durability)
     if event.change is not None and event.kind in ("resume", "continue"):
-        if state.wrote:  # told by what channels hold, which they do not from now on
-            wrote = {key: [list(write) for write in writes] for key, writes in wrote_of(state).items()}
-            state = replace(state, wrote=wrote)
-        values, versions = _alter(state, event.change)
-        bound = loosened(state.bound, event.answers)
-        state = replace(state, values=values, versions=versions, bound=bound)
+        state = _updated(state, event, event.change)
     elif event.change is not None:
         state = _advance(
             state,
@@ -323,6 +318,15 @@ def _run_started(state: ThreadState, event: RunStarted, version: int, at: int) -
         exceeded={},
         **_graph_of(state, event),
     )
+
+
+def _updated(state: ThreadState, event: RunStarted, change: Change) -> ThreadState:
+    """The same checkpoint with an update that came with an answer."""
+    if state.wrote:  # told by what channels hold, which they do not from now on
+        wrote = {key: [list(write) for write in writes] for key, writes in wrote_of(state).items()}
+        state = replace(state, wrote=wrote)
+    values, versions = _alter(state, change)
+    return replace(state, values=values, versions=versions, bound=loosened(state.bound, event.answers))
 
 
 def _unanswered(state: ThreadState, event: RunStarted) -> dict[str, list[Question]]:

@@ -218,19 +218,11 @@ class GraphPlan:
         self.consuming = frozenset(
             n for n, c in self.channels.items() if type(c).consume is not BaseChannel.consume
         )
+        reducing = {n: c.operator for n, c in self.channels.items() if type(c) is BinaryOperatorAggregate}
         # Reducers known to build a new value and leave the old one's parts alone.
-        self.trusted = frozenset(
-            n
-            for n, c in self.channels.items()
-            if type(c) is BinaryOperatorAggregate and any(c.operator is r for r in pure_reducers)
-        )
-
+        self.trusted = frozenset(n for n, by in reducing.items() if any(by is r for r in pure_reducers))
         # Channels of messages that a cancelled run leaves in a state that chat models take.
-        self.usable = frozenset(
-            n
-            for n, c in self.channels.items()
-            if type(c) is BinaryOperatorAggregate and getattr(c.operator, "keeps_usable", False)
-        )
+        self.usable = frozenset(n for n, by in reducing.items() if getattr(by, "keeps_usable", False))
 
     def __getattr__(self, name: str) -> Any:
         """Make the shape and its digest when they are first asked for."""

@@ -370,7 +370,7 @@ class StateGraph(Typable[StateT], Generic[StateT, ContextT, InputT, OutputT]):
         Raises:
             ValueError: Names what is wrong.
         """
-        check_edges(self, interrupt or ())
+        check_edges(self.nodes, self.edges, self.waiting_edges, self.branches, interrupt or ())
         self.compiled = True
         return self
 
