@@ -6,7 +6,9 @@ Counted, not timed: how often values are made of what the log holds.
 import copy
 import pickle
 import threading
+import tracemalloc
 from operator import add
+from random import Random
 from typing import Annotated, Any, TypedDict
 
 import pytest
@@ -15,9 +17,10 @@ from langchain_core.messages import HumanMessage
 from dashflow.checkpoint.kept import Stored
 from dashflow.checkpoint.memory import InMemorySaver
 from dashflow.checkpoint.saver import LogSaver
+from dashflow.checkpoint.sqlite import SqliteSaver
 from dashflow.checkpoint.thread import ThreadReader
 from dashflow.errors import ValueCodecError
-from dashflow.graph import START, MessagesState, StateGraph
+from dashflow.graph import END, START, MessagesState, StateGraph
 from dashflow.log.codec import foreign
 from dashflow.log.memory import MemoryLog
 from dashflow.types import StateSnapshot, interrupt
@@ -29,6 +32,11 @@ HERE: Any = {"configurable": {"thread_id": "t"}}
 
 class Talk(TypedDict):
     messages: Annotated[list[dict[str, str]], add]
+
+
+class Large(TypedDict):
+    n: int
+    held: bytes
 
 
 def reply(state: MessagesState) -> dict[str, Any]:
@@ -246,3 +254,21 @@ def test_a_class_that_is_not_known_is_told_when_its_value_is_looked_at():
     assert shown.next == ()
     with pytest.raises(ValueCodecError, match="Lacol"):
         _ = shown.values
+
+
+@pytest.mark.feature("LOG-06")
+def test_opening_a_thread_of_large_values_has_few_of_them_in_memory(tmp_path):
+    def work(state: Large):
+        return {"n": state["n"] + 1, "held": Random(state["n"]).randbytes(100_000)}
+
+    builder = StateGraph(Large).add_node("work", work).add_edge(START, "work")
+    builder.add_conditional_edges("work", lambda state: "work" if state["n"] < 200 else END)
+    config = {"recursion_limit": 300, "configurable": {"thread_id": "t"}}
+    with SqliteSaver.from_conn_string(str(tmp_path / "log.db")) as saver:
+        builder.compile(checkpointer=saver).invoke({"n": 0}, config)
+    with SqliteSaver.from_conn_string(str(tmp_path / "log.db")) as saver:
+        tracemalloc.start()
+        saver.reader.at("t", saver.log.version("run-t") - 1)  # not where a snapshot is
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    assert most < 8_000_000  # all of them are 20 MB

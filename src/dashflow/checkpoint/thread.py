@@ -70,6 +70,9 @@ _SCALARS = (str, int, float, bool, bytes, type(None))
 _Read = tuple[Record, Event | None]
 """A record, and its event where that was read already."""
 
+AT_ONCE = 32
+"""How many completed steps are folded at once: while a thread is opened, so many values are in memory."""
+
 KEPT_THREADS = 256
 """How many threads' latest states are kept in memory."""
 
@@ -315,6 +318,9 @@ class ThreadReader:
         steps: list[tuple[StepCompleted, int, int]] = []
         for record, event in events:
             if type(event) is StepCompleted and not state.deltas and record.stream == stream:
+                if len(steps) == AT_ONCE:
+                    state = self._through(state, steps, stream)
+                    steps.clear()
                 steps.append((event, record.version, record.at))
                 continue
             state = self.folded(self._through(state, steps, stream), event, record, stream)
