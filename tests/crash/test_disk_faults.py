@@ -115,6 +115,7 @@ def counts(soak: bool, most: int, few: int) -> range:
 
 @pytest.mark.parametrize("durability", ["sync", "async"])
 @pytest.mark.parametrize("kind", ["eio", "short", "full", "flush"])
+@pytest.mark.guarantee("disk-fails")
 def test_a_write_that_fails_pauses_the_run(tmp_path, disk, kind, durability, soak):
     whole = tmp_path / "whole.db"
     Work().run(whole, durability)
@@ -127,6 +128,7 @@ def test_a_write_that_fails_pauses_the_run(tmp_path, disk, kind, durability, soa
 
 
 @pytest.mark.parametrize("durability", ["sync", "async"])
+@pytest.mark.guarantee("disk-fails")
 def test_a_single_fault_is_survived(tmp_path, disk, durability, soak):
     whole = tmp_path / "whole.db"
     Work().run(whole, durability)
@@ -136,6 +138,7 @@ def test_a_single_fault_is_survived(tmp_path, disk, durability, soak):
 
 
 @pytest.mark.parametrize("durability", ["sync", "async"])
+@pytest.mark.guarantee("disk-fails")
 def test_a_disk_that_is_full_at_any_size(tmp_path, disk, durability, soak):
     whole = tmp_path / "whole.db"
     work = Work()
@@ -168,6 +171,7 @@ def test_a_disk_that_fills_while_a_log_is_in_use_and_then_has_room(tmp_path, dis
     log.close()
 
 
+@pytest.mark.guarantee("disk-fails")
 def test_wherever_the_power_goes_the_log_is_a_beginning_of_what_was_written(tmp_path, disk, soak):
     """After every half of a write a picture of the disk is taken, and a log is opened from it."""
     path = tmp_path / "log.db"

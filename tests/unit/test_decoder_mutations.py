@@ -31,6 +31,7 @@ def mutate(count: int, seed: int, *more: str) -> dict:
     return json.loads(done.stdout.splitlines()[-1])
 
 
+@pytest.mark.guarantee("decoders")
 def test_changed_data_is_refused_or_read_and_nothing_else(soak):
     seeds = [random.randrange(1 << 31) for _ in range(PROCESSES)] if soak else [20261129]
     for seed in seeds:
@@ -68,6 +69,7 @@ def test_changes_that_libfuzzer_chooses():
     ],
     ids=["zone", "array in a tuple", "map", "bytes", "frame", "pickle"],
 )
+@pytest.mark.guarantee("decoders")
 def test_a_size_or_name_that_is_a_lie_costs_nothing(data):
     program = """
 import sys

@@ -100,6 +100,7 @@ def run(
 
 @pytest.mark.parametrize("aio", [False, True], ids=["sync", "asyncio"])
 @pytest.mark.parametrize("durability", ["async", "exit"])
+@pytest.mark.guarantee("back-pressure")
 def test_a_run_is_at_most_64_steps_ahead(durability, aio):
     log = SlowLog()
     assert run(log, durability, steps=400, text=90, aio=aio)["n"] == 400
@@ -108,6 +109,7 @@ def test_a_run_is_at_most_64_steps_ahead(durability, aio):
 
 
 @pytest.mark.parametrize("durability", ["async", "exit"])
+@pytest.mark.guarantee("back-pressure")
 def test_a_run_is_at_most_16_megabytes_ahead(durability):
     log = SlowLog()
     assert run(log, durability, steps=100, text=1_000_000)["n"] == 100
@@ -115,6 +117,7 @@ def test_a_run_is_at_most_16_megabytes_ahead(durability):
     assert log.most < 20
 
 
+@pytest.mark.guarantee("back-pressure")
 def test_under_sync_nothing_is_ahead():
     log = SlowLog()
     run(log, "sync", steps=50, text=90)

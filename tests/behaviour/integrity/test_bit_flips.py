@@ -40,6 +40,7 @@ def write(path: Path, content: bytes) -> None:
     path.write_bytes(content)
 
 
+@pytest.mark.guarantee("damage-is-named")
 def test_no_flipped_bit_of_a_file_shows_a_state_that_nobody_wrote(path, soak):
     world.fill(str(path), *THREADS)
     content = path.read_bytes()
@@ -100,6 +101,7 @@ COLUMNS = (
 )
 
 
+@pytest.mark.guarantee("damage-is-named")
 def test_no_changed_value_on_a_server_shows_a_state_that_nobody_wrote(postgres, soak):
     db = str(postgres.log)
     world.fill(db, *THREADS)
@@ -139,6 +141,7 @@ def other(value: Any, chance: random.Random) -> Any:
     return bytes(data)
 
 
+@pytest.mark.guarantee("damage-is-named")
 def test_a_wal_that_was_torn_or_changed_gives_the_beginning_of_what_was_written(path, soak):
     log = open_log(path)
     app = world.graph(log)

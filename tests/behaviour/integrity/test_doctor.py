@@ -59,6 +59,7 @@ def test_a_sound_log_is_said_to_be_sound(db):
     ],
     ids=["data", "type", "time", "a lost event", "the last one lost"],
 )  # fmt: skip
+@pytest.mark.guarantee("damage-is-named")
 def test_a_thread_is_taken_back_to_its_last_good_state(db, damage, harm, good):
     world.fill(db, "t", "u")
     other = world.seen(db, "u")
@@ -358,6 +359,7 @@ def test_the_command_looks_and_repairs(path, edit, capsys):
     assert main(["doctor", "--db", str(path / "nothing")]) == 2
 
 
+@pytest.mark.guarantee("damage-is-named")
 def test_the_error_of_a_damaged_event_is_typed_and_says_where(path, edit):
     world.fill(str(path), "t")
     edit(f"UPDATE events SET data = x'00' WHERE version = 5 AND stream_id = {STREAM}")
