@@ -10,15 +10,12 @@ import asyncio
 import json
 import operator
 import os
-import sqlite3
 import sys
 import threading
 import time
 import warnings
-from contextlib import closing
 from pathlib import Path
-from random import Random
-from typing import Annotated, Any, NamedTuple, TypedDict
+from typing import Annotated, Any, TypedDict
 
 from benchmarks.package import Library
 from benchmarks.places import File
@@ -27,10 +24,6 @@ NODES = 10
 WIDTH = 8
 WORK = 0.004
 """Seconds that a node takes."""
-
-HEAVY = 40
-FULL = 300_000
-LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
 
 
 class Log(TypedDict):
@@ -155,25 +148,6 @@ def talk(lib: Library, world: World) -> Any:
     return graph
 
 
-def heavy(lib: Library, world: World) -> Any:
-    """Forty nodes in a row that each keep 20 kB."""
-
-    def node(name: str) -> Any:
-        def work(state: Log) -> dict[str, list[str]]:
-            world.tell("start", name)
-            return {"log": [name + "".join(Random(name).choices(LETTERS, k=20_000))]}
-
-        return work
-
-    graph = lib.StateGraph(Log)
-    before = lib.START
-    for number in range(HEAVY):
-        graph.add_node(f"n{number}", node(f"n{number}"))
-        graph.add_edge(before, f"n{number}")
-        before = f"n{number}"
-    return graph
-
-
 def interview(lib: Library, world: World) -> Any:
     """One node that asks three times, with an effect before each question."""
 
@@ -190,7 +164,7 @@ def interview(lib: Library, world: World) -> Any:
     return graph
 
 
-PROGRAMS = {one.__name__: one for one in (chain, fan, payment, swallow, talk, heavy, interview)}
+PROGRAMS = {one.__name__: one for one in (chain, fan, payment, swallow, talk, interview)}
 
 
 def config(thread: str) -> dict[str, Any]:
@@ -255,16 +229,6 @@ def wait_for_start() -> None:
     sys.stdin.readline()
 
 
-def squeezed(graph: Any, world: World, thread: str, durability: str) -> Any:
-    """Run with files that may not grow beyond 300 kB, as on a full disk."""
-    import resource
-    import signal
-
-    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # so that the write fails instead
-    resource.setrlimit(resource.RLIMIT_FSIZE, (FULL, resource.RLIM_INFINITY))
-    return run(graph, world, thread, durability)
-
-
 def interviewed(graph: Any, world: World, thread: str, durability: str) -> Any:
     """Answer three questions, one after the other."""
     from importlib import import_module
@@ -312,9 +276,7 @@ def worker(graph: Any, world: World, thread: str, durability: str) -> Any:
     return look(graph, world, thread, durability)
 
 
-ACTS = {
-    one.__name__: one for one in (run, resume, look, answer, inputs, squeezed, interviewed, planted, worker)
-}
+ACTS = {one.__name__: one for one in (run, resume, look, answer, inputs, interviewed, planted, worker)}
 
 
 async def cancelled(lib: Library, file: str, thread: str) -> Any:
@@ -334,78 +296,12 @@ async def cancelled(lib: Library, file: str, thread: str) -> Any:
         return "went on"
 
 
-def flips(lib: Library, file: str, number: int, seed: int) -> Any:
-    """Turn over single bits of stored values that a look needs, one in a copy at a time, and look."""
-    chance = Random(seed)
-    counts = {"wrong": 0, "errors": 0, "same": 0}
-    right = looked_at(lib, file)
-    needed = [place for place in values_of(file) if outcome_of(lib, file, place, b"") != right]
-    for _ in range(number):
-        place = chance.choices(needed, [len(place.value) for place in needed])[0]
-        data, bit = bytearray(place.value), chance.randrange(len(place.value) * 8)
-        data[bit // 8] ^= 1 << bit % 8
-        found = outcome_of(lib, file, place, bytes(data))
-        counts["errors" if isinstance(found, str) else "same" if found == right else "wrong"] += 1
-    return counts
-
-
-class Value(NamedTuple):
-    """A value of bytes in a database."""
-
-    table: str
-    column: str
-    row: int
-    value: bytes
-
-
-def values_of(file: str) -> list[Value]:
-    """All values of bytes in tables with row numbers."""
-    found = []
-    with closing(sqlite3.connect(file)) as connection:
-        for (table,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
-            for _, column, *_ in connection.execute(f"PRAGMA table_info({table})").fetchall():
-                try:
-                    rows = connection.execute(f"SELECT rowid, {column} FROM {table}").fetchall()
-                except sqlite3.OperationalError:  # a table without row numbers
-                    continue
-                found += [Value(table, column, row, value) for row, value in rows if isinstance(value, bytes)]
-    return found
-
-
-def outcome_of(lib: Library, file: str, place: Value, data: bytes) -> Any:
-    """What a look at a copy with another value in one place comes to: a state, or an error's name."""
-    copy = f"{file}.changed"
-    for ending in ("", "-wal", "-shm"):
-        Path(copy + ending).unlink(missing_ok=True)
-    Path(copy).write_bytes(Path(file).read_bytes())
-    with closing(sqlite3.connect(copy)) as connection, connection:
-        change = f"UPDATE {place.table} SET {place.column} = ? WHERE rowid = ?"
-        try:
-            connection.execute(change, (data, place.row))
-        except sqlite3.IntegrityError:  # two rows that may not be the same would be
-            return "refused"
-    try:
-        return looked_at(lib, copy)
-    except Exception as error:
-        return type(error).__name__
-
-
-def looked_at(lib: Library, file: str) -> Any:
-    """Values and what comes next, as a new program of this process sees them."""
-    with lib.saver("sqlite", File(file)) as saver:
-        state = chain(lib, World(file)).compile(checkpointer=saver).get_state(config("t"))
-        return state.values, state.next
-
-
 def main(package: str, program: str, act: str, file: str, thread: str, more: str = "sync") -> int:
     """Do one act; print what it came to."""
     warnings.simplefilter("ignore")
     lib = Library(package, Path(file).parent)
     if act == "cancelled":
         print(json.dumps({"result": asyncio.run(cancelled(lib, file, thread))}))
-        return 0
-    if act == "flips":
-        print(json.dumps({"result": flips(lib, file, int(thread), int(more))}))
         return 0
     with lib.saver("sqlite", File(file)) as saver:
         world = World(file)

@@ -6,11 +6,12 @@ Every scenario takes a package's processes, how often to try and a source of cha
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
-from benchmarks.reliability.programs import HEAVY, NODES, WIDTH
+from benchmarks.reliability.programs import NODES, WIDTH
 from benchmarks.reliability.victims import Victims, effects, kill, outcome, reruns
 
 Counts = dict[str, int | float | str]
@@ -129,41 +130,6 @@ def cancelled(victims: Victims, trials: int, chance: Random) -> Counts:
     return {"cancels": trials, "not heard of by the caller": went_on, "next nodes run": after}
 
 
-def squeezed(victims: Victims, trials: int, chance: Random, durability: str) -> Counts:
-    """The disk is full in the middle of a run of 40 steps; then there is room, and the run goes on."""
-    beyond = most = repeated = wrong = 0
-    for _ in range(trials):
-        file = victims.file()
-        victims.do("heavy", "squeezed", file, "t", durability)
-        ran = len(effects(file))
-        kept = victims.do("heavy", "look", file).get("result") or {}
-        recorded = max(0, len(kept.get("log") or []) - 1)
-        beyond += ran - recorded
-        most = max(most, ran - recorded)
-        found = victims.do("heavy", "resume", file, "t", durability)
-        wrong += len(found.get("result") or []) != HEAVY + 1
-        repeated += sum(effects(file).values()) - len(effects(file))
-    return {
-        "trials": trials,
-        "most steps beyond what was recorded": most,
-        "steps repeated": repeated,
-        "wrong states": wrong,
-    }
-
-
-def flipped(victims: Victims, trials: int, chance: Random) -> Counts:
-    """Single bits of what is stored are turned over, one at a time; the thread is looked at."""
-    file = victims.file()
-    victims.do("chain", "run", file)
-    found = victims.do("chain", "flips", file, str(trials), str(chance.getrandbits(30))).get("result") or {}
-    return {
-        "bits": trials,
-        "silently wrong states": found.get("wrong", "?"),
-        "errors": found.get("errors", "?"),
-        "same state": found.get("same", "?"),
-    }
-
-
 def planted(victims: Victims, trials: int, chance: Random) -> Counts:
     """A stored value names ``os.mkdir``; somebody looks at the thread."""
     file = victims.file()
@@ -184,6 +150,22 @@ def interviewed(victims: Victims, trials: int, chance: Random) -> Counts:
     victims.do("interview", "interviewed", file)
     return {
         f"effect before question {number + 1}": effects(file)[f"end effect{number}"] for number in range(3)
+    }
+
+
+def stored(victims: Victims, trials: int, chance: Random) -> Counts:
+    """Faults of the disk and of what is on it, see ``benchmarks.reliability.storage``."""
+    found = victims.module("benchmarks.reliability.storage", victims.package, str(trials))
+    return {f"{fault}: {what}": count for fault, counts in found.items() for what, count in counts.items()}
+
+
+def changed(victims: Victims, trials: int, chance: Random) -> Counts:
+    """A catalogue of changes, see the page about changed graphs."""
+    found = victims.module("tests.behaviour.changes", victims.package)
+    kinds = Counter(outcome.partition(":")[0] for outcome in found.values())
+    return {
+        "kinds of change": len(found),
+        "silently wrong": sum(count for kind, count in kinds.items() if kind.startswith("silently")),
     }
 
 
@@ -218,11 +200,8 @@ def scenarios(full: bool) -> list[Scenario]:
         ("4 processes answer one approval", owners, {"processes": 4}, trials),
         ("10 inputs for one thread at once", inputs, {}, trials),
         ("a cancel that a node swallows", cancelled, {}, trials),
-        *(
-            (f"a full disk, durability {durability!r}", squeezed, {"durability": durability}, trials)
-            for durability in ("sync", "async")
-        ),
-        ("a bit of a stored value turns over", flipped, {}, 2000 if full else 400),
         ("a stored value that names a function", planted, {}, 1),
         ("three questions in one plain node", interviewed, {}, 1),
+        ("storage", stored, {}, 2000 if full else 400),
+        ("changes of code with threads in flight", changed, {}, 1),
     ]

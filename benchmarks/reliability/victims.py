@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 from collections import Counter
@@ -68,6 +69,26 @@ class Victims:
     def do(self, program: str, act: str, file: str, thread: str = "t", *more: str) -> dict[str, Any]:
         """Have an act done to its end: ``result`` or ``error`` and ``text``."""
         return outcome(self.start(program, act, file, thread, *more))
+
+    def module(self, name: str, *arguments: str) -> dict[str, Any]:
+        """What a module of this tree prints as JSON in the package's environment.
+
+        Raises:
+            RuntimeError: It failed; with what it said.
+        """
+        paths = [str(ROOT / "src")] * (self.package == "dashflow")
+        done = subprocess.run(
+            [self.python, "-m", name, *arguments],
+            cwd=ROOT,
+            env={**self.environment, "PYTHONPATH": os.pathsep.join([*paths, str(ROOT)])},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise RuntimeError(f"{name} for {self.package}: {done.stderr[-2000:]}")
+        found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+        return found
 
 
 def outcome(process: subprocess.Popen[str]) -> dict[str, Any]:

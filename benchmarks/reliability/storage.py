@@ -1,4 +1,4 @@
-"""One package under faults of storage: ``python -m benchmarks.storage.measure PACKAGE FLIPS``; prints JSON.
+"""One package under faults of storage: ``python -m benchmarks.reliability.storage PACKAGE FLIPS``.
 
 Uses only what is installed beside it, so that it runs in the environment of either package. The faults come
 from the VFS of the tests, under the ``sqlite3`` that both packages use.
