@@ -174,6 +174,16 @@ HOSTILE = {
 }
 
 
+@pytest.fixture
+def usual_depth():
+    """How deep Python goes decides what is too deep to be read; other tests may have changed it."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(1000)
+    yield
+    sys.setrecursionlimit(before)
+
+
+@pytest.mark.usefixtures("usual_depth")
 @pytest.mark.parametrize("name", HOSTILE)
 def test_no_file_is_too_strange(tmp_path, name):
     content, expected = HOSTILE[name]

@@ -389,7 +389,9 @@ class TestMore(unittest.TestCase):
 def test_without_pytest_unittest_runs_and_tells_the_same(tmp_path):
     """In an interpreter that has what we need and no pytest."""
     folder = write(tmp_path / "project", UNITTESTS)
-    python = environment(tmp_path / "bare", "msgspec", "xxhash", "pathspec", "dashflow")
+    python = environment(
+        tmp_path / "bare", "msgspec", "ormsgpack", "typing_extensions", "xxhash", "pathspec", "dashflow"
+    )
     program = """
     import json, sys
     from pathlib import Path

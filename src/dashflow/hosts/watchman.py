@@ -107,6 +107,11 @@ class Watchman:
             if post is not None and post.remove(stream):
                 del self._posts[id(log)]
 
+    def _drop(self, post: _Post) -> None:
+        with self._lock:
+            for key in [key for key, one in self._posts.items() if one is post]:
+                del self._posts[key]
+
     def hurry(self) -> None:
         """Look now: something happened in this process."""
         self._wake.set()
@@ -132,6 +137,8 @@ class Watchman:
                     continue  # it cannot be read just now, or was closed: its runs find out by themselves
                 except Exception:  # one log must not keep the others from being looked at
                     logging.getLogger("dashflow.watchman").exception("A log cannot be looked at.")
+                except BaseException:  # a log that plays the one of a dead process, see ``dashflow.testing``
+                    self._drop(post)
 
 
 WATCHMAN = Watchman()

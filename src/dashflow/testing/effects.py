@@ -19,6 +19,8 @@ _WRITES: Final = os.O_WRONLY | os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_TRUNC
 
 def _opened(args: tuple[Any, ...]) -> str | None:
     path, mode, flags = args
+    if isinstance(path, int):  # a file that is open already
+        return None
     if isinstance(mode, str):
         writes = not {"w", "a", "x", "+"}.isdisjoint(mode)
     else:
