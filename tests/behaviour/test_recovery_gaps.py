@@ -125,3 +125,13 @@ def test_a_worker_that_runs_once_takes_the_inputs_of_a_thread_that_it_gives_back
     last = talk().compile(checkpointer=LogSaver(log), name="talk")
     Worker([last]).run(once=True)
     assert last.get_state(CONFIG).values == {"said": ["one", "two"], "log": [1, 2]}
+
+
+@pytest.mark.feature("RUN-13")
+def test_who_goes_back_to_where_an_input_waited_gives_it_up() -> None:
+    graph = talk().compile(checkpointer=LogSaver(MemoryLog()))
+    graph.invoke({"said": ["one"]}, CONFIG)
+    graph.invoke({"said": ["two"]}, CONFIG)
+    waited = next(s for s in graph.get_state_history(CONFIG) if s.metadata["source"] == "input")
+    assert waited.values["said"] == ["one"]
+    assert graph.invoke({"said": ["three"]}, waited.config)["said"] == ["one", "three"]

@@ -39,6 +39,7 @@ class Terms(msgspec.Struct):
         now: Nanoseconds since the Unix epoch, where there are questions.
         thread: Id of the thread.
         unseen: Nobody has looked since it stopped: breakpoints that are due are not passed.
+        travels: It goes back to a checkpoint that its caller named: an input that waited there is given up.
     """
 
     resumes: bool
@@ -49,6 +50,7 @@ class Terms(msgspec.Struct):
     unseen: bool = False
     now: int = 0
     thread: str = ""
+    travels: bool = False
 
 
 class Accepted(msgspec.Struct):
@@ -159,7 +161,7 @@ def _take_in(
         raise EmptyInputError(f"Received no input for {plan.input_channel}")
     waiting = next_tasks(plan, live)
     for task in waiting:
-        task.writes = _input_of(plan, task)
+        task.writes = () if terms.travels else _input_of(plan, task)
     bumped = apply(plan, live, waiting, writes)
     wrote = [*writes, *(write for task in waiting for write in task.writes or ())]
     change = changes.take(live, bumped, wrote) if changes else None

@@ -371,7 +371,7 @@ class GraphRun(Arriving):
         inner = self.outer is not None
         now = self.host.now() if state.questions and not inner else 0
         terms = Terms(
-            resumes, forks, strict, inner, place.superseded, self.unseen, now, options.thread
+            resumes, forks, strict, inner, place.superseded, self.unseen, now, options.thread, travels
         )  # fmt: skip
         return terms, travels
 
