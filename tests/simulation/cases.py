@@ -117,8 +117,9 @@ def expected(name: str) -> object:
     if name not in _EXPECTED:
         calm = World(0)
         watch, Now.watch = Now.watch, Watch(calm.durable)
+        host, Now.host = Now.host, lambda: calm.current
         _EXPECTED[name] = _values(calm, *SCRIPTS[name])
-        Now.watch = watch
+        Now.watch, Now.host = watch, host
     return _EXPECTED[name]
 
 

@@ -109,6 +109,17 @@ class Pen(Protocol):
         """Wait until everything recorded so far is durable, as far as the durability allows."""
         ...
 
+    async def confirm(self, host: Host) -> None:
+        """Make sure that the thread is this run's at this moment.
+
+        Args:
+            host: The one of whoever asks.
+
+        Raises:
+            FencedError: Somebody else has it by now.
+        """
+        ...
+
     def leave(self) -> None:
         """The run is given up while it still goes on: whoever comes next need not wait for its end."""
         ...

@@ -331,6 +331,15 @@ class Journal:
         except LogError as error:
             raise await self._lose(error) from None
 
+    async def confirm(self, host: Host) -> None:
+        """See ``Pen.confirm``."""
+        if not self.open:
+            return
+        log, stream = self.reader.log, self.stream
+        infos = await host.read(lambda: log.streams(prefix=stream))
+        if not any(info.stream == stream and info.owner == self._owner for info in infos):
+            raise await self._lose(FencedError(stream, self._epoch, self._epoch + 1))
+
     def leave(self) -> None:
         """See ``Pen.leave``; what this run still writes is refused once somebody else has the stream."""
         if self._owns:

@@ -275,6 +275,7 @@ class GraphRun(Arriving):
             pen = self._pen = history.pen(self.plan, place, self.id, options.durability)
             if self.outer is not None:
                 self.outer.hold(self)
+                await self.outer.run.confirm(self.host)
             await pen.begin(started, live, accepted.writes)
             self.guard(pen)
             if self._stops is not None:

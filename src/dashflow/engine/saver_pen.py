@@ -196,6 +196,9 @@ class SaverPen:
     async def settled(self) -> None:
         """See ``Pen.settled``: every call of the saver was waited for."""
 
+    async def confirm(self, host: Host) -> None:
+        """See ``Pen.confirm``: savers of others know no owners."""
+
     def leave(self) -> None:
         """See ``Pen.leave``: nobody has to wait here."""
 

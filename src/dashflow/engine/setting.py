@@ -191,6 +191,9 @@ class Setting:
         if self.former:
             self.former = {}
 
+    async def confirm(self, host: Host) -> None:
+        """See ``Surroundings``: without a run nothing is anybody's."""
+
     def task_config(self, scope: Scope) -> dict[str, Any]:
         """A new ``RunnableConfig`` for a task."""
         given, task, namespace = self.options.config, scope.task, scope.namespace

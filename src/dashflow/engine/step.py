@@ -24,7 +24,7 @@ from dashflow.engine.cache import Kept
 from dashflow.engine.calls import Calls
 from dashflow.engine.handlers import HandlerTask, handler_of, resumed
 from dashflow.engine.history import Pen
-from dashflow.engine.ports import Crew, Done, Overdue, Posted
+from dashflow.engine.ports import Crew, Done, Host, Overdue, Posted
 from dashflow.engine.task import Scope, execute
 from dashflow.errors import (
     GraphBubbleUp,
@@ -198,6 +198,20 @@ class Step(Bounded):
         """Have what a task wrote found by those that come to it again in this step."""
         if self._pen is not None:
             self._made[task.key] = list(writes)
+
+    async def confirm(self, host: Host) -> None:
+        """Make sure that the thread, and those around it, are this run's at this moment.
+
+        Args:
+            host: The one of the graph inside that is about to begin: it may be on another thread.
+
+        Raises:
+            FencedError: One is somebody else's by now: this process was away for longer than its lease.
+        """
+        if self.outer is not None:
+            await self.outer.run.confirm(host)
+        if self._pen is not None:
+            await self._pen.confirm(host)
 
     async def before_effect(self, scope: Scope) -> None:
         """Nothing that is done for the world's eyes rests on what may get lost."""

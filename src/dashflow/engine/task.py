@@ -88,6 +88,10 @@ class Surroundings(Protocol):
         """Send a value to the ``custom`` stream."""
         ...
 
+    async def confirm(self, host: Host) -> None:
+        """Make sure that the thread, and those around it, are this run's at this moment."""
+        ...
+
     def call(self, scope: Scope, node: Any, given: Any) -> Any:
         """Start a function beside the task of ``scope``; returns its future."""
         ...
