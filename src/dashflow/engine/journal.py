@@ -9,6 +9,8 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+import msgspec
+
 from dashflow._util.reserved import TASKS
 from dashflow._util.sentinel import MISSING
 from dashflow.checkpoint.ahead import Ahead
@@ -30,8 +32,14 @@ from dashflow.core.untracked import storable_packet
 from dashflow.engine.halt import NEVER
 from dashflow.engine.history import Worker, Writes
 from dashflow.engine.ports import Host
-from dashflow.errors import FencedError, LogError, StorageUnavailableError, SupersededError
-from dashflow.log.base import Append, NewEvent, Ticket
+from dashflow.errors import (
+    FencedError,
+    LogError,
+    OwnershipConflictError,
+    StorageUnavailableError,
+    SupersededError,
+)
+from dashflow.log.base import Append, Appended, NewEvent, Ticket
 from dashflow.log.codec import encode
 from dashflow.log.ids import EventIds
 from dashflow.types.commands import overwrite_of
@@ -174,6 +182,7 @@ class Journal:
         self._owner = f"{self.log.instance}/{run}/{host.entropy():016x}"  # callers may use a run's id twice
         self.reader = reader
         self._force = force
+        self._inside = bool(ns)
         self._lost = False
         self._owns = False
         self._epoch = 0
@@ -217,10 +226,7 @@ class Journal:
         new = self._event(event)
         self._owns = True
         try:
-            result = await self.host.append(
-                self.log,
-                Append(self.stream, (new,), version, owner=self._owner, claim=True, force=self._force),
-            )
+            result = await self._claim(new, version)
         except LogError as error:
             self.version = version
             # A server that went away may have done it, and not been able to say so.
@@ -234,6 +240,20 @@ class Journal:
         self._cause = new.event_id
         self._here = self.reader.holders[self.stream] = self.host.here()
         self.open = True
+
+    async def _claim(self, new: NewEvent, version: int) -> Appended:
+        """Become the stream's owner with the first event.
+
+        A graph inside follows the run around it, which was just confirmed to be this process's. So a process
+        that has the inner stream still, and lost the outer one, has to let go.
+        """
+        claim = Append(self.stream, (new,), version, owner=self._owner, claim=True, force=self._force)
+        try:
+            return await self.host.append(self.log, claim)
+        except OwnershipConflictError as error:
+            if not self._inside or str(error.data["owner"]).partition("/")[0] == self.log.instance:
+                raise
+        return await self.host.append(self.log, msgspec.structs.replace(claim, force=True))
 
     async def record(
         self, event: Event, *, worker: Worker | None = None, error: BaseException | None = None
