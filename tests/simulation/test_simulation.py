@@ -44,6 +44,12 @@ def test_every_scenario(scenario) -> None:
         # A worker that ran once gave a thread back and left before it looked for the inputs that waited for
         # it.
         Case("interrupt", 101, (-92, 107)),
+        # A process that slept past its lease began a graph inside, though its thread was another's by then.
+        Case("zombie", 34),
+        Case("zombie", 81, (35,)),
+        # It still had the graph inside when another one took the thread over, whose run ended by that, and
+        # left the thread running with nobody there.
+        Case("zombie", 136, (64,)),
         # Several steps were read after an event by which all of the thread is forgotten.
         Case("rollback", 12),
     ],

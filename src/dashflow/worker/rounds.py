@@ -269,16 +269,25 @@ class Rounds:
         if self._stopping:
             return
         control = self._controls[thread] = RunControl()
+        begun: list[str] = []
+
+        def tell() -> None:
+            begun.append(thread)
+            self._tell(report(word))
+
         try:
             run = go_on(
                 context=self._context,
                 control=control,
-                begun=lambda: self._tell(report(word)),
+                begun=tell,
             )
             self._tell(report(await self._to_its_end(run, thread)))
         except _FASTER as error:
             if isinstance(error, FencedError):
                 self._tell(report("lost", text=str(error)))
+            elif begun:  # a graph inside was somebody else's at that moment: it can be gone on with
+                with suppress(*_FASTER):  # somebody goes on with it already
+                    self._tell(report(await self._put_back(thread)))
         except LogError as error:
             self._tell(report("trouble", text=str(error)))
         except IncompatibleGraphError as error:  # a process with another version goes on with it
@@ -298,9 +307,12 @@ class Rounds:
                 async for _ in parts:
                     pass
         except GraphDrained:
-            await self._recovery.put_back(thread)
-            return "put back"
+            return await self._put_back(thread)
         return "paused" if await self._recovery.status(thread) == "paused" else "finished"
+
+    async def _put_back(self, thread: str) -> What:
+        await self._recovery.put_back(thread)
+        return "put back"
 
     def _plan(self, run: str) -> None:
         """Go on with one plan run; on a thread of its own."""
