@@ -25,8 +25,7 @@ def _opened(args: tuple[Any, ...]) -> str | None:
         writes = not {"w", "a", "x", "+"}.isdisjoint(mode)
     else:
         writes = bool((flags or 0) & _WRITES)
-    # Importing a module writes its compiled form, and does no harm.
-    return f"opening {path} to write" if writes and "__pycache__" not in str(path) else None
+    return f"opening {path} to write" if writes else None
 
 
 _EFFECTS: Final[dict[str, Callable[[tuple[Any, ...]], str | None]]] = {
@@ -60,7 +59,7 @@ def _hook(event: str, args: tuple[Any, ...]) -> None:
     scope: Any = CURRENT.get()
     if scope is None:
         return
-    if what := _EFFECTS[event](args):
+    if (what := _EFFECTS[event](args)) and "__pycache__" not in what:  # an import keeps its compiled form
         scope.noticed = [*(scope.noticed or ()), what]
 
 
