@@ -57,6 +57,13 @@ class Reader:
         self.lines.extend(self.process.stdout)
 
 
+def wait_for_workers(folder: Folder, count: int) -> None:
+    """Until so many are at work: one that comes while the server is away is told so, and ends."""
+    with folder.log() as log:
+        while len(log.streams(category="worker")) < count:
+            pass
+
+
 def crash_under_runs(server: PostgresServer, path: Path, *, crashes: int, runs: int) -> None:
     folder = Folder(path, Place(server.dsn))
     threads = [f"t{number}" for number in range(runs)]
@@ -73,6 +80,7 @@ def crash_under_runs(server: PostgresServer, path: Path, *, crashes: int, runs: 
     folder.kill(callers[2])
     for thread in shares[2]:
         (path / f"hold {thread}").unlink()
+    wait_for_workers(folder, len(workers))
     for number in range(crashes):
         enough = runs * STEPS * (number + 1) // (crashes + 2)
         while sum(folder.effects().values()) < enough:
