@@ -18,6 +18,7 @@ from dashflow.engine.ports import Host
 from dashflow.errors import BatchStateError
 from dashflow.log.base import EventLog
 from dashflow.log.codec import Registry
+from dashflow.log.owner import owner_of
 
 
 class BatchControl:
@@ -41,9 +42,7 @@ class BatchControl:
 
     async def owner(self) -> str:
         """Who alive works on the batch; empty for nobody."""
-        stream = codec.stream_of(self._name)
-        infos = await self._host.read(lambda: self._log.streams(category=codec.CATEGORY))
-        return next((info.owner for info in infos if info.stream == stream), "")
+        return await self._host.read(lambda: owner_of(self._log, codec.stream_of(self._name)))
 
     async def pause(self, reason: str) -> None:
         """Let no further item begin. Raises ``BatchStateError`` for a batch at its end."""

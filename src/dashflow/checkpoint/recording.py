@@ -14,6 +14,7 @@ from dashflow.checkpoint.view import name_of
 from dashflow.core.events import CheckpointsForgotten, Event, HistoryForgotten
 from dashflow.errors import FencedError, VersionConflictError
 from dashflow.log.base import ANY, EVERYTHING, Append, NewEvent
+from dashflow.log.owner import owner_of
 
 _SHORTENING = "shorten-"
 
@@ -89,9 +90,8 @@ def is_there(reader: ThreadReader, thread: str, version: int) -> bool:
 
 def shortener_of(reader: ThreadReader, thread: str) -> str:
     """Who drops events of a thread at this moment; "" while nobody does."""
-    stream = stream_of(thread)
-    owners = (info.owner for info in reader.log.streams(prefix=stream) if info.stream == stream)
-    return next((owner for owner in owners if owner.partition("/")[2].startswith(_SHORTENING)), "")
+    owner = owner_of(reader.log, stream_of(thread))
+    return owner if owner.partition("/")[2].startswith(_SHORTENING) else ""
 
 
 def begun_in(reader: ThreadReader, thread: str) -> list[str]:

@@ -180,9 +180,9 @@ class SealedLog:
         """The same, where it needs no waiting."""
         return self.inner.glance(streams)
 
-    def streams(self, *, category: str | None = None, prefix: str = "") -> list[StreamInfo]:
+    def streams(self, *, category: str | None = None, prefix: str = "", stream: str = "") -> list[StreamInfo]:
         """The streams that have events, most recently written first."""
-        return self.inner.streams(category=category, prefix=prefix)
+        return self.inner.streams(category=category, prefix=prefix, stream=stream)
 
     def abandoned(self, *, category: str | None = None) -> list[StreamInfo]:
         """Streams whose owner is dead, oldest first."""

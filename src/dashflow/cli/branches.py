@@ -14,7 +14,7 @@ from dashflow.checkpoint.thread import ThreadReader, stream_of
 from dashflow.checkpoint.view import places
 from dashflow.cli.branch_views import BranchList, BranchView, branch_row, diff_view, merge_view
 from dashflow.cli.exits import Exit
-from dashflow.cli.logfile import THREADS, find_graph_thread, opened
+from dashflow.cli.logfile import find_graph_thread, opened
 from dashflow.cli.options import Settings
 from dashflow.cli.output import Output
 from dashflow.cli.views import SCHEMA, command_line
@@ -24,6 +24,7 @@ from dashflow.errors import UnknownBranchError, UnknownRunError, UsageError
 from dashflow.hosts.sync import SyncHost
 from dashflow.log.base import EventLog
 from dashflow.log.codec import Registry
+from dashflow.log.owner import owner_of
 from dashflow.types.branches import BranchMerge
 
 
@@ -62,7 +63,7 @@ def show_branches(settings: Settings, name: str) -> int:
         thread = find_graph_thread(log, name, settings.shown_db)
         head = kept.reader.head(thread)
         rows = tuple(branch_row(branch) for branch in drive(kept.all_of(thread)))
-        running = any(i.owner for i in log.streams(category=THREADS) if i.stream == stream_of(thread))
+        running = bool(owner_of(log, stream_of(thread)))
     status = "stopped" if head.status == "running" and not running else head.status
     Output(settings).show(BranchList(SCHEMA, settings.shown_db, thread, head.step, status, rows))
     return Exit.DONE

@@ -29,6 +29,7 @@ from dashflow.errors import UsageError
 from dashflow.hitl.core import codec as approvals
 from dashflow.log.base import EventLog, Record
 from dashflow.log.groups import codec as groups
+from dashflow.log.owner import owner_of
 from dashflow.planner.core.codec import decode, state_data, stream_of
 from dashflow.planner.core.events import PlanCancelled, PlanFailed, PlanningCompleted
 from dashflow.planner.core.fold import fold_all
@@ -102,7 +103,7 @@ def show_run(settings: Settings, name: str) -> int:
     with opened(settings) as log:
         stream = stream_of(find_run(log, name, settings.shown_db))
         state = _folded(log, stream)
-        view = run_view(state, settings, log.where, owner=_owner(log, stream))
+        view = run_view(state, settings, log.where, owner=owner_of(log, stream))
     Output(settings).show(view, "tree")
     return Exit.DONE
 
@@ -250,8 +251,3 @@ def _event(log: EventLog, record: Record) -> Any:
     from dashflow.cli.threads import event_data  # only graphs need what this imports
 
     return event_data(log, record)
-
-
-def _owner(log: EventLog, stream: str) -> str:
-    """Who alive runs this stream; empty for nobody."""
-    return next((info.owner for info in log.streams(category=PLANS) if info.stream == stream), "")

@@ -42,6 +42,7 @@ from dashflow.errors import (
 from dashflow.log.base import Append, Appended, NewEvent, Ticket
 from dashflow.log.codec import encode
 from dashflow.log.ids import EventIds
+from dashflow.log.owner import owner_of
 from dashflow.types.commands import overwrite_of
 
 _SUPERSEDES = frozenset({RunPaused.type, CheckpointsForgotten.type})
@@ -356,8 +357,7 @@ class Journal:
         if not self.open:
             return
         log, stream = self.reader.log, self.stream
-        infos = await host.read(lambda: log.streams(prefix=stream))
-        if not any(info.stream == stream and info.owner == self._owner for info in infos):
+        if await host.read(lambda: owner_of(log, stream)) != self._owner:
             raise await self._lose(FencedError(stream, self._epoch, self._epoch + 1))
 
     def leave(self) -> None:

@@ -27,12 +27,20 @@ class SimulatedCrash(BaseException):
 
 
 class PendingAppend:
-    """A ticket of the simulation: handed over, durable when the schedule says so."""
+    """A ticket of the simulation: handed over, durable when the schedule says so.
 
-    def __init__(self, host: SimulatedHost, log: Streams, append: Append) -> None:
-        self._host = host
-        self._log = log
-        self._append = append
+    Args:
+        append: Commits it.
+        flush: Commits all that were handed over up to this one.
+        what: What was handed over.
+    """
+
+    def __init__(
+        self, append: Callable[[Append], Appended], flush: Callable[[PendingAppend], None], what: Append
+    ) -> None:
+        self._commit = append
+        self._flush = flush
+        self._append = what
         self._result: Appended | LogError | None = None
         self._callbacks: list[Callable[[], None]] = []
 
@@ -44,7 +52,7 @@ class PendingAppend:
     def commit(self) -> None:
         """Make it durable, or learn why not."""
         try:
-            self._result = self._log.append(self._append)
+            self._result = self._commit(self._append)
         except LogError as error:
             self._result = error
         for callback in self._callbacks:
@@ -52,7 +60,7 @@ class PendingAppend:
 
     def wait(self) -> Appended:
         """Commit everything up to this one, then say what it came to."""
-        self._host.flush(self)
+        self._flush(self)
         if isinstance(self._result, LogError):
             raise self._result
         assert self._result is not None
@@ -217,7 +225,7 @@ class SimulatedHost:
         return self.port(lambda: self._submit(log, append).wait())
 
     def _submit(self, log: Streams, append: Append) -> PendingAppend:
-        ticket = PendingAppend(self, log, append)
+        ticket = PendingAppend(log.append, self.flush, append)
         self._pending.append(ticket)
         return ticket
 

@@ -37,9 +37,6 @@ ANY: Final = -1
 EVERYTHING: Final = 2**63 - 1
 """``Append.forget``: all events that were there before this append."""
 
-LAST_CHARACTER: Final = "\U0010ffff"
-"""No text sorts after it: what begins with a prefix is less than the prefix with this behind it."""
-
 LOG_FORMAT: Final = 3
 """Number of the stored format; a log with a higher one is refused, never guessed at."""
 
@@ -288,13 +285,14 @@ class EventLog(Streams, Protocol):
         """
         ...
 
-    def streams(self, *, category: str | None = None, prefix: str = "") -> list[StreamInfo]:
+    def streams(self, *, category: str | None = None, prefix: str = "", stream: str = "") -> list[StreamInfo]:
         """The streams that have events, most recently written first.
 
         Args:
             category: Only those of this category.
-            prefix: Only those whose names begin with it, character by character; found by an index where the
-                log is on a disk, however many others there are.
+            prefix: Only those whose names begin with it, character by character.
+            stream: Only the one of this name. Both are found by an index where the log is on a disk, however
+                many others there are.
         """
         ...
 

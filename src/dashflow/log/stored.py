@@ -17,6 +17,16 @@ from dashflow.log.commits import CommitQueue
 _LAST: Final = 2**63 - 1
 
 
+_AFTER_ALL: Final = "\U0010ffff"
+_NEXT: Final = "\x01"
+
+
+def names_of(prefix: str, stream: str) -> tuple[str, str]:
+    """Between which texts those names are that begin with ``prefix``, or that are ``stream``: from the first,
+    up to and without the second. Of one stream, names with a NUL behind it are there, too."""
+    return (stream, stream + _NEXT) if stream else (prefix, prefix + _AFTER_ALL)
+
+
 class EventReader(Protocol):
     """A backend's reader, as far as the log only hands questions on to it."""
 

@@ -6,47 +6,17 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from dashflow.errors import LogError
-from dashflow.hosts.simulated import SimulatedCrash
+from dashflow.hosts.simulated import PendingAppend, SimulatedCrash
 from dashflow.log.base import Append, Appended
 from dashflow.log.memory import MemoryLog, MemoryStore
 
 
-class HandedOver:
-    """A ticket of an append that becomes durable when somebody waits for it, or at the next append that
-    does."""
-
-    def __init__(self, log: DyingLog, append: Append) -> None:
-        self._log = log
-        self._append = append
-        self._result: Appended | LogError | None = None
-        self._callbacks: list[Callable[[], None]] = []
-
-    @property
-    def done(self) -> bool:
-        """See ``Ticket.done``."""
-        return self._result is not None
-
-    def commit(self) -> None:
-        """Make it durable, or learn why not."""
-        try:
-            self._result = self._log.commit(self._append)
-        except LogError as error:
-            self._result = error
-        for callback in self._callbacks:
-            callback()
-
-    def wait(self) -> Appended:
-        """See ``Ticket.wait``."""
-        self._log.flush()
-        if isinstance(self._result, LogError):
-            raise self._result
-        assert self._result is not None
-        return self._result
+class HandedOver(PendingAppend):
+    """Becomes durable when somebody waits for it, or at the next append that does."""
 
     def on_done(self, callback: Callable[[], None]) -> None:
         """See ``Ticket.on_done``: whoever asks waits for it."""
-        self._log.flush()
+        self._flush(self)
         callback()
 
 
@@ -76,7 +46,7 @@ class DyingLog(MemoryLog):
         self._dies = dies
         self._how = how
         self._on_commit = on_commit
-        self._waiting: deque[HandedOver] = deque()
+        self._waiting: deque[PendingAppend] = deque()
         self.commits = 0
         self.dead = False
 
@@ -103,7 +73,7 @@ class DyingLog(MemoryLog):
     def submit(self, append: Append) -> Any:
         """See ``EventLog.submit``."""
         self._count(append)
-        ticket = HandedOver(self, append)
+        ticket = HandedOver(self.commit, self.flush, append)
         self._waiting.append(ticket)
         self._survive()
         return ticket
@@ -112,8 +82,8 @@ class DyingLog(MemoryLog):
         """Append it now."""
         return super().append(append)
 
-    def flush(self) -> None:
-        """Make what was handed over durable."""
+    def flush(self, upto: PendingAppend | None = None) -> None:
+        """Make what was handed over durable: whoever waits for one waits for all."""
         while self._waiting:
             self._waiting.popleft().commit()
 

@@ -167,6 +167,9 @@ class AppendContract(LogCase):
         assert [info.stream for info in log.streams(prefix="run-a_", category="run")] == ["run-a_"]
         assert log.streams(prefix="run-a", category="sub") == []
         assert log.streams(prefix="x") == []
+        assert [(info.stream, info.version) for info in log.streams(stream="run-a~b")] == [("run-a~b", 2)]
+        assert [info.stream for info in log.streams(stream="run-a")] == ["run-a"]
+        assert log.streams(stream="run-a", category="sub") == log.streams(stream="run") == []
 
     def test_an_append_without_events_changes_nothing(self, log: EventLog) -> None:
         assert log.append(Append("run-1")) == Appended(0, 0)

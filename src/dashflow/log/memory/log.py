@@ -221,14 +221,14 @@ class MemoryLog:
         """See ``EventLog.glance``: always possible."""
         return self.versions(streams)
 
-    def streams(self, *, category: str | None = None, prefix: str = "") -> list[StreamInfo]:
+    def streams(self, *, category: str | None = None, prefix: str = "", stream: str = "") -> list[StreamInfo]:
         """See ``EventLog.streams``."""
         self._check_open()
         with self.store.lock:
             return [
-                stream.info(stream.owner if self._alive(stream) else "")
-                for stream in reversed(self._in_order(category))
-                if stream.name.startswith(prefix)
+                one.info(one.owner if self._alive(one) else "")
+                for one in reversed(self._in_order(category, stream))
+                if one.name.startswith(prefix)
             ]
 
     def abandoned(self, *, category: str | None = None) -> list[StreamInfo]:
@@ -241,13 +241,11 @@ class MemoryLog:
                 if stream.owner and not self._alive(stream)
             ]
 
-    def _in_order(self, category: str | None) -> list[Stream]:
+    def _in_order(self, category: str | None, name: str = "") -> list[Stream]:
         """Streams that have events, those first that were not written for the longest time."""
-        found = [
-            stream
-            for stream in self.store.streams.values()
-            if stream.records and category in (None, stream.category)
-        ]
+        known = self.store.streams
+        looked_at = known.values() if not name else [known[name]] if name in known else []
+        found = [one for one in looked_at if one.records and category in (None, one.category)]
         return sorted(found, key=lambda stream: stream.position)
 
     def subscribe(

@@ -10,7 +10,7 @@ import psycopg
 
 from dashflow.errors import LogError, VersionConflictError
 from dashflow.log.admission import category_of
-from dashflow.log.base import LAST_CHARACTER, Record, Snapshot, StreamInfo, Subscription
+from dashflow.log.base import Record, Snapshot, StreamInfo, Subscription
 from dashflow.log.commits import CommitQueue
 from dashflow.log.packing import stored
 from dashflow.log.postgres import faults
@@ -24,7 +24,7 @@ from dashflow.log.postgres.schema import prepare
 from dashflow.log.postgres.statements import queries
 from dashflow.log.postgres.watcher import Watcher
 from dashflow.log.postgres.writer import Writer
-from dashflow.log.stored import StoredLog, host_name
+from dashflow.log.stored import StoredLog, host_name, names_of
 from dashflow.log.subscriptions import PagedSubscription
 
 
@@ -106,13 +106,11 @@ class PostgresLog(StoredLog):
         self._check_open()
         return self._reader.page(after, category, types, correlation, max(limit, 0))[0]
 
-    def streams(self, *, category: str | None = None, prefix: str = "") -> list[StreamInfo]:
+    def streams(self, *, category: str | None = None, prefix: str = "", stream: str = "") -> list[StreamInfo]:
         """See ``EventLog.streams``."""
         self._check_open()
-        if prefix:
-            rows = self._reader.rows(
-                "streams_named", category, self._instance, prefix, prefix + LAST_CHARACTER
-            )
+        if stream or prefix:
+            rows = self._reader.rows("streams_named", category, self._instance, *names_of(prefix, stream))
         else:
             rows = self._reader.rows("streams", category, self._instance)
         return [StreamInfo(*row) for row in rows]

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from dashflow.errors import LogError
 from dashflow.log.admission import category_of
-from dashflow.log.base import LAST_CHARACTER, Record, Snapshot, StreamInfo, Subscription
+from dashflow.log.base import Record, Snapshot, StreamInfo, Subscription
 from dashflow.log.commits import CommitQueue
 from dashflow.log.sqlite import snapshots, views
 from dashflow.log.sqlite.clock import since_boot
@@ -19,7 +19,7 @@ from dashflow.log.sqlite.owners import Owners
 from dashflow.log.sqlite.reader import Head, Reader, head_of
 from dashflow.log.sqlite.watcher import Watcher
 from dashflow.log.sqlite.writer import Writer
-from dashflow.log.stored import StoredLog
+from dashflow.log.stored import StoredLog, names_of
 from dashflow.log.subscriptions import Bell, PagedSubscription
 
 _EVERYTHING: Final = -1
@@ -100,17 +100,18 @@ class SqliteLog(StoredLog):
         self._check_open()
         return self._page(after, max(limit, 0), category, _listed(types), correlation)[0]
 
-    def streams(self, *, category: str | None = None, prefix: str = "") -> list[StreamInfo]:
+    def streams(self, *, category: str | None = None, prefix: str = "", stream: str = "") -> list[StreamInfo]:
         """See ``EventLog.streams``."""
         self._check_open()
         alive = self._owners.alive
-        if prefix:
-            last = prefix + LAST_CHARACTER
-            heads = self._heads("streams_named", prefix, last, category, category)
+        if stream or prefix:
+            heads = self._heads("streams_named", *names_of(prefix, stream), category, category)
         else:
             heads = self._heads("streams", category, category)
         return [
-            _info(head, head.owner if head.owner and alive(head.owner, head.lease) else "") for head in heads
+            _info(head, head.owner if head.owner and alive(head.owner, head.lease) else "")
+            for head in heads
+            if stream in ("", head.name)
         ]
 
     def abandoned(self, *, category: str | None = None) -> list[StreamInfo]:
